@@ -1,0 +1,103 @@
+//! What this stage must be told: per list, how it is read and how far it goes.
+
+use std::path::PathBuf;
+
+use super::Format;
+use crate::policy::{Action, Kind, Name, Scope};
+
+/// How one list is read, and what it may do.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Settings {
+    /// Its name in the configuration.
+    pub name: String,
+    /// Where it comes from.
+    pub from: From,
+    /// Whether it acts or only watches.
+    pub mode: Mode,
+    /// The kinds of entries that are taken; others are quarantined. Exceptions count as
+    /// domains.
+    pub kinds: Vec<Kind>,
+    /// What is done instead of what the entries say; nothing for `given`.
+    pub action: Option<Action>,
+    /// How far exceptions reach.
+    pub passthru: PassThru,
+    /// The Extended DNS Error of its answers.
+    pub ede: Ede,
+    /// `readyz` is false until every required list is in force.
+    pub required: bool,
+}
+
+/// Where a list comes from.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum From {
+    /// A signed list of a repository.
+    Repository {
+        /// The repository's name in the configuration.
+        repository: String,
+        /// The list's name there.
+        list: String,
+    },
+    /// A local file, which nobody signed.
+    File {
+        /// Its path.
+        path: PathBuf,
+        /// How it is written.
+        format: Format,
+        /// The scope of names where the format does not say it.
+        scope: Option<Scope>,
+    },
+}
+
+/// Whether a list acts.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Mode {
+    /// Its entries act.
+    Enforce,
+    /// Its entries are counted, then the next best match is taken.
+    Monitor,
+}
+
+/// How far the exceptions of a list reach.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum PassThru {
+    /// They spare names from this list only.
+    List,
+    /// They end the decision, as in RPZ.
+    All,
+}
+
+/// The Extended DNS Error (RFC 8914) of a list's answers.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Ede {
+    /// 15: by the operator's own decision.
+    Blocked,
+    /// 16: because the law demands it.
+    Censored,
+    /// 17: because the client asked for it.
+    Filtered,
+    /// 18: the client may not ask.
+    Prohibited,
+    /// No such option in the answer.
+    None,
+}
+
+impl Ede {
+    /// The code on the wire; nothing for [`Self::None`].
+    #[must_use]
+    pub const fn code(self) -> Option<u16> {
+        match self {
+            Self::Blocked => Some(15),
+            Self::Censored => Some(16),
+            Self::Filtered => Some(17),
+            Self::Prohibited => Some(18),
+            Self::None => None,
+        }
+    }
+}
+
+/// Names that outrank every list.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Protected {
+    /// These names and all below them always pass.
+    pub names: Vec<Name>,
+}

@@ -1,0 +1,5 @@
+//! CONTROL · what the operator wrote.
+
+mod settings;
+
+pub use settings::{Config, LogFormat, LogSettings, Repository};

@@ -1,0 +1,5 @@
+//! The DNS surface.
+
+mod settings;
+
+pub use settings::{Settings, StopAddresses};

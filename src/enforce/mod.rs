@@ -1,0 +1,8 @@
+//! 4 · ENFORCE: answer the client.
+
+pub mod dns;
+mod edition;
+pub mod proxy;
+pub mod resolver;
+
+pub use edition::{Edition, InForce};

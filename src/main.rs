@@ -1,0 +1,3 @@
+//! The process edge: arguments, run, show the error well, exit code.
+
+fn main() {}

@@ -1,0 +1,93 @@
+//! [`Entry`]: the regulator's line.
+
+use std::fmt;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use sha2::{Digest, Sha256};
+
+use super::{Action, Kind, LegalRecord, Trigger};
+
+/// One line of a list: what it matches, what is done, under which law, for how long.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Entry {
+    /// Its id, unique in its list.
+    pub id: EntryId,
+    /// What it matches.
+    pub trigger: Trigger,
+    /// What is done.
+    pub action: Action,
+    /// The legal record; shared by the entries that have the same.
+    pub record: Arc<LegalRecord>,
+    /// When the authority added it.
+    pub added_at: Option<Timestamp>,
+    /// Before this it is not enforced.
+    pub effective_from: Option<Timestamp>,
+    /// From this on it is not enforced; nothing for never.
+    pub expires_at: Option<Timestamp>,
+    /// The list's own test entry: enforced, but left out of hits and reports.
+    pub canary: bool,
+}
+
+/// The stable, opaque id of an entry, unique in its list. It is what statistics, stop page
+/// and receipts name; the value of an entry is not.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct EntryId(Box<str>);
+
+impl EntryId {
+    /// An id as a list gives it.
+    #[must_use]
+    pub fn new(id: &str) -> Self {
+        Self(id.into())
+    }
+
+    /// The id of an entry whose list gives none: derived from list, kind and value, so that
+    /// it is the same in every version.
+    #[must_use]
+    pub fn derive(list: &str, kind: Kind, value: &str) -> Self {
+        let mut digest = Sha256::new();
+        for part in [list, kind.as_str(), value] {
+            digest.update(part.as_bytes());
+            digest.update([0]);
+        }
+        let id: String = digest
+            .finalize()
+            .iter()
+            .take(8)
+            .map(|octet| format!("{octet:02x}"))
+            .collect();
+        Self(id.into())
+    }
+
+    /// The id as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for EntryId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Entry {
+    /// Its kind.
+    #[must_use]
+    pub const fn kind(&self) -> Kind {
+        match (&self.trigger, self.action) {
+            (Trigger::Name { .. }, Action::PassThru) => Kind::Exception,
+            (Trigger::Name { .. }, _) => Kind::Domain,
+            (Trigger::Url { .. }, _) => Kind::Url,
+            (Trigger::Address(_), _) => Kind::Ip,
+        }
+    }
+
+    /// Whether it is in effect at `now`.
+    #[must_use]
+    pub fn is_effective(&self, now: Timestamp) -> bool {
+        self.effective_from.is_none_or(|from| from <= now)
+            && self.expires_at.is_none_or(|end| now < end)
+    }
+}

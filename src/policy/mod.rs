@@ -1,0 +1,25 @@
+//! The words: what may be said about names, URLs and addresses. Depends on nothing.
+
+mod action;
+mod decision;
+mod entry;
+mod legal;
+mod name;
+mod prefix;
+mod provenance;
+mod rule;
+mod surface;
+mod trigger;
+mod url;
+
+pub use action::Action;
+pub use decision::{Decision, Matches};
+pub use entry::{Entry, EntryId};
+pub use legal::{Category, LegalRecord, Redress};
+pub use name::{NAME_OCTETS_MAX, Name, NameError};
+pub use prefix::{Prefix, PrefixError};
+pub use provenance::{Origin, Provenance};
+pub use rule::RuleId;
+pub use surface::Surface;
+pub use trigger::{Kind, QueryMatch, Scope, Trigger, UrlScope};
+pub use url::{CanonicalUrl, Host, URL_OCTETS_MAX, UrlError};

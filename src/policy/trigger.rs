@@ -1,0 +1,108 @@
+//! [`Trigger`]: what an entry matches.
+
+use super::{CanonicalUrl, Name, Prefix};
+
+/// What an entry matches. A name always says its [`Scope`]: lists and resolvers differ
+/// about subdomains, so it is never left open (field.md section 2.3).
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Trigger {
+    /// A domain name.
+    Name {
+        /// The name.
+        name: Name,
+        /// Which names at and below it.
+        scope: Scope,
+    },
+    /// A URL, over plain HTTP.
+    Url {
+        /// The URL.
+        url: CanonicalUrl,
+        /// That URL, or all at and below its path.
+        scope: UrlScope,
+        /// Whether the query counts.
+        query: QueryMatch,
+    },
+    /// Addresses.
+    Address(Prefix),
+}
+
+/// Which names a name trigger covers.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Scope {
+    /// The name itself.
+    Exact,
+    /// The name and every name below it.
+    Subtree,
+    /// Every name below it, not the name itself.
+    Children,
+}
+
+/// Which paths a URL trigger covers.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum UrlScope {
+    /// That path.
+    Exact,
+    /// That path and all below it, by whole segments.
+    Prefix,
+}
+
+/// Whether the query of a URL counts.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum QueryMatch {
+    /// The query must be the same.
+    Exact,
+    /// Any query, and none.
+    Ignore,
+}
+
+/// The kind of an entry, as the native list and `kinds` in the configuration name it.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum Kind {
+    /// A domain name.
+    Domain,
+    /// A name that passes.
+    Exception,
+    /// Addresses.
+    Ip,
+    /// A URL.
+    Url,
+}
+
+impl Kind {
+    /// Every kind.
+    pub const ALL: [Self; 4] = [Self::Domain, Self::Exception, Self::Ip, Self::Url];
+
+    /// The word for it in lists and metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Domain => "domain",
+            Self::Exception => "exception",
+            Self::Ip => "ip",
+            Self::Url => "url",
+        }
+    }
+}
+
+impl Scope {
+    /// The word for it in lists.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Exact => "exact",
+            Self::Subtree => "subtree",
+            Self::Children => "children",
+        }
+    }
+}
+
+impl UrlScope {
+    /// The word for it in lists.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Exact => "exact",
+            Self::Prefix => "prefix",
+        }
+    }
+}
