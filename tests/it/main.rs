@@ -1,0 +1,9 @@
+//! The one integration binary: the program from outside, and the code's own rules.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "a test that meets the unexpected is to fail at once, and its clock is the real one"
+)]
