@@ -189,10 +189,10 @@ fn parent(wire: &[u8]) -> Option<&[u8]> {
     }
 }
 
-/// What a list may hold in a name: letters, digits, hyphen, underscore, and the few
-/// others that real names use. Wire form may hold anything.
+/// What a name in text may hold: letters, digits, hyphen, and the underscore that real
+/// names use. Wire form may hold anything.
 const fn is_name_octet(octet: u8) -> bool {
-    octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'_' | b'*')
+    octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'_')
 }
 
 impl PartialEq for Name {
@@ -272,6 +272,7 @@ mod tests {
         check("a..b", Err(NameError::EmptyLabel));
         check(".a", Err(NameError::EmptyLabel));
         check("a b.example", Err(NameError::Character));
+        check("*.example", Err(NameError::Character));
         check(
             &format!("{}.example", "a".repeat(63)),
             Ok(&format!("{}.example", "a".repeat(63))),
@@ -295,7 +296,7 @@ mod tests {
             Name::from_wire(b"\xc0\x0c").unwrap_err(),
             NameError::CutShort
         );
-        let longest: Vec<u8> = [[b"\x3f".as_slice(), &[b'a'; 63]].concat(); 3].concat();
+        let longest: Vec<u8> = [b"\x3f".as_slice(), &[b'a'; 63]].concat().repeat(3);
         let fits = [longest.as_slice(), b"\x3d", &[b'a'; 61], b"\0"].concat();
         assert_eq!(Name::from_wire(&fits).unwrap().1, 255);
         let beyond = [longest.as_slice(), b"\x3e", &[b'a'; 62], b"\0"].concat();

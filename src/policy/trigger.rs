@@ -5,6 +5,10 @@ use super::{CanonicalUrl, Name, Prefix};
 /// What an entry matches. A name always says its [`Scope`]: lists and resolvers differ
 /// about subdomains, so it is never left open (field.md section 2.3).
 #[derive(Clone, Debug, Eq, PartialEq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a trigger lives on the stack while a list is read"
+)]
 pub enum Trigger {
     /// A domain name.
     Name {
@@ -24,6 +28,28 @@ pub enum Trigger {
     },
     /// Addresses.
     Address(Prefix),
+}
+
+impl Trigger {
+    /// What it matches, in its one canonical spelling: the `value` of a native entry.
+    #[must_use]
+    pub fn value(&self) -> String {
+        match self {
+            Self::Name { name, .. } => name.to_string(),
+            Self::Url { url, .. } => url.to_string(),
+            Self::Address(prefix) => prefix.to_string(),
+        }
+    }
+
+    /// How far it goes: the `match` of a native entry; nothing for addresses.
+    #[must_use]
+    pub const fn match_word(&self) -> Option<&'static str> {
+        match self {
+            Self::Name { scope, .. } => Some(scope.as_str()),
+            Self::Url { scope, .. } => Some(scope.as_str()),
+            Self::Address(_) => None,
+        }
+    }
 }
 
 /// Which names a name trigger covers.
@@ -85,6 +111,14 @@ impl Kind {
 }
 
 impl Scope {
+    /// The scope of that word; nothing for a word that is none.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        [Self::Exact, Self::Subtree, Self::Children]
+            .into_iter()
+            .find(|scope| scope.as_str() == word)
+    }
+
     /// The word for it in lists.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -97,6 +131,14 @@ impl Scope {
 }
 
 impl UrlScope {
+    /// The scope of that word; nothing for a word that is none.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        [Self::Exact, Self::Prefix]
+            .into_iter()
+            .find(|scope| scope.as_str() == word)
+    }
+
     /// The word for it in lists.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

@@ -213,6 +213,9 @@ impl fmt::Display for Host {
 
 /// Splits `host:port`; an empty port is none.
 fn split_port(text: &str) -> Result<(&str, Option<u16>), UrlError> {
+    if text.starts_with('[') && !text.contains(']') {
+        return Err(UrlError::Address);
+    }
     let colon = match text.rfind(']') {
         Some(bracket) => text
             .get(bracket..)

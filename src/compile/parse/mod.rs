@@ -1,51 +1,43 @@
 //! The formats that lists come in; each reader says what it understood and what it did not.
 
-/// How a list is written.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Format {
-    /// Our own: a header, then one entry a line, canonical JSON (interface.md).
-    Native,
-    /// One name a line.
-    Domains,
-    /// `0.0.0.0 name …`, as in a hosts file.
-    Hosts,
-    /// One URL a line.
-    Urls,
-    /// An RPZ zone file.
-    Rpz,
-    /// One address or prefix a line.
-    Addresses,
+mod addresses;
+mod format;
+mod lines;
+mod names;
+pub mod native;
+pub mod rpz;
+mod urls;
+
+use std::sync::Arc;
+
+pub use format::Format;
+
+use crate::policy::{Entry, LegalRecord, Scope, UrlScope};
+
+/// How one list is to be read.
+#[derive(Clone, Debug)]
+pub struct Reading {
+    /// The list's name, from which ids are derived where the format has none.
+    pub list: String,
+    /// How it is written.
+    pub format: Format,
+    /// The scope of names where the format does not say it.
+    pub scope: Option<Scope>,
+    /// The scope of URLs in [`Format::Urls`].
+    pub url_scope: UrlScope,
+    /// The legal record of entries whose format has none.
+    pub record: Arc<LegalRecord>,
 }
 
-impl Format {
-    /// Every format.
-    pub const ALL: [Self; 6] = [
-        Self::Native,
-        Self::Domains,
-        Self::Hosts,
-        Self::Urls,
-        Self::Rpz,
-        Self::Addresses,
-    ];
-
-    /// The word for it on the command line and in the configuration.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Native => "native",
-            Self::Domains => "domains",
-            Self::Hosts => "hosts",
-            Self::Urls => "urls",
-            Self::Rpz => "rpz",
-            Self::Addresses => "addresses",
-        }
-    }
-
-    /// The format of that word; nothing for a word that is none.
-    #[must_use]
-    pub fn from_word(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|format| format.as_str() == word)
-    }
+/// One thing that a reader found.
+#[derive(Clone, Debug)]
+pub enum Parsed {
+    /// The header of a native list; at most one, and first.
+    Header(Box<native::Header>),
+    /// An entry and its line, from 1.
+    Entry(u32, Box<Entry>),
+    /// A row that was left out.
+    Reject(Reject),
 }
 
 /// A row that was left out, and why; the rest of its list is kept.
@@ -55,4 +47,16 @@ pub struct Reject {
     pub line: u32,
     /// Why, as a sentence for the person who keeps the list.
     pub reason: String,
+}
+
+/// Reads a list, row by row; no row can fail it.
+pub fn read(reading: &Reading, text: &[u8], take: &mut dyn FnMut(Parsed)) {
+    match reading.format {
+        Format::Native => native::read(text, take),
+        Format::Domains => names::read_domains(reading, text, take),
+        Format::Hosts => names::read_hosts(reading, text, take),
+        Format::Urls => urls::read(reading, text, take),
+        Format::Rpz => rpz::read(reading, text, take),
+        Format::Addresses => addresses::read(reading, text, take),
+    }
 }

@@ -1,0 +1,51 @@
+//! The lines of a list: numbered, bounded, UTF-8, in any of the usual line endings.
+
+use super::Reject;
+
+/// Numbers the lines of `text` and hands on those that can be read; blank lines are left
+/// out, a byte order mark and carriage returns are taken off.
+pub(super) fn lines(text: &[u8]) -> impl Iterator<Item = Result<(u32, &str), Reject>> {
+    let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
+    text.split(|octet| *octet == b'\n')
+        .zip(1_u32..)
+        .filter_map(|(octets, line)| {
+            if octets.len() > LINE_OCTETS_MAX {
+                return Some(Err(reject(line, "this line is longer than 65536 octets")));
+            }
+            match std::str::from_utf8(octets) {
+                Err(_) => Some(Err(reject(line, "this line is not UTF-8"))),
+                Ok(text) => {
+                    let text = text.strip_suffix('\r').unwrap_or(text);
+                    if text.trim().is_empty() {
+                        None
+                    } else {
+                        Some(Ok((line, text)))
+                    }
+                }
+            }
+        })
+}
+
+/// The line without what follows `#` at its start or after white space.
+pub(super) fn without_comment(line: &str) -> &str {
+    let mut before = ' ';
+    for (at, character) in line.char_indices() {
+        if character == '#' && before.is_whitespace() {
+            return line.get(..at).unwrap_or_default().trim();
+        }
+        before = character;
+    }
+    line.trim()
+}
+
+pub(super) fn reject(line: u32, reason: impl Into<String>) -> Reject {
+    Reject {
+        line,
+        reason: reason.into(),
+    }
+}
+
+/// The longest line of a list, in octets; a native entry with every field is far below.
+const LINE_OCTETS_MAX: usize = 65536;
+
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";

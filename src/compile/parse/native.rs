@@ -1,0 +1,595 @@
+//! Our own format: a header line, then one entry a line, each a JSON object (interface.md,
+//! "Native list format"; field.md section 8).
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+
+use super::lines::{lines, reject};
+use super::{Parsed, rpz, urls};
+use crate::policy::{
+    Action, CanonicalUrl, Category, Entry, EntryId, LegalRecord, Name, Prefix, QueryMatch, Redress,
+    Scope, Trigger, UrlScope,
+};
+
+/// The header of a native list: what describes it, and the defaults of its entries.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Header {
+    /// The list's name as its authority has it.
+    pub list: String,
+    /// Its title by language.
+    pub title: BTreeMap<String, String>,
+    /// Who issues it.
+    pub issuer: Option<String>,
+    defaults: Defaults,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+struct Defaults {
+    record: Arc<LegalRecord>,
+    category_given: bool,
+    action: Option<Action>,
+    expires_at: Option<Timestamp>,
+}
+
+impl Header {
+    /// Its title in English, else in the first language it has, else its name.
+    #[must_use]
+    pub fn title(&self) -> &str {
+        self.title
+            .get("en")
+            .or_else(|| self.title.values().next())
+            .unwrap_or(&self.list)
+    }
+}
+
+/// Reads a native list. Records that are the same are shared.
+pub(super) fn read(text: &[u8], take: &mut dyn FnMut(Parsed)) {
+    let mut header: Option<Header> = None;
+    let mut records: HashSet<Arc<LegalRecord>> = HashSet::new();
+    for line in lines(text) {
+        let (line, text) = match line {
+            Ok(line) => line,
+            Err(reject) => {
+                take(Parsed::Reject(reject));
+                continue;
+            }
+        };
+        match &header {
+            None => match read_header(text) {
+                Ok(read) => {
+                    take(Parsed::Header(Box::new(read.clone())));
+                    header = Some(read);
+                }
+                Err(reason) => {
+                    take(Parsed::Reject(reject(line, reason)));
+                    return;
+                }
+            },
+            Some(header) => match read_entry(text, header) {
+                Ok(mut entry) => {
+                    match records.get(&entry.record) {
+                        Some(shared) => entry.record = shared.clone(),
+                        None => _ = records.insert(entry.record.clone()),
+                    }
+                    take(Parsed::Entry(line, Box::new(entry)));
+                }
+                Err(reason) => take(Parsed::Reject(reject(line, reason))),
+            },
+        }
+    }
+}
+
+/// Reads the header line.
+///
+/// # Errors
+/// A sentence that says what is wrong with it; without a header no entry can be read.
+pub fn read_header(text: &str) -> Result<Header, String> {
+    let line: HeaderLine<'_> = serde_json::from_str(text)
+        .map_err(|error| format!("the header of the list cannot be read: {error}"))?;
+    if line.format != FORMAT {
+        return Err(format!(
+            "the list has format {}, and this version reads {FORMAT}; a newer cordon is needed",
+            line.format
+        ));
+    }
+    let mut record = LegalRecord::default();
+    let category_given = line.defaults.category.is_some();
+    line.defaults.legal.merge(
+        &mut record,
+        line.defaults.category.as_deref(),
+        line.defaults.redress,
+        line.defaults.reason,
+    )?;
+    Ok(Header {
+        list: line.list.into_owned(),
+        title: line
+            .title
+            .into_iter()
+            .map(|(language, text)| (language.into_owned(), text.into_owned()))
+            .collect(),
+        issuer: line
+            .issuer
+            .and_then(|issuer| issuer.name)
+            .map(Cow::into_owned),
+        defaults: Defaults {
+            record: Arc::new(record),
+            category_given,
+            action: line.defaults.action.as_deref().map(action).transpose()?,
+            expires_at: line
+                .defaults
+                .expires_at
+                .as_deref()
+                .map(end)
+                .transpose()?
+                .flatten(),
+        },
+    })
+}
+
+/// Reads one entry line under the defaults of its header.
+///
+/// # Errors
+/// A sentence that says why the row is left out.
+pub fn read_entry(text: &str, header: &Header) -> Result<Entry, String> {
+    let line: EntryLine<'_> = serde_json::from_str(text)
+        .map_err(|error| format!("this line is not a native entry: {error}"))?;
+    if let Some(unknown) = line.critical.first() {
+        return Err(format!(
+            "the entry needs `{unknown}`, which is not in this version"
+        ));
+    }
+    for (key, present) in [
+        ("window", line.window.is_some()),
+        ("scheme", line.scheme.is_some()),
+    ] {
+        if present {
+            return Err(format!(
+                "the entry has `{key}`, which is not in this version"
+            ));
+        }
+    }
+    if line.id.is_empty()
+        || line.id.len() > ID_OCTETS_MAX
+        || !line.id.bytes().all(|octet| octet.is_ascii_graphic())
+    {
+        return Err(format!(
+            "the id is not 1 to {ID_OCTETS_MAX} visible ASCII characters"
+        ));
+    }
+    let (trigger, by_kind) = trigger(&line)?;
+    let given = line.action.as_deref().map(action).transpose()?;
+    let action = by_kind
+        .or(given)
+        .or(header.defaults.action)
+        .unwrap_or(Action::Block);
+    let record = record(&line, header)?;
+    Ok(Entry {
+        id: EntryId::new(&line.id),
+        trigger,
+        action,
+        record,
+        added_at: line.added_at.as_deref().map(time).transpose()?,
+        effective_from: line.effective_from.as_deref().map(time).transpose()?,
+        expires_at: match line.expires_at.as_deref() {
+            Some(text) => end(text)?,
+            None => header.defaults.expires_at,
+        },
+        canary: line.canary,
+    })
+}
+
+/// What the entry matches, and the action where its kind decides that.
+fn trigger(line: &EntryLine<'_>) -> Result<(Trigger, Option<Action>), String> {
+    let scope = |default: Option<Scope>| match line.r#match.as_deref() {
+        None => default.ok_or_else(|| {
+            "the entry does not say its match: exact, subtree or children".to_owned()
+        }),
+        Some(word) => {
+            Scope::from_word(word).ok_or_else(|| format!("`{word}` is no match of a domain"))
+        }
+    };
+    let name = || Name::from_text(&line.value).map_err(|error| error.to_string());
+    match &*line.kind {
+        "domain" => Ok((
+            Trigger::Name {
+                name: name()?,
+                scope: scope(None)?,
+            },
+            None,
+        )),
+        "exception" => Ok((
+            Trigger::Name {
+                name: name()?,
+                scope: scope(Some(Scope::Exact))?,
+            },
+            Some(Action::PassThru),
+        )),
+        "url" => {
+            let url = CanonicalUrl::parse(&line.value).map_err(|error| error.to_string())?;
+            let scope = match line.r#match.as_deref() {
+                None => UrlScope::Exact,
+                Some(word) => UrlScope::from_word(word)
+                    .ok_or_else(|| format!("`{word}` is no match of a URL"))?,
+            };
+            urls::check_prefix(&url, scope)?;
+            let query = match line.query.as_deref() {
+                None | Some("exact") => QueryMatch::Exact,
+                Some("ignore") => QueryMatch::Ignore,
+                Some(word) => {
+                    return Err(format!(
+                        "`{word}` is no way to match a query: exact or ignore"
+                    ));
+                }
+            };
+            Ok((Trigger::Url { url, scope, query }, None))
+        }
+        "ip" => {
+            let prefix: Prefix = line
+                .value
+                .parse()
+                .map_err(|error: crate::policy::PrefixError| error.to_string())?;
+            Ok((Trigger::Address(prefix), None))
+        }
+        "rpz" => {
+            rpz::judge(&line.value, &line.records).map(|(trigger, action)| (trigger, Some(action)))
+        }
+        kind => Err(format!(
+            "`{kind}` is no kind of entry: domain, url, ip, exception or rpz"
+        )),
+    }
+}
+
+/// The legal record: the header's, but for what the entry says itself.
+fn record(line: &EntryLine<'_>, header: &Header) -> Result<Arc<LegalRecord>, String> {
+    let own = line.category.is_some()
+        || line.legal.is_some()
+        || line.redress.is_some()
+        || !line.reason.is_empty();
+    let record = if own {
+        let mut record = LegalRecord::clone(&header.defaults.record);
+        let legal = line.legal.clone().unwrap_or_default();
+        legal.merge(
+            &mut record,
+            line.category.as_deref(),
+            line.redress.clone(),
+            line.reason.clone(),
+        )?;
+        Arc::new(record)
+    } else {
+        header.defaults.record.clone()
+    };
+    if line.category.is_none() && !header.defaults.category_given {
+        return Err("the entry has no category, and neither has the header".to_owned());
+    }
+    if record.basis.is_empty() {
+        return Err("the entry has no legal basis, and neither has the header".to_owned());
+    }
+    if record.authority.is_empty() {
+        return Err("the entry has no authority, and neither has the header".to_owned());
+    }
+    Ok(record)
+}
+
+fn action(word: &str) -> Result<Action, String> {
+    // field.md names the pass action of exceptions `pass`.
+    if word == "pass" {
+        return Ok(Action::PassThru);
+    }
+    Action::from_word(word).ok_or_else(|| format!("`{word}` is no action"))
+}
+
+fn end(text: &str) -> Result<Option<Timestamp>, String> {
+    if text == "never" {
+        Ok(None)
+    } else {
+        time(text).map(Some)
+    }
+}
+
+fn time(text: &str) -> Result<Timestamp, String> {
+    text.parse()
+        .map_err(|_| format!("`{text}` is no time such as 2026-11-24T06:00:00Z"))
+}
+
+#[derive(Deserialize)]
+struct HeaderLine<'a> {
+    format: u64,
+    #[serde(borrow)]
+    list: Cow<'a, str>,
+    #[serde(borrow, default)]
+    title: BTreeMap<Cow<'a, str>, Cow<'a, str>>,
+    #[serde(borrow)]
+    issuer: Option<IssuerLine<'a>>,
+    #[serde(borrow, default)]
+    defaults: DefaultsLine<'a>,
+}
+
+#[derive(Deserialize)]
+struct IssuerLine<'a> {
+    #[serde(borrow)]
+    name: Option<Cow<'a, str>>,
+}
+
+#[derive(Default, Deserialize)]
+struct DefaultsLine<'a> {
+    #[serde(borrow)]
+    category: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    legal: LegalLine<'a>,
+    #[serde(borrow)]
+    redress: Option<RedressLine<'a>>,
+    #[serde(borrow, default)]
+    reason: BTreeMap<Cow<'a, str>, Cow<'a, str>>,
+    #[serde(borrow)]
+    action: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    expires_at: Option<Cow<'a, str>>,
+}
+
+#[derive(Deserialize)]
+struct EntryLine<'a> {
+    #[serde(borrow)]
+    id: Cow<'a, str>,
+    #[serde(borrow)]
+    kind: Cow<'a, str>,
+    #[serde(borrow)]
+    value: Cow<'a, str>,
+    #[serde(borrow)]
+    r#match: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    query: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    action: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    category: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    legal: Option<LegalLine<'a>>,
+    #[serde(borrow)]
+    redress: Option<RedressLine<'a>>,
+    #[serde(borrow, default)]
+    reason: BTreeMap<Cow<'a, str>, Cow<'a, str>>,
+    #[serde(borrow)]
+    added_at: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    effective_from: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    expires_at: Option<Cow<'a, str>>,
+    #[serde(default)]
+    canary: bool,
+    #[serde(default)]
+    records: Vec<String>,
+    #[serde(default)]
+    critical: Vec<String>,
+    window: Option<IgnoredAny>,
+    scheme: Option<IgnoredAny>,
+}
+
+#[derive(Clone, Default, Deserialize)]
+struct LegalLine<'a> {
+    #[serde(borrow)]
+    basis: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    authority: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    order_ref: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    decided_at: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    notice_url: Option<Cow<'a, str>>,
+}
+
+#[derive(Clone, Deserialize)]
+struct RedressLine<'a> {
+    #[serde(borrow)]
+    url: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    email: Option<Cow<'a, str>>,
+    deadline_days: Option<u32>,
+    #[serde(borrow)]
+    court: Option<Cow<'a, str>>,
+}
+
+impl LegalLine<'_> {
+    /// Writes what is given over what `record` has.
+    fn merge(
+        self,
+        record: &mut LegalRecord,
+        category: Option<&str>,
+        redress: Option<RedressLine<'_>>,
+        reason: BTreeMap<Cow<'_, str>, Cow<'_, str>>,
+    ) -> Result<(), String> {
+        if let Some(word) = category {
+            record.category = Category::from_word(word)
+                .filter(|category| *category != Category::Local)
+                .ok_or_else(|| format!("`{word}` is no category"))?;
+        }
+        over(&mut record.basis, self.basis);
+        over(&mut record.authority, self.authority);
+        over_optional(&mut record.order_ref, self.order_ref);
+        over_optional(&mut record.decided_at, self.decided_at);
+        over_optional(&mut record.notice_url, self.notice_url);
+        if let Some(redress) = redress {
+            let to: &mut Redress = &mut record.redress;
+            over_optional(&mut to.url, redress.url);
+            over_optional(&mut to.email, redress.email);
+            over_optional(&mut to.court, redress.court);
+            to.deadline_days = redress.deadline_days.or(to.deadline_days);
+        }
+        for (language, text) in reason {
+            record
+                .reason
+                .insert(language.into_owned(), text.into_owned());
+        }
+        Ok(())
+    }
+}
+
+fn over(to: &mut String, from: Option<Cow<'_, str>>) {
+    if let Some(from) = from {
+        *to = from.into_owned();
+    }
+}
+
+fn over_optional(to: &mut Option<String>, from: Option<Cow<'_, str>>) {
+    if let Some(from) = from {
+        *to = Some(from.into_owned());
+    }
+}
+
+/// The format that is written and read.
+const FORMAT: u64 = 1;
+
+/// The longest id of an entry, in octets.
+const ID_OCTETS_MAX: usize = 128;
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::super::{Format, Reading, read};
+    use super::*;
+
+    pub(in super::super) fn reading(format: Format) -> Reading {
+        let record = LegalRecord {
+            basis: "Example Act".into(),
+            authority: "Example Police".into(),
+            ..LegalRecord::default()
+        };
+        Reading {
+            list: "test".into(),
+            format,
+            scope: None,
+            url_scope: UrlScope::Exact,
+            record: Arc::new(record),
+        }
+    }
+
+    /// Reads `text` and compares the entries, each as `LINE KIND MATCH VALUE`, and the lines
+    /// that were rejected.
+    #[track_caller]
+    pub(in super::super) fn check_format(
+        reading: &Reading,
+        text: &str,
+        entries: &[&str],
+        rejects: &[u32],
+    ) {
+        let mut found = Vec::new();
+        let mut rejected = Vec::new();
+        read(reading, text.as_bytes(), &mut |parsed| match parsed {
+            Parsed::Header(_) => {}
+            Parsed::Entry(line, entry) => {
+                let words = [
+                    entry.kind().as_str(),
+                    entry.trigger.match_word().unwrap_or(""),
+                    &entry.trigger.value(),
+                ]
+                .join(" ");
+                found.push(format!("{line} {}", words.replace("  ", " ")));
+            }
+            Parsed::Reject(reject) => rejected.push(reject.line),
+        });
+        assert_eq!(found, entries);
+        assert_eq!(rejected, rejects);
+    }
+
+    const HEADER: &str = r#"{"defaults":{"category":"csam","legal":{"authority":"Example Police","basis":"Example Act, art. 1","order_ref":"EX-2026-1"},"redress":{"url":"https://hotline.example/appeal"}},"format":1,"issuer":{"authority_id":"xx-hotline","name":"Example Hotline","url":"https://hotline.example/"},"list":"csam","title":{"en":"Example list"}}"#;
+
+    #[test]
+    fn the_contract_example_is_read() {
+        let header = read_header(HEADER).unwrap();
+        assert_eq!(
+            (header.title(), header.issuer.as_deref()),
+            ("Example list", Some("Example Hotline"))
+        );
+        let entry = read_entry(
+            r#"{"added_at":"2026-11-24T06:00:00Z","expires_at":"2027-05-24T00:00:00Z","id":"EX-000123","kind":"domain","match":"subtree","value":"blocked.example"}"#,
+            &header,
+        )
+        .unwrap();
+        assert_eq!(entry.record.order_ref.as_deref(), Some("EX-2026-1"));
+        assert_eq!(entry.record.category, Category::Csam);
+        assert!(!entry.is_effective("2027-05-24T00:00:00Z".parse().unwrap()));
+        let entry = read_entry(
+            r#"{"added_at":"2026-11-24T06:00:00Z","expires_at":"never","id":"EX-000124","kind":"url","legal":{"order_ref":"EX-2026-2"},"match":"exact","review_by":"2027-02-24","value":"http://shared.example/members/x/page.html"}"#,
+            &header,
+        )
+        .unwrap();
+        assert_eq!(entry.record.order_ref.as_deref(), Some("EX-2026-2"));
+        assert_eq!(entry.record.basis, "Example Act, art. 1");
+    }
+
+    #[track_caller]
+    fn check_reason(line: &str, part: &str) {
+        let header = read_header(HEADER).unwrap();
+        let reason = read_entry(line, &header).unwrap_err();
+        assert!(reason.contains(part), "{reason}");
+    }
+
+    #[test]
+    fn a_bad_row_says_why() {
+        check_reason("{", "not a native entry");
+        check_reason(
+            r#"{"id":"a","kind":"domain","value":"x.test"}"#,
+            "does not say its match",
+        );
+        check_reason(
+            r#"{"id":"a","kind":"domain","match":"subtree","value":"x..test"}"#,
+            "empty label",
+        );
+        check_reason(
+            r#"{"id":"a","kind":"regex","value":"x"}"#,
+            "no kind of entry",
+        );
+        check_reason(
+            r#"{"id":"","kind":"url","value":"http://x.test/"}"#,
+            "the id",
+        );
+        check_reason(
+            r#"{"id":"a","kind":"url","value":"http://x.test/","critical":["ext.y"]}"#,
+            "not in this version",
+        );
+        check_reason(
+            r#"{"id":"a","kind":"url","value":"http://x.test/","category":"spam"}"#,
+            "no category",
+        );
+        check_reason(
+            r#"{"id":"a","id":"b","kind":"url","value":"http://x.test/"}"#,
+            "duplicate field",
+        );
+    }
+
+    #[test]
+    fn a_legal_basis_is_needed() {
+        let header =
+            read_header(r#"{"format":1,"list":"x","defaults":{"category":"phishing"}}"#).unwrap();
+        let reason = read_entry(
+            r#"{"id":"a","kind":"url","value":"http://x.test/"}"#,
+            &header,
+        )
+        .unwrap_err();
+        assert!(reason.contains("no legal basis"), "{reason}");
+        assert!(
+            read_header(r#"{"format":2,"list":"x"}"#)
+                .unwrap_err()
+                .contains("newer")
+        );
+    }
+
+    #[test]
+    fn a_bad_row_never_loses_the_list() {
+        let text = format!(
+            "{HEADER}\n{}\nnonsense\n{}\n",
+            r#"{"id":"a","kind":"domain","match":"exact","value":"one.test"}"#,
+            r#"{"id":"b","kind":"exception","value":"two.test"}"#,
+        );
+        check_format(
+            &reading(Format::Native),
+            &text,
+            &["2 domain exact one.test", "4 exception exact two.test"],
+            &[3],
+        );
+    }
+}
