@@ -1,9 +1,16 @@
 //! 3 · COMPILE: verified lists become one index. Pure: bytes and time in, facts out.
 
 mod blocklist;
+mod compiler;
+mod name_index;
 pub mod parse;
 mod settings;
+mod url_index;
 
 pub use blocklist::{Blocklist, CompiledList, REJECTS_KEPT_MAX, RuleView};
+pub use compiler::{Compiler, ListText};
 pub use parse::{Format, Reject};
 pub use settings::{Ede, From, Mode, PassThru, Protected, Settings};
+
+#[cfg(test)]
+mod tests;

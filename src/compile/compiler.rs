@@ -1,0 +1,302 @@
+//! [`Compiler`]: puts lists, one after the other, into one [`Blocklist`].
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::blocklist::{Blocklist, CompiledList, NO_RULE, REJECTS_KEPT_MAX, Rule, Shape, Span};
+use super::parse::{self, Parsed, Reading, Reject};
+use super::{Format, Protected, Settings};
+use crate::policy::{
+    Action, Entry, Host, Kind, LegalRecord, Name, Provenance, Scope, Trigger, UrlScope,
+};
+
+/// Puts lists, in the operator's order, into one [`Blocklist`]. No row can fail it: what
+/// cannot be enforced is left out, with line and reason.
+#[derive(Debug)]
+pub struct Compiler {
+    now: Timestamp,
+    blocklist: Blocklist,
+    protected: Vec<Name>,
+    records: HashMap<Arc<LegalRecord>, u32>,
+}
+
+/// One list to be compiled: its text, and what is known about it.
+#[derive(Clone, Copy, Debug)]
+pub struct ListText<'a> {
+    /// How it is written.
+    pub format: Format,
+    /// The scope of names where the format does not say it.
+    pub scope: Option<Scope>,
+    /// Where it came from; for a native list, title and issuer are taken from its header.
+    pub provenance: &'a Provenance,
+    /// The text.
+    pub text: &'a [u8],
+}
+
+impl Compiler {
+    /// Begins with what outranks every list. Entries are judged at `now`.
+    #[must_use]
+    pub fn new(protected: &Protected, now: Timestamp) -> Self {
+        let mut blocklist = Blocklist::default();
+        for name in &protected.names {
+            blocklist.protected.insert(name.as_wire(), 0);
+        }
+        blocklist.protected.shrink_to_fit();
+        Self {
+            now,
+            blocklist,
+            protected: protected.names.clone(),
+            records: HashMap::new(),
+        }
+    }
+
+    /// Adds a list behind those that were added before.
+    pub fn add(&mut self, settings: &Settings, list: ListText<'_>) {
+        let Ok(place) = u16::try_from(self.blocklist.lists.len()) else {
+            return;
+        };
+        let reading = Reading {
+            list: settings.name.clone(),
+            format: list.format,
+            scope: list.scope,
+            url_scope: UrlScope::Exact,
+            record: Arc::new(local_record(settings)),
+        };
+        let mut compiled = CompiledList {
+            settings: settings.clone(),
+            provenance: list.provenance.clone(),
+            entries: Vec::new(),
+            rejects: Vec::new(),
+            rejected: 0,
+            not_in_effect: 0,
+            holes: Vec::new(),
+        };
+        let mut counts: BTreeMap<Kind, usize> = BTreeMap::new();
+        parse::read(&reading, list.text, &mut |parsed| match parsed {
+            Parsed::Header(header) => {
+                header.title().clone_into(&mut compiled.provenance.title);
+                compiled.provenance.issuer = header.issuer;
+            }
+            Parsed::Reject(reject) => compiled.reject(reject),
+            Parsed::Entry(line, entry) => {
+                if !entry.is_effective(self.now) {
+                    compiled.not_in_effect += usize::from(!entry.canary);
+                    self.note_change(&entry);
+                } else if let Err(reason) = self.admit(settings, &mut compiled, &entry) {
+                    compiled.reject(Reject { line, reason });
+                } else {
+                    if !entry.canary {
+                        *counts.entry(entry.kind()).or_default() += 1;
+                    }
+                    self.note_change(&entry);
+                    self.insert(settings, place, line, &entry);
+                }
+            }
+        });
+        compiled.entries = counts.into_iter().collect();
+        self.blocklist.lists.push(compiled);
+    }
+
+    /// The finished blocklist.
+    #[must_use]
+    pub fn finish(mut self) -> Blocklist {
+        self.blocklist.urls.finish();
+        self.blocklist.names.shrink_to_fit();
+        self.blocklist.rules.shrink_to_fit();
+        self.blocklist.texts.shrink_to_fit();
+        self.blocklist
+    }
+
+    /// Whether a row may be enforced; else why not.
+    fn admit(
+        &self,
+        settings: &Settings,
+        compiled: &mut CompiledList,
+        entry: &Entry,
+    ) -> Result<(), String> {
+        let kind = entry.kind();
+        let needed = if kind == Kind::Exception {
+            Kind::Domain
+        } else {
+            kind
+        };
+        if !settings.kinds.contains(&needed) && !entry.canary {
+            return Err(format!(
+                "entries of kind {} are not among this list's kinds",
+                kind.as_str()
+            ));
+        }
+        let host = match &entry.trigger {
+            Trigger::Name { name, scope } => {
+                if kind == Kind::Domain {
+                    check_public_suffix(name, *scope)?;
+                }
+                Some(*name)
+            }
+            Trigger::Url { url, .. } => match url.host() {
+                Host::Name(_) => url.host().as_name(),
+                Host::Address(_) => None,
+            },
+            Trigger::Address(_) => {
+                return Err("entries of kind ip are not in this version".to_owned());
+            }
+        };
+        let Some(host) = host.filter(|_| kind != Kind::Exception) else {
+            return Ok(());
+        };
+        if self.blocklist.is_protected(&host) {
+            return Err(format!(
+                "{host} is protected here: `protect` in the configuration outranks every list"
+            ));
+        }
+        if let Trigger::Name {
+            name,
+            scope: Scope::Subtree | Scope::Children,
+        } = &entry.trigger
+            && compiled.holes.len() < HOLES_KEPT_MAX
+        {
+            let below = self
+                .protected
+                .iter()
+                .filter(|protected| protected.is_at_or_below(name));
+            compiled
+                .holes
+                .extend(below.map(|protected| (entry.id.to_string(), protected.to_string())));
+        }
+        Ok(())
+    }
+
+    /// Keeps the soonest time at which an entry takes effect or ends.
+    fn note_change(&mut self, entry: &Entry) {
+        for time in [entry.effective_from, entry.expires_at]
+            .into_iter()
+            .flatten()
+        {
+            if time > self.now
+                && self
+                    .blocklist
+                    .next_change
+                    .is_none_or(|soonest| time < soonest)
+            {
+                self.blocklist.next_change = Some(time);
+            }
+        }
+    }
+
+    fn insert(&mut self, settings: &Settings, list: u16, line: u32, entry: &Entry) {
+        let Ok(number) = u32::try_from(self.blocklist.rules.len()) else {
+            return;
+        };
+        let shape = match &entry.trigger {
+            Trigger::Name { scope, .. } => Shape::Name(*scope),
+            Trigger::Url { scope, query, .. } => Shape::Url(*scope, *query),
+            Trigger::Address(_) => return,
+        };
+        let value = entry.trigger.value();
+        let (Some(id), Some(value)) = (self.text(entry.id.as_str()), self.text(&value)) else {
+            return;
+        };
+        let rule = Rule {
+            id,
+            value,
+            record: self.record(&entry.record),
+            line,
+            next: NO_RULE,
+            list,
+            kind: entry.kind(),
+            shape,
+            action: effective_action(settings, entry),
+            canary: entry.canary,
+            expires_at: entry.expires_at.map_or(i64::MAX, Timestamp::as_second),
+        };
+        self.blocklist.rules.push(rule);
+        match &entry.trigger {
+            Trigger::Name { name, .. } => {
+                let before = self.blocklist.names.insert(name.as_wire(), number);
+                if let Some(before) =
+                    before.and_then(|before| self.blocklist.rules.get_mut(before as usize))
+                {
+                    before.next = number;
+                }
+            }
+            Trigger::Url { url, scope, query } => {
+                self.blocklist.urls.insert(url, *scope, *query, number)
+            }
+            Trigger::Address(_) => {}
+        }
+    }
+
+    fn text(&mut self, text: &str) -> Option<Span> {
+        let at = u32::try_from(self.blocklist.texts.len()).ok()?;
+        let len = u16::try_from(text.len()).ok()?;
+        self.blocklist.texts.push_str(text);
+        Some(Span { at, len })
+    }
+
+    fn record(&mut self, record: &Arc<LegalRecord>) -> u32 {
+        // Neighbours mostly share one record: no hash is needed to see that.
+        if let Some(last) = self.blocklist.records.last()
+            && Arc::ptr_eq(last, record)
+        {
+            return u32::try_from(self.blocklist.records.len() - 1).unwrap_or_default();
+        }
+        let number = u32::try_from(self.blocklist.records.len()).unwrap_or_default();
+        *self.records.entry(record.clone()).or_insert_with(|| {
+            self.blocklist.records.push(record.clone());
+            number
+        })
+    }
+}
+
+impl CompiledList {
+    fn reject(&mut self, reject: Reject) {
+        self.rejected += 1;
+        if self.rejects.len() < REJECTS_KEPT_MAX {
+            self.rejects.push(reject);
+        }
+    }
+}
+
+/// What is done: the list's override, but an exception stays one: an override must not turn
+/// a name that passes into one that is blocked.
+fn effective_action(settings: &Settings, entry: &Entry) -> Action {
+    match settings.action {
+        Some(action) if entry.action != Action::PassThru => action,
+        _ => entry.action,
+    }
+}
+
+/// The record of entries that no authority answers for.
+fn local_record(settings: &Settings) -> LegalRecord {
+    LegalRecord {
+        basis: "The operator's own rule".to_owned(),
+        authority: format!("The operator of this node (list {})", settings.name),
+        ..LegalRecord::default()
+    }
+}
+
+/// Refuses an entry that would cover every name under a public suffix.
+fn check_public_suffix(name: &Name, scope: Scope) -> Result<(), String> {
+    if scope == Scope::Exact {
+        return Ok(());
+    }
+    if name.is_root() {
+        return Err("this would cover every name there is".to_owned());
+    }
+    let text = name.to_string();
+    match psl::suffix(text.as_bytes()) {
+        Some(suffix)
+            if suffix.typ() == Some(psl::Type::Icann) && suffix.as_bytes() == text.as_bytes() =>
+        {
+            Err(format!(
+                "{text} is a public suffix: this would cover every name registered under it"
+            ))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// How many holes of a list are kept to be shown.
+const HOLES_KEPT_MAX: usize = 100;

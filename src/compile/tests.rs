@@ -1,0 +1,527 @@
+//! What a blocklist says equals a naive linear scan over its entries, and the contract's
+//! examples hold.
+
+use jiff::Timestamp;
+use proptest::prelude::*;
+
+use super::*;
+use crate::policy::{
+    Action, CanonicalUrl, Decision, Host, Kind, Name, Origin, Provenance, RuleId, Scope, UrlScope,
+};
+
+fn settings(name: &str) -> Settings {
+    Settings {
+        name: name.into(),
+        from: From::File {
+            path: "x".into(),
+            format: Format::Native,
+            scope: None,
+        },
+        mode: Mode::Enforce,
+        kinds: vec![Kind::Domain, Kind::Url],
+        action: None,
+        passthru: PassThru::List,
+        ede: Ede::Blocked,
+        required: false,
+    }
+}
+
+fn provenance(name: &str) -> Provenance {
+    Provenance {
+        list: name.into(),
+        title: name.into(),
+        issuer: None,
+        origin: Origin::Unsigned {
+            path: "x".into(),
+            digest: String::new(),
+        },
+    }
+}
+
+/// One entry in short: action, match, value.
+type Row = (Action, &'static str, String);
+
+fn native(list: &str, rows: &[Row]) -> String {
+    let mut text = format!(
+        "{{\"format\":1,\"list\":\"{list}\",\"defaults\":{{\"category\":\"phishing\",\"legal\":{{\"basis\":\"b\",\"authority\":\"a\"}}}}}}\n"
+    );
+    for (number, (action, word, value)) in rows.iter().enumerate() {
+        let (kind, query) = match (value.starts_with("http"), *word) {
+            (true, "ignore") => ("url", r#","query":"ignore""#),
+            (true, _) => ("url", ""),
+            (false, _) if *action == Action::PassThru => ("exception", ""),
+            (false, _) => ("domain", ""),
+        };
+        let word = if *word == "ignore" { "exact" } else { word };
+        text += &format!(
+            "{{\"action\":\"{}\",\"id\":\"{list}-{number}\",\"kind\":\"{kind}\",\"match\":\"{word}\"{query},\"value\":\"{value}\"}}\n",
+            action.as_str()
+        );
+    }
+    text
+}
+
+fn compile(lists: &[(Settings, Vec<Row>)], protected: &[&str]) -> Blocklist {
+    let protected = Protected {
+        names: protected
+            .iter()
+            .map(|name| Name::from_text(name).unwrap())
+            .collect(),
+    };
+    let mut compiler = Compiler::new(&protected, "2026-11-24T06:00:00Z".parse().unwrap());
+    for (settings, rows) in lists {
+        let text = native(&settings.name, rows);
+        let provenance = provenance(&settings.name);
+        let list = ListText {
+            format: Format::Native,
+            scope: None,
+            provenance: &provenance,
+            text: text.as_bytes(),
+        };
+        compiler.add(settings, list);
+    }
+    compiler.finish()
+}
+
+/// What was decided about a name or URL: the id of the deciding entry and its action.
+fn ask(blocklist: &Blocklist, asked: &str) -> Option<(String, Action)> {
+    let decision = decide(blocklist, asked);
+    decision
+        .act
+        .map(|(rule, action)| (blocklist.rule(rule).unwrap().entry_id.to_owned(), action))
+}
+
+fn decide(blocklist: &Blocklist, asked: &str) -> Decision {
+    if asked.starts_with("http") {
+        blocklist.decide_url(&CanonicalUrl::parse(asked).unwrap())
+    } else {
+        blocklist.decide_name(&Name::from_text(asked).unwrap())
+    }
+}
+
+#[track_caller]
+fn check(rows: &[(Action, &'static str, &str)], cases: &[(&str, Option<usize>)]) {
+    let rows: Vec<Row> = rows
+        .iter()
+        .map(|(action, word, value)| (*action, *word, (*value).to_owned()))
+        .collect();
+    let blocklist = compile(&[(settings("l"), rows)], &[]);
+    for (asked, expected) in cases {
+        let found = ask(&blocklist, asked).map(|(id, _)| id);
+        assert_eq!(
+            found,
+            expected.map(|number| format!("l-{number}")),
+            "{asked}"
+        );
+    }
+}
+
+const B: Action = Action::Block;
+
+#[test]
+fn names() {
+    check(
+        &[
+            (B, "exact", "exact.test"),
+            (B, "subtree", "sub.test"),
+            (B, "children", "kids.test"),
+        ],
+        &[
+            ("exact.test", Some(0)),
+            ("www.exact.test", None),
+            ("sub.test", Some(1)),
+            ("www.sub.test", Some(1)),
+            ("a.b.sub.test", Some(1)),
+            ("xsub.test", None),
+            ("test", None),
+            ("kids.test", None),
+            ("www.kids.test", Some(2)),
+        ],
+    );
+}
+
+#[test]
+fn urls() {
+    check(
+        &[
+            (B, "exact", "http://u.test/a?q"),
+            (B, "prefix", "http://u.test/foo"),
+            (B, "ignore", "http://u.test/b"),
+            (B, "prefix", "http://u.test/foo/deep"),
+            (B, "prefix", "http://u.test/dir/"),
+            (B, "prefix", "http://all.test/"),
+        ],
+        &[
+            ("http://u.test/a?q", Some(0)),
+            ("https://U.test:443/%61?q", Some(0)),
+            ("http://u.test/a", None),
+            ("http://u.test:8080/a?q", None),
+            ("http://u.test/foo", Some(1)),
+            ("http://u.test/foo/", Some(1)),
+            ("http://u.test/foo/x", Some(1)),
+            ("http://u.test/foo?x", Some(1)),
+            ("http://u.test/foobar", None),
+            ("http://u.test/foo/deep/er", Some(3)),
+            ("http://u.test/b?anything", Some(2)),
+            ("http://u.test/dir", None),
+            ("http://u.test/dir/", Some(4)),
+            ("http://u.test/dir/x/y/z", Some(4)),
+            ("http://all.test/any/where?x", Some(5)),
+            ("http://www.all.test/", None),
+            ("u.test", None),
+        ],
+    );
+}
+
+#[test]
+fn closer_wins_within_a_list() {
+    check(
+        &[
+            (B, "subtree", "c.test"),
+            (B, "exact", "c.test"),
+            (B, "subtree", "w.c.test"),
+            (B, "prefix", "http://c.test/p"),
+            (B, "exact", "http://c.test/p/x"),
+        ],
+        &[
+            ("c.test", Some(1)),
+            ("x.c.test", Some(0)),
+            ("x.w.c.test", Some(2)),
+            ("http://c.test/", Some(1)),
+            ("http://c.test/p/y", Some(3)),
+            ("http://c.test/p/x", Some(4)),
+        ],
+    );
+}
+
+#[test]
+fn the_order_of_lists_decides_first() {
+    let first = (
+        settings("first"),
+        vec![(Action::NoData, "subtree", "o.test".to_owned())],
+    );
+    let second = (
+        settings("second"),
+        vec![(B, "exact", "x.o.test".to_owned())],
+    );
+    let blocklist = compile(&[first, second], &[]);
+    assert_eq!(
+        ask(&blocklist, "x.o.test"),
+        Some(("first-0".into(), Action::NoData))
+    );
+}
+
+#[test]
+fn an_exception_spares_a_name_from_its_own_list_or_from_all() {
+    let rows = |list: &str| {
+        vec![
+            (B, "subtree", "e.test".to_owned()),
+            (
+                Action::PassThru,
+                "subtree",
+                format!(
+                    "ok.{}",
+                    if list == "first" {
+                        "e.test"
+                    } else {
+                        "none.test"
+                    }
+                ),
+            ),
+        ]
+    };
+    let lists = |reach| {
+        let mut first = settings("first");
+        first.passthru = reach;
+        compile(
+            &[(first, rows("first")), (settings("second"), rows("second"))],
+            &[],
+        )
+    };
+    assert_eq!(
+        ask(&lists(PassThru::List), "www.ok.e.test"),
+        Some(("second-0".into(), B))
+    );
+    assert_eq!(
+        ask(&lists(PassThru::All), "www.ok.e.test"),
+        Some(("first-1".into(), Action::PassThru))
+    );
+    assert_eq!(
+        ask(&lists(PassThru::List), "www.e.test"),
+        Some(("first-0".into(), B))
+    );
+    let alone = compile(&[(settings("first"), rows("first"))], &[]);
+    assert_eq!(
+        ask(&alone, "ok.e.test"),
+        Some(("first-1".into(), Action::PassThru))
+    );
+}
+
+#[test]
+fn watchers_are_noted_and_passed_over() {
+    let mut watching = settings("watching");
+    watching.mode = Mode::Monitor;
+    let rows = vec![
+        (B, "subtree", "m.test".to_owned()),
+        (B, "exact", "m.test".to_owned()),
+    ];
+    let single = vec![
+        (Action::Monitor, "exact", "m.test".to_owned()),
+        (B, "subtree", "m.test".to_owned()),
+    ];
+    let blocklist = compile(&[(watching, rows), (settings("second"), single)], &[]);
+    let decision = decide(&blocklist, "m.test");
+    let ids: Vec<_> = decision
+        .monitored
+        .iter()
+        .map(|rule| blocklist.rule(*rule).unwrap().entry_id)
+        .collect();
+    assert_eq!(ids, ["watching-1", "second-0"]);
+    assert_eq!(ask(&blocklist, "m.test"), Some(("second-1".into(), B)));
+}
+
+#[test]
+fn an_override_replaces_actions_but_never_an_exception() {
+    let mut list = settings("l");
+    list.action = Some(Action::NxDomain);
+    let rows = vec![
+        (B, "subtree", "v.test".to_owned()),
+        (Action::PassThru, "exact", "ok.v.test".to_owned()),
+    ];
+    let blocklist = compile(&[(list, rows)], &[]);
+    assert_eq!(
+        ask(&blocklist, "v.test"),
+        Some(("l-0".into(), Action::NxDomain))
+    );
+    assert_eq!(
+        ask(&blocklist, "ok.v.test"),
+        Some(("l-1".into(), Action::PassThru))
+    );
+}
+
+#[test]
+fn protected_names_outrank_every_list() {
+    let rows = [
+        "below.bank.test",
+        "bank.test",
+        "test2",
+        "up.test",
+        "http://www.bank.test/x",
+    ]
+    .map(|value| {
+        (
+            B,
+            if value.starts_with("http") {
+                "exact"
+            } else {
+                "subtree"
+            },
+            value.to_owned(),
+        )
+    });
+    let blocklist = compile(
+        &[(settings("l"), rows.to_vec())],
+        &["bank.test", "shop.up.test"],
+    );
+    let list = &blocklist.lists()[0];
+    assert_eq!(
+        list.rejects
+            .iter()
+            .map(|reject| reject.line)
+            .collect::<Vec<_>>(),
+        [2, 3, 6]
+    );
+    assert_eq!(list.holes, [("l-3".to_owned(), "shop.up.test".to_owned())]);
+    assert_eq!(ask(&blocklist, "up.test"), Some(("l-3".into(), B)));
+    assert_eq!(ask(&blocklist, "www.shop.up.test"), None);
+    assert_eq!(ask(&blocklist, "http://shop.up.test/"), None);
+    assert_eq!(ask(&blocklist, "below.bank.test"), None);
+}
+
+#[test]
+fn a_public_suffix_is_no_subtree() {
+    let rows = ["co.uk", "com", "github.io", "example.co.uk"]
+        .map(|value| (B, "subtree", value.to_owned()));
+    let blocklist = compile(&[(settings("l"), rows.to_vec())], &[]);
+    let rejects = &blocklist.lists()[0].rejects;
+    assert_eq!(
+        rejects.iter().map(|reject| reject.line).collect::<Vec<_>>(),
+        [2, 3]
+    );
+    assert!(
+        rejects[0].reason.contains("public suffix"),
+        "{}",
+        rejects[0].reason
+    );
+}
+
+#[test]
+fn entries_begin_and_end() {
+    let text = native("l", &[]).into_bytes();
+    let rows = [
+        r#"{"id":"past","kind":"domain","match":"exact","value":"past.test","expires_at":"2026-11-24T06:00:00Z"}"#,
+        r#"{"id":"soon","kind":"domain","match":"exact","value":"soon.test","expires_at":"2026-11-24T06:00:10Z"}"#,
+        r#"{"id":"later","kind":"domain","match":"exact","value":"later.test","effective_from":"2026-11-24T06:00:05Z"}"#,
+    ];
+    let text = [text, rows.join("\n").into_bytes()].concat();
+    let at = |time: &str| {
+        let now: Timestamp = time.parse().unwrap();
+        let mut compiler = Compiler::new(&Protected::default(), now);
+        let provenance = provenance("l");
+        let list = ListText {
+            format: Format::Native,
+            scope: None,
+            provenance: &provenance,
+            text: &text,
+        };
+        compiler.add(&settings("l"), list);
+        let blocklist = compiler.finish();
+        let names: Vec<_> = ["past.test", "soon.test", "later.test"]
+            .into_iter()
+            .filter(|name| ask(&blocklist, name).is_some())
+            .collect();
+        (names, blocklist.next_change().map(|time| time.to_string()))
+    };
+    assert_eq!(
+        at("2026-11-24T06:00:00Z"),
+        (vec!["soon.test"], Some("2026-11-24T06:00:05Z".into()))
+    );
+    assert_eq!(
+        at("2026-11-24T06:00:05Z"),
+        (
+            vec!["soon.test", "later.test"],
+            Some("2026-11-24T06:00:10Z".into())
+        )
+    );
+    assert_eq!(at("2026-11-24T06:00:10Z"), (vec!["later.test"], None));
+}
+
+/// The same question answered by looking at every rule, straight from the contract's words.
+fn naive(blocklist: &Blocklist, asked: &str) -> (Option<(RuleId, Action)>, Vec<RuleId>) {
+    let url = CanonicalUrl::parse(asked).ok();
+    let host = match &url {
+        Some(url) => match url.host() {
+            Host::Name(name) => name.clone(),
+            Host::Address(_) => return (None, Vec::new()),
+        },
+        None => asked.to_owned(),
+    };
+    if blocklist.is_protected(&Name::from_text(&host).unwrap()) {
+        return (None, Vec::new());
+    }
+    let mut found = Vec::new();
+    for number in 0..blocklist.rule_count() {
+        let id = RuleId(u32::try_from(number).unwrap());
+        let rule = blocklist.rule(id).unwrap();
+        // Less is closer: (class, how far, acts).
+        let closeness = if rule.kind == Kind::Url {
+            let Some(url) = &url else { continue };
+            let entry = CanonicalUrl::parse(rule.value).unwrap();
+            let below = url.path().strip_prefix(entry.path());
+            let is_prefix = rule.match_word == UrlScope::Prefix.as_str();
+            let covers = if is_prefix {
+                below.is_some_and(|rest| {
+                    rest.is_empty() || rest.starts_with('/') || entry.path().ends_with('/')
+                })
+            } else {
+                below == Some("") && entry.query() == url.query()
+            };
+            if entry.authority() != url.authority() || !covers {
+                continue;
+            }
+            if is_prefix {
+                (1, 10_000 - entry.path().len())
+            } else {
+                (0, 0)
+            }
+        } else {
+            let below = host == rule.value || host.ends_with(&format!(".{}", rule.value));
+            let covers = match Scope::from_word(rule.match_word).unwrap() {
+                Scope::Exact => host == rule.value,
+                Scope::Subtree => below,
+                Scope::Children => below && host != rule.value,
+            };
+            if !covers {
+                continue;
+            }
+            let labels = host.split('.').count() - rule.value.split('.').count();
+            (2, labels * 2 + usize::from(rule.match_word != "exact"))
+        };
+        found.push((
+            rule.list_index,
+            closeness,
+            rule.action != Action::PassThru,
+            id,
+        ));
+    }
+    found.sort();
+    let mut monitored = Vec::new();
+    let mut spared = None;
+    let mut exception = None;
+    for (list, _, _, id) in found {
+        let rule = blocklist.rule(id).unwrap();
+        if spared == Some(list) {
+            continue;
+        }
+        if rule.list.settings.mode == Mode::Monitor {
+            if rule.action != Action::PassThru {
+                monitored.push(id);
+            }
+            spared = Some(list);
+        } else if rule.action == Action::Monitor {
+            monitored.push(id);
+        } else if rule.action == Action::PassThru && rule.list.settings.passthru == PassThru::List {
+            spared = Some(list);
+            exception = exception.or(Some((id, Action::PassThru)));
+        } else {
+            return (Some((id, rule.action)), monitored);
+        }
+    }
+    (exception, monitored)
+}
+
+fn any_row() -> impl Strategy<Value = Row> {
+    let action = prop_oneof![4 => Just(B), 1 => Just(Action::NxDomain), 1 => Just(Action::Monitor), 1 => Just(Action::PassThru)];
+    let name = "([ab]\\.){0,3}[ab]\\.test";
+    let named = (
+        action,
+        prop_oneof![Just("exact"), Just("subtree"), Just("children")],
+        name,
+    );
+    let url = (
+        "([ab]\\.){0,1}[ab]\\.test",
+        "(/[ab]{0,1}){1,3}",
+        "(\\?[ab])?",
+        any::<bool>(),
+    );
+    prop_oneof![
+        3 => named,
+        2 => url.prop_map(|(host, path, query, prefix)| {
+            let query = if prefix { String::new() } else { query };
+            (B, if prefix { "prefix" } else { "exact" }, format!("http://{host}{path}{query}"))
+        }),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn deciding_equals_a_linear_scan(
+        lists in prop::collection::vec((prop::collection::vec(any_row(), 0..12), any::<bool>(), any::<bool>()), 1..4),
+        protected in prop::option::of("([ab]\\.){1,2}[ab]\\.test"),
+        asked in prop::collection::vec(
+            prop_oneof!["([ab]\\.){0,4}[ab]\\.test", "http://([ab]\\.){0,1}[ab]\\.test(/[ab]{0,1}){1,4}(\\?[ab])?"], 1..20),
+    ) {
+        let lists: Vec<_> = lists.into_iter().enumerate().map(|(number, (rows, monitor, all))| {
+            let mut settings = settings(&format!("list{number}"));
+            settings.mode = if monitor { Mode::Monitor } else { Mode::Enforce };
+            settings.passthru = if all { PassThru::All } else { PassThru::List };
+            (settings, rows)
+        }).collect();
+        let protected: Vec<&str> = protected.iter().map(String::as_str).collect();
+        let blocklist = compile(&lists, &protected);
+        for asked in &asked {
+            let decision = decide(&blocklist, asked);
+            prop_assert_eq!((decision.act, decision.monitored.to_vec()), naive(&blocklist, asked), "{}", asked);
+        }
+    }
+}
