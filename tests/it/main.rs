@@ -7,3 +7,7 @@
     clippy::disallowed_methods,
     reason = "a test that meets the unexpected is to fail at once, and its clock is the real one"
 )]
+
+mod harness;
+mod main_job;
+mod tidy;

@@ -1,0 +1,230 @@
+//! [`Explanation`]: why a name, URL or address is blocked or passes, on every surface.
+
+use std::fmt::Write;
+use std::net::IpAddr;
+
+use serde::Serialize;
+
+use crate::compile::{Blocklist, RuleView};
+use crate::policy::{Action, CanonicalUrl, Decision, Host, Name, RuleId};
+
+/// What the edition in force says about a name, URL or address.
+#[derive(Clone, Debug, Serialize)]
+pub struct Explanation {
+    /// What was asked, in its canonical spelling.
+    asked: String,
+    /// Whether the operator protects it; then no list is asked.
+    protected: bool,
+    /// What happens, surface by surface.
+    surfaces: Vec<Verdict>,
+    /// Every entry that matches, in the order in which they are weighed.
+    matches: Vec<Match>,
+    /// What else should be known.
+    notes: Vec<String>,
+}
+
+/// What happens on one surface.
+#[derive(Clone, Debug, Serialize)]
+struct Verdict {
+    surface: &'static str,
+    /// `blocked` or `passes`.
+    outcome: &'static str,
+    action: Option<&'static str>,
+    /// Because of which entry: list and id.
+    because: Option<(String, String)>,
+}
+
+/// One entry that matches.
+#[derive(Clone, Debug, Serialize)]
+struct Match {
+    list: String,
+    entry: String,
+    serial: Option<u64>,
+    line: u32,
+    kind: &'static str,
+    r#match: &'static str,
+    value: String,
+    action: &'static str,
+    category: &'static str,
+    basis: String,
+    authority: String,
+    order_ref: Option<String>,
+    expires_at: Option<String>,
+    /// What became of it.
+    outcome: String,
+}
+
+impl Explanation {
+    /// Explains what `blocklist` says about a name, URL or address.
+    ///
+    /// # Errors
+    /// A sentence where `asked` is none of these.
+    pub fn of(blocklist: &Blocklist, asked: &str) -> Result<Self, String> {
+        if let Ok(address) = asked.parse::<IpAddr>() {
+            return Ok(Self::of_address(address));
+        }
+        if asked.contains("://") {
+            let url = CanonicalUrl::parse(asked).map_err(|error| format!("{asked}: {error}"))?;
+            return Ok(Self::of_url(blocklist, &url));
+        }
+        let name = Name::from_text(asked).map_err(|error| {
+            format!("{asked}: {error}. Ask for a name, an address, or a URL that begins with http:// or https://")
+        })?;
+        Ok(Self::of_name(blocklist, &name))
+    }
+
+    fn of_name(blocklist: &Blocklist, name: &Name) -> Self {
+        let decision = blocklist.decide_name(name);
+        let surfaces = vec![
+            verdict(blocklist, "dns", &decision),
+            verdict(blocklist, "http", &decision),
+            verdict(blocklist, "tls", &decision),
+        ];
+        Self {
+            asked: name.to_string(),
+            protected: blocklist.is_protected(name),
+            surfaces,
+            matches: matches(blocklist, blocklist.matches(Some(name), None), &decision),
+            notes: vec!["URL entries on this host are judged by the whole URL: ask with http://".to_owned()],
+        }
+    }
+
+    fn of_url(blocklist: &Blocklist, url: &CanonicalUrl) -> Self {
+        let http = blocklist.decide_url(url);
+        let name = url.host().as_name();
+        let host = name.map(|name| blocklist.decide_name(&name)).unwrap_or_default();
+        let mut notes = Vec::new();
+        if !http.passes() && host.passes() {
+            notes.push(
+                "Over DNS and TLS only the host is seen; a URL entry is never widened to its host, so it is enforced over plain HTTP alone"
+                    .to_owned(),
+            );
+        }
+        if let Host::Address(_) = url.host() {
+            notes.push("The host is an address: no DNS query is made for it".to_owned());
+        }
+        Self {
+            asked: url.to_string(),
+            protected: name.is_some_and(|name| blocklist.is_protected(&name)),
+            surfaces: vec![
+                verdict(blocklist, "dns", &host),
+                verdict(blocklist, "http", &http),
+                verdict(blocklist, "tls", &host),
+            ],
+            matches: matches(blocklist, blocklist.matches(name.as_ref(), Some(url)), &http),
+            notes,
+        }
+    }
+
+    fn of_address(address: IpAddr) -> Self {
+        Self {
+            asked: address.to_string(),
+            protected: false,
+            surfaces: Vec::new(),
+            matches: Vec::new(),
+            notes: vec![
+                "Entries of kind ip are not enforced in this version: no address is blocked. A URL on an address is: ask with http://"
+                    .to_owned(),
+            ],
+        }
+    }
+
+    /// The explanation for people.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        let mut text = format!("{}\n", self.asked);
+        if self.protected {
+            text += "  protected: `protect` in the configuration outranks every list\n";
+        }
+        for verdict in &self.surfaces {
+            let _ = match (&verdict.because, verdict.action) {
+                (Some((list, entry)), Some(action)) => {
+                    writeln!(text, "  {:<5} {:<8} {action}, by entry {entry} of list {list}", verdict.surface, verdict.outcome)
+                }
+                _ => writeln!(text, "  {:<5} {}", verdict.surface, verdict.outcome),
+            };
+        }
+        if self.matches.is_empty() && !self.surfaces.is_empty() {
+            text += "\nNo entry matches.\n";
+        }
+        for found in &self.matches {
+            let serial = found.serial.map_or_else(|| "unsigned".to_owned(), |serial| format!("serial {serial}"));
+            let _ = write!(
+                text,
+                "\n{} · {} ({serial}, line {})\n  {} {} {}\n  {}, {} ({})",
+                found.list,
+                found.entry,
+                found.line,
+                found.kind,
+                found.r#match,
+                found.value,
+                found.authority,
+                found.basis,
+                found.category
+            );
+            if let Some(order) = &found.order_ref {
+                let _ = write!(text, ", order {order}");
+            }
+            if let Some(end) = &found.expires_at {
+                let _ = write!(text, ", until {end}");
+            }
+            let _ = write!(text, "\n  {}\n", found.outcome);
+        }
+        for note in &self.notes {
+            let _ = write!(text, "\n{note}.\n");
+        }
+        text
+    }
+}
+
+fn verdict(blocklist: &Blocklist, surface: &'static str, decision: &Decision) -> Verdict {
+    let because = decision.act.and_then(|(rule, _)| blocklist.rule(rule));
+    Verdict {
+        surface,
+        outcome: if decision.passes() { "passes" } else { "blocked" },
+        action: decision.act.map(|(_, action)| action.as_str()),
+        because: because.map(|rule| (rule.list.settings.name.clone(), rule.entry_id.to_owned())),
+    }
+}
+
+fn matches(blocklist: &Blocklist, rules: Vec<RuleId>, decision: &Decision) -> Vec<Match> {
+    let decider = decision.act.map(|(rule, _)| rule);
+    let mut behind = false;
+    let mut found = Vec::new();
+    for id in rules {
+        let Some(rule) = blocklist.rule(id) else { continue };
+        let outcome = if decider == Some(id) {
+            behind = rule.action != Action::PassThru;
+            "decides".to_owned()
+        } else if decision.monitored.contains(&id) {
+            "watches: counted, and the next best match is taken".to_owned()
+        } else if behind {
+            "lost: an entry further up this list of matches decided".to_owned()
+        } else {
+            "lost: an exception or a watching list spares the name from this list, or the name is protected".to_owned()
+        };
+        found.push(Match::new(&rule, outcome));
+    }
+    found
+}
+
+impl Match {
+    fn new(rule: &RuleView<'_>, outcome: String) -> Self {
+        Self {
+            list: rule.list.settings.name.clone(),
+            entry: rule.entry_id.to_owned(),
+            serial: rule.list.provenance.seq(),
+            line: rule.line,
+            kind: rule.kind.as_str(),
+            r#match: rule.match_word,
+            value: rule.value.to_owned(),
+            action: rule.action.as_str(),
+            category: rule.record.category.as_str(),
+            basis: rule.record.basis.clone(),
+            authority: rule.record.authority.clone(),
+            order_ref: rule.record.order_ref.clone(),
+            expires_at: rule.expires_at.map(|end| end.to_string()),
+            outcome,
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! What systemd is told: ready, reloading, stopping, alive.
+
+use std::time::Duration;
+
+use sd_notify::NotifyState;
+
+/// The daemon answers on all its addresses.
+pub fn ready(status: &str) {
+    notify(&[NotifyState::Ready, NotifyState::Status(status)]);
+}
+
+/// A reload has begun; it ends with [`ready`].
+pub fn reloading() {
+    match NotifyState::monotonic_usec_now() {
+        Ok(now) => notify(&[NotifyState::Reloading, now]),
+        Err(_) => notify(&[NotifyState::Reloading]),
+    }
+}
+
+/// The daemon drains.
+pub fn stopping() {
+    notify(&[NotifyState::Stopping]);
+}
+
+/// The daemon is alive; to be said more often than [`watchdog_interval`].
+pub fn alive() {
+    notify(&[NotifyState::Watchdog]);
+}
+
+/// How often systemd wants to hear that the daemon is alive; nothing where it does not.
+#[must_use]
+pub fn watchdog_interval() -> Option<Duration> {
+    // Twice as often as asked, as systemd advises.
+    sd_notify::watchdog_enabled().map(|interval| interval / 2)
+}
+
+fn notify(states: &[NotifyState<'_>]) {
+    // Without systemd there is nobody to tell, and nothing to do about it.
+    let _ = sd_notify::notify(states);
+}
