@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use serde::Serialize;
 
 use crate::compile::{Blocklist, RuleView};
+use crate::enforce::dns;
 use crate::policy::{Action, CanonicalUrl, Decision, Host, Name, RuleId};
 
 /// What the edition in force says about a name, URL or address.
@@ -30,6 +31,8 @@ struct Verdict {
     /// `blocked` or `passes`.
     outcome: &'static str,
     action: Option<&'static str>,
+    /// What the client is answered; over DNS.
+    answer: Option<String>,
     /// Because of which entry: list and id.
     because: Option<(String, String)>,
 }
@@ -54,12 +57,46 @@ struct Match {
     outcome: String,
 }
 
+/// What is asked, by whom, and how the DNS surface would answer.
+#[derive(Clone, Debug)]
+pub struct Question<'a> {
+    /// A name, URL or address.
+    pub asked: &'a str,
+    /// The client that would ask; nothing for one that is served.
+    pub client: Option<IpAddr>,
+    /// The type that would be asked, such as `A`.
+    pub rtype: &'a str,
+    /// The DNS surface, where there is one.
+    pub dns: Option<&'a dns::Settings>,
+}
+
 impl Explanation {
     /// Explains what `blocklist` says about a name, URL or address.
     ///
     /// # Errors
     /// A sentence where `asked` is none of these.
-    pub fn of(blocklist: &Blocklist, asked: &str) -> Result<Self, String> {
+    pub fn of(blocklist: &Blocklist, question: &Question<'_>) -> Result<Self, String> {
+        let mut explanation = Self::by_lists(blocklist, question.asked)?;
+        explanation.see_as_client(question);
+        Ok(explanation)
+    }
+
+    /// Adds what the client would be answered over DNS.
+    fn see_as_client(&mut self, question: &Question<'_>) {
+        let Some(dns) = question.dns else { return };
+        let served = question.client.is_none_or(|client| dns.clients.iter().any(|prefix| prefix.contains(client)));
+        let rtype = question.rtype.to_ascii_uppercase();
+        for verdict in self.surfaces.iter_mut().filter(|verdict| verdict.surface == "dns") {
+            if !served {
+                verdict.outcome = "refused";
+                verdict.answer = Some("REFUSED: this client is not among `dns.clients`".to_owned());
+            } else if verdict.outcome == "blocked" {
+                verdict.answer = verdict.action.and_then(Action::from_word).map(|action| dns_answer(action, &rtype, dns));
+            }
+        }
+    }
+
+    fn by_lists(blocklist: &Blocklist, asked: &str) -> Result<Self, String> {
         if let Ok(address) = asked.parse::<IpAddr>() {
             return Ok(Self::of_address(address));
         }
@@ -143,6 +180,9 @@ impl Explanation {
                 }
                 _ => writeln!(text, "  {:<5} {}", verdict.surface, verdict.outcome),
             };
+            if let Some(answer) = &verdict.answer {
+                let _ = writeln!(text, "        the answer is {answer}");
+            }
         }
         if self.matches.is_empty() && !self.surfaces.is_empty() {
             text += "\nNo entry matches.\n";
@@ -177,12 +217,36 @@ impl Explanation {
     }
 }
 
+/// What a query of this type is answered.
+fn dns_answer(action: Action, rtype: &str, dns: &dns::Settings) -> String {
+    let stop = dns.stop_page;
+    let word = match action {
+        Action::Block if stop.ipv4.is_none() && stop.ipv6.is_none() => "NXDOMAIN",
+        Action::Block => {
+            let address = match rtype {
+                "A" => stop.ipv4.map(|address| address.to_string()),
+                "AAAA" => stop.ipv6.map(|address| address.to_string()),
+                _ => None,
+            };
+            return address.map_or_else(|| format!("{rtype}: NODATA"), |address| format!("{rtype} {address}, the stop page"));
+        }
+        Action::NxDomain => "NXDOMAIN",
+        Action::NoData => "NODATA",
+        Action::Refused => "REFUSED",
+        Action::Drop => "none at all",
+        Action::TcpOnly => "truncated over UDP, the real one over TCP",
+        Action::Monitor | Action::PassThru => "the real one",
+    };
+    word.to_owned()
+}
+
 fn verdict(blocklist: &Blocklist, surface: &'static str, decision: &Decision) -> Verdict {
     let because = decision.act.and_then(|(rule, _)| blocklist.rule(rule));
     Verdict {
         surface,
         outcome: if decision.passes() { "passes" } else { "blocked" },
         action: decision.act.map(|(_, action)| action.as_str()),
+        answer: None,
         because: because.map(|rule| (rule.list.settings.name.clone(), rule.entry_id.to_owned())),
     }
 }

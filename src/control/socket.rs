@@ -2,6 +2,7 @@
 //! line each way.
 
 use std::io::{BufRead, BufReader, Read, Write};
+use std::net::IpAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -38,6 +39,10 @@ pub enum Request {
     Explain {
         /// It.
         asked: String,
+        /// The client that would ask.
+        client: Option<IpAddr>,
+        /// The type that would be asked.
+        rtype: String,
     },
 }
 

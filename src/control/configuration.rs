@@ -1,0 +1,39 @@
+//! Reads the configuration for a command, and says its mistakes to the person at the
+//! terminal.
+
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+
+use super::ExitError;
+use crate::config::Config;
+
+/// Reads the configuration.
+///
+/// # Errors
+/// Every mistake, with file, line, column and a way to mend it; exit code 78.
+pub fn load(file: &Path) -> Result<Config, ExitError> {
+    Config::load(file)
+        .map_err(|mistakes| ExitError::configuration(mistakes.render(std::io::stderr().is_terminal())))
+}
+
+/// The state folder, for commands that only speak to the running daemon: it runs with the
+/// configuration that it took, whatever the file says by now.
+///
+/// # Errors
+/// Every mistake, where the file does not even say that.
+pub fn state(file: &Path) -> Result<PathBuf, ExitError> {
+    let mistakes = match Config::load(file) {
+        Ok(config) => return Ok(config.state),
+        Err(mistakes) => mistakes,
+    };
+    let text = std::fs::read_to_string(file).unwrap_or_default();
+    let line = text.lines().find_map(|line| line.strip_prefix("state:"));
+    let Some(state) = line.map(|value| value.split(" #").next().unwrap_or_default().trim().trim_matches(['"', '\''])) else {
+        return Err(ExitError::configuration(mistakes.render(std::io::stderr().is_terminal())));
+    };
+    eprintln!(
+        "The configuration {} has mistakes by now (`cordon check` shows them); the daemon is asked about what it took before.",
+        file.display()
+    );
+    Ok(PathBuf::from(state))
+}
