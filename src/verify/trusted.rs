@@ -262,6 +262,12 @@ impl TrustedMetadata {
         std::mem::take(&mut self.round.verdicts)
     }
 
+    /// The version of the timestamp that is trusted.
+    #[must_use]
+    pub fn timestamp_version(&self) -> Option<u64> {
+        self.chain.set().timestamp().map(|file| file.version)
+    }
+
     /// What people want to know.
     #[must_use]
     pub fn summary(&self) -> TrustSummary {
