@@ -1,5 +1,19 @@
 //! 1 · GET: bytes in, bounded; knows nothing of what they mean.
 
+mod directory;
+mod durable;
+mod error;
+mod fetcher;
+mod https;
+mod list_states;
 mod settings;
+mod store;
+mod tls;
 
+pub use durable::{remove, replace};
+pub use error::SourceError;
+pub use fetcher::{Fetched, Source, Validator};
+pub use https::SPEED_MIN;
+pub use list_states::{ListStates, STATES_KEPT_MAX, StoredState};
 pub use settings::{ClientTls, Mirror, Settings};
+pub use store::Store;

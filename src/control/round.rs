@@ -1,0 +1,325 @@
+//! [`Puller`]: one repository's source, trust and store, and the round that joins them:
+//! fetch what is wanted from the mirrors in order, judge it, store it, until nothing is wanted.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::source::{
+    self, Fetched, ListStates, Source, SourceError, Store, StoredState, Validator,
+};
+use crate::verify::{
+    self, Answer, ListFile, ListVersion, Subscription, TrustSummary, TrustedMetadata, Verdict,
+    Verified, VerifyError, Wanted, Write,
+};
+
+/// Pulls the lists of one repository.
+#[derive(Debug)]
+pub struct Puller {
+    source: Source,
+    trusted: TrustedMetadata,
+    store: Store,
+    state: PathBuf,
+    /// Where the trusted timestamp came from, so that the mirror can say "unchanged".
+    seen: Option<Seen>,
+    /// What could not be made durable yet; nothing new is fetched before it is.
+    unwritten: Vec<Write>,
+    /// The mirror that answered last; it is asked first.
+    preferred: usize,
+}
+
+/// What a round brought.
+#[derive(Debug, Default)]
+pub struct Round {
+    /// Why the round ended early; every list then stays as it is.
+    pub error: Option<Arc<RoundError>>,
+    /// What it brought for each list that was reached, by its configured name.
+    pub lists: Vec<(String, ListOutcome)>,
+    /// Every refusal by a mirror, also where the next mirror had what was wanted.
+    pub refusals: Vec<Refusal>,
+    /// How many files were asked for.
+    pub requests: usize,
+}
+
+/// What a round brought for one list.
+#[derive(Debug)]
+pub enum ListOutcome {
+    /// A newer version, verified.
+    New {
+        /// The list.
+        file: Verified<ListFile>,
+        /// Which version.
+        version: ListVersion,
+        /// Why it could not be stored; it may be enforced all the same, but the next start
+        /// would begin with an older one.
+        not_stored: Option<SourceError>,
+    },
+    /// The version in store is the newest.
+    Unchanged,
+    /// What is on offer is refused; the last good version stays.
+    Refused(Arc<RoundError>),
+}
+
+/// What one mirror had that was not taken.
+#[derive(Debug)]
+pub struct Refusal {
+    /// The mirror's address.
+    pub mirror: String,
+    /// Why.
+    pub error: Arc<RoundError>,
+}
+
+/// Why a round, or a list in it, brought nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum RoundError {
+    /// No mirror gave the file.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// What was given is not to be trusted.
+    #[error(transparent)]
+    Verify(#[from] VerifyError),
+    /// What was accepted cannot be stored, so that nothing more is taken.
+    #[error("the state cannot be stored: {0}")]
+    Store(#[source] SourceError),
+}
+
+/// A list as it was found on disk.
+#[derive(Debug, Default)]
+pub struct RestoredList {
+    /// The newest version that verifies; nothing where none does.
+    pub file: Option<(Verified<ListFile>, ListVersion)>,
+    /// Why newer versions on disk do not.
+    pub damaged: Vec<RoundError>,
+}
+
+/// Where the trusted timestamp came from.
+#[derive(Debug)]
+struct Seen {
+    mirror: usize,
+    validator: Validator,
+    version: u64,
+}
+
+impl Puller {
+    /// Opens the state of a repository and verifies it again from the pinned root.
+    ///
+    /// # Errors
+    /// [`RoundError`] when the state folder cannot be used, the pinned root is none, or TLS
+    /// cannot be set up.
+    pub fn open(
+        state: &Path,
+        source: &source::Settings,
+        verify: &verify::Settings,
+    ) -> Result<Self, RoundError> {
+        let store = Store::open(state, &source.repository).map_err(RoundError::Store)?;
+        let files = store.read().map_err(RoundError::Store)?;
+        Ok(Self {
+            source: Source::new(source)?,
+            trusted: TrustedMetadata::restore(&source.repository, verify, &files)?,
+            store,
+            state: state.to_owned(),
+            seen: None,
+            unwritten: Vec::new(),
+            preferred: 0,
+        })
+    }
+
+    /// The last good version of a list on disk, verified again; needs no network. Called
+    /// before the first round, it is what the node starts with; later it saves keeping the
+    /// plaintext in memory.
+    pub fn restore(&mut self, subscription: &Subscription) -> RestoredList {
+        let mut restored = RestoredList::default();
+        let states = match ListStates::open(&self.state, &subscription.name) {
+            Ok(states) => states,
+            Err(error) => {
+                restored.damaged.push(RoundError::Store(error));
+                return restored;
+            }
+        };
+        for seq in states.serials() {
+            match self.restore_one(subscription, states.load(seq)) {
+                Ok(file) => {
+                    restored.file = Some(file);
+                    break;
+                }
+                Err(error) => restored.damaged.push(error),
+            }
+        }
+        restored
+    }
+
+    /// What was found damaged when the state was opened, once.
+    pub fn take_set_aside(&mut self) -> Vec<VerifyError> {
+        self.trusted.take_set_aside()
+    }
+
+    /// What people want to know of the repository's trust.
+    #[must_use]
+    pub fn summary(&self) -> TrustSummary {
+        self.trusted.summary()
+    }
+
+    /// One round at `now`, for the subscribed lists.
+    pub async fn round(&mut self, subscriptions: &[Subscription], now: Timestamp) -> Round {
+        let mut round = Round::default();
+        if let Err(error) = self.flush() {
+            round.error = Some(Arc::new(RoundError::Store(error)));
+            return round;
+        }
+        self.trusted.begin(now, subscriptions);
+        while let Some(wanted) = self.trusted.next() {
+            let got = self.get(&wanted, &mut round).await;
+            self.collect(&mut round);
+            match got {
+                Ok(()) => {}
+                Err(error) if matches!(*error, RoundError::Store(_)) => {
+                    round.error = Some(error);
+                    break;
+                }
+                Err(error) => {
+                    self.trusted.skip();
+                    match wanted.list {
+                        Some(list) => round.lists.push((list, ListOutcome::Refused(error))),
+                        None => round.error = Some(error),
+                    }
+                }
+            }
+        }
+        self.collect(&mut round);
+        round
+    }
+
+    /// Gets one file from the first mirror that has it right.
+    async fn get(&mut self, wanted: &Wanted, round: &mut Round) -> Result<(), Arc<RoundError>> {
+        let count = self.source.mirror_count();
+        let mut failed = None;
+        let first = self.preferred;
+        for mirror in (0..count).map(|step| (first + step) % count) {
+            round.requests = round.requests.saturating_add(1);
+            match self.get_from(mirror, wanted).await {
+                Ok(()) => {
+                    self.preferred = mirror;
+                    return self
+                        .flush()
+                        .map_err(|error| Arc::new(RoundError::Store(error)));
+                }
+                Err(error) => {
+                    let mirror = self.source.address(mirror);
+                    let error = Arc::new(error);
+                    failed = Some(Arc::clone(&error));
+                    round.refusals.push(Refusal { mirror, error });
+                }
+            }
+        }
+        Err(failed.unwrap_or_else(|| Arc::new(SourceError::Path(wanted.path.clone()).into())))
+    }
+
+    /// Gets one file from one mirror and has it judged.
+    async fn get_from(&mut self, mirror: usize, wanted: &Wanted) -> Result<(), RoundError> {
+        let seen = self.seen.as_ref().filter(|seen| {
+            seen.mirror == mirror && Some(seen.version) == wanted.unless_changed_since
+        });
+        let validator = seen.map(|seen| &seen.validator);
+        let fetched = self
+            .source
+            .fetch(mirror, &wanted.path, wanted.octets_max, validator)
+            .await?;
+        let answer = match &fetched {
+            Fetched::File(bytes, _) => Answer::File(bytes),
+            Fetched::Absent => Answer::Absent,
+            Fetched::Unchanged => Answer::Unchanged,
+        };
+        self.unwritten.extend(self.trusted.feed(answer)?);
+        if let Fetched::File(_, Some(validator)) = fetched
+            && wanted.path == TIMESTAMP
+            && let Some(version) = self.trusted.timestamp_version()
+        {
+            self.seen = Some(Seen {
+                mirror,
+                validator,
+                version,
+            });
+        }
+        Ok(())
+    }
+
+    /// Makes durable what was accepted, in its order.
+    fn flush(&mut self) -> Result<(), SourceError> {
+        while let Some(write) = self.unwritten.first() {
+            match write {
+                Write::Put(name, bytes) => self.store.put(name, bytes)?,
+                Write::Remove(name) => self.store.remove(name)?,
+            }
+            self.unwritten.remove(0);
+        }
+        Ok(())
+    }
+
+    /// Takes what the round brought so far, and stores new versions.
+    fn collect(&mut self, round: &mut Round) {
+        for (list, verdict) in self.trusted.take_verdicts() {
+            let outcome = match verdict {
+                Verdict::New {
+                    file,
+                    version,
+                    proof,
+                } => {
+                    let stored = ListStates::open(&self.state, &list)
+                        .and_then(|states| states.save(version.seq, &file.get().bytes, &proof));
+                    ListOutcome::New {
+                        file,
+                        version,
+                        not_stored: stored.err(),
+                    }
+                }
+                Verdict::Unchanged => ListOutcome::Unchanged,
+                Verdict::Refused(error) => ListOutcome::Refused(Arc::new(error.into())),
+            };
+            round.lists.push((list, outcome));
+        }
+    }
+
+    /// Verifies one stored version again.
+    fn restore_one(
+        &mut self,
+        subscription: &Subscription,
+        stored: Result<StoredState, SourceError>,
+    ) -> Result<(Verified<ListFile>, ListVersion), RoundError> {
+        let StoredState {
+            plaintext, proof, ..
+        } = stored.map_err(RoundError::Store)?;
+        Ok(self
+            .trusted
+            .verify_stored(subscription, &proof, plaintext)?)
+    }
+}
+
+impl Round {
+    /// The short name of what the round brought for a list, for metrics and `status`.
+    #[must_use]
+    pub fn outcome_of(&self, list: &str) -> &'static str {
+        let found = self.lists.iter().find(|(name, _)| name == list);
+        match (found, &self.error) {
+            (Some((_, ListOutcome::New { .. })), _) => "new",
+            (Some((_, ListOutcome::Unchanged)), _) => "unchanged",
+            (Some((_, ListOutcome::Refused(error))), _) | (None, Some(error)) => error.outcome(),
+            (None, None) => "not_asked",
+        }
+    }
+}
+
+impl RoundError {
+    /// The stable short name, for metrics and `status`.
+    #[must_use]
+    pub const fn outcome(&self) -> &'static str {
+        match self {
+            Self::Source(error) => error.outcome(),
+            Self::Verify(error) => error.outcome(),
+            Self::Store(_) => "not_stored",
+        }
+    }
+}
+
+/// The one file that is asked for with a condition.
+const TIMESTAMP: &str = "metadata/timestamp.json";

@@ -1,0 +1,165 @@
+//! [`Floors`]: versions below which nothing is accepted again.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::VerifyError;
+
+/// The versions that were accepted, apart from the files that had them, so that damaged or
+/// dropped files do not open the way back (trust.md sections 7.5 and 7.10).
+///
+/// The floors of timestamp, snapshot and targets roles fall when the online keys are
+/// rotated, as TUF has it; those of the root and of each list's serial never fall.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub(super) struct Floors {
+    /// The format of this file.
+    format: u64,
+    /// Of the root.
+    pub(super) root: u64,
+    /// Of the timestamp.
+    pub(super) timestamp: u64,
+    /// Of the snapshot, as a timestamp named it.
+    pub(super) snapshot: u64,
+    /// Of the targets roles by name, as a snapshot named them.
+    pub(super) roles: BTreeMap<String, u64>,
+    /// Of each list's serial, by the name the repository gives it.
+    pub(super) lists: BTreeMap<String, ListVersion>,
+}
+
+/// Which version of a list.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct ListVersion {
+    /// Rises only by an offline decision; counts before `seq`.
+    pub generation: u64,
+    /// The serial.
+    pub seq: u64,
+    /// SHA-256 of the whole plaintext, in hex.
+    pub state: String,
+}
+
+impl Floors {
+    /// Reads the file; damaged is as absent, for the metadata that was kept sets floors too.
+    ///
+    /// # Errors
+    /// [`VerifyError::Unsupported`] for a newer format: going back must not open the floors.
+    pub(super) fn read(file: &str, bytes: Option<&[u8]>) -> Result<Self, VerifyError> {
+        read_own(file, bytes, FORMAT)
+    }
+
+    /// The file.
+    pub(super) fn write(&self) -> Vec<u8> {
+        let file = Self {
+            format: FORMAT,
+            ..self.clone()
+        };
+        serde_json::to_vec(&file).unwrap_or_default()
+    }
+
+    /// What an online key rotation takes back: a thief may have raised these out of reach.
+    pub(super) fn drop_online(&mut self) {
+        self.timestamp = 0;
+        self.snapshot = 0;
+        self.roles.clear();
+    }
+
+    /// Whether a version of a list may be accepted; says whether it is the one accepted last.
+    ///
+    /// # Errors
+    /// [`VerifyError::Rollback`] below the floor, [`VerifyError::Equivocation`] for another
+    /// content at it.
+    pub(super) fn judge(&self, list: &str, offered: &ListVersion) -> Result<bool, VerifyError> {
+        let Some(floor) = self.lists.get(list) else {
+            return Ok(false);
+        };
+        let (low, new) = (
+            (floor.generation, floor.seq),
+            (offered.generation, offered.seq),
+        );
+        if new < low {
+            return Err(VerifyError::Rollback {
+                file: format!("list {list}"),
+                trusted: floor.seq,
+                offered: offered.seq,
+            });
+        }
+        if new == low && floor.state != offered.state {
+            return Err(VerifyError::Equivocation {
+                list: list.to_owned(),
+                seq: offered.seq,
+            });
+        }
+        Ok(new == low)
+    }
+}
+
+/// Reads a file of our own format: damaged or older is as absent, newer is refused.
+pub(super) fn read_own<T: Default + for<'de> Deserialize<'de>>(
+    file: &str,
+    bytes: Option<&[u8]>,
+    format: u64,
+) -> Result<T, VerifyError> {
+    let Some(bytes) = bytes else {
+        return Ok(T::default());
+    };
+    let found = serde_json::from_slice::<Format>(bytes).unwrap_or_default();
+    if found.format > format {
+        return Err(VerifyError::Unsupported {
+            file: file.to_owned(),
+            reason: format!("is of format {}, written by a newer version", found.format),
+        });
+    }
+    Ok(serde_json::from_slice(bytes).unwrap_or_default())
+}
+
+/// The member that every file of ours has.
+#[derive(Default, Deserialize)]
+struct Format {
+    format: u64,
+}
+
+/// The format that is written.
+const FORMAT: u64 = 1;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn version(generation: u64, seq: u64, state: &str) -> ListVersion {
+        ListVersion {
+            generation,
+            seq,
+            state: state.to_owned(),
+        }
+    }
+
+    fn check(offered: &ListVersion, expected: Result<bool, &str>) {
+        let mut floors = Floors::default();
+        floors.lists.insert("a".to_owned(), version(2, 10, "x"));
+        floors.timestamp = 7;
+        floors.drop_online();
+        assert_eq!(floors.timestamp, 0);
+        let read = Floors::read("floors.json", Some(&floors.write())).unwrap();
+        let judged = read.judge("a", offered).map_err(|error| error.outcome());
+        assert_eq!(judged, expected);
+        assert_eq!(read.judge("other", offered), Ok(false));
+    }
+
+    #[test]
+    fn a_list_never_goes_back_even_when_online_keys_rotate() {
+        check(&version(2, 10, "x"), Ok(true));
+        check(&version(2, 11, "y"), Ok(false));
+        check(&version(3, 1, "y"), Ok(false));
+        check(&version(2, 9, "y"), Err("rollback"));
+        check(&version(1, 99, "y"), Err("rollback"));
+        check(&version(2, 10, "y"), Err("equivocation"));
+    }
+
+    #[test]
+    fn damaged_is_absent_and_newer_is_refused() {
+        assert_eq!(Floors::read("f", None), Ok(Floors::default()));
+        assert_eq!(Floors::read("f", Some(b"{\"for")), Ok(Floors::default()));
+        let newer = Floors::read("f", Some(b"{\"format\":2}")).unwrap_err();
+        assert_eq!(newer.outcome(), "unsupported");
+    }
+}

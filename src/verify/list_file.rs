@@ -1,0 +1,60 @@
+//! Makes the [`ListFile`] of a list whose role and plaintext were verified.
+
+use serde_json::Value;
+
+use super::chain::{Chain, role_of};
+use super::full::Full;
+use super::{ListFile, Subscription, Verified, VerifyError};
+use crate::policy::{Origin, Provenance};
+
+/// The list, with where it came from.
+///
+/// # Errors
+/// [`VerifyError::Malformed`] when the header in it names another list.
+pub(super) fn list_file(
+    repository: &str,
+    subscription: &Subscription,
+    chain: &Chain,
+    full: &Full,
+    role: &[u8],
+    plaintext: Vec<u8>,
+) -> Result<Verified<ListFile>, VerifyError> {
+    let Subscription { name, list } = subscription;
+    let header = plaintext.split(|octet| *octet == b'\n').next();
+    let header: Value = serde_json::from_slice(header.unwrap_or_default()).unwrap_or_default();
+    if header.get("list").and_then(Value::as_str) != Some(list) {
+        return Err(VerifyError::Malformed {
+            file: format!("{list}/full"),
+            reason: "has no header that names its list".to_owned(),
+        });
+    }
+    let expires = chain.set().targets_role(&role_of(list));
+    let provenance = Provenance {
+        list: name.clone(),
+        title: title_in(&header).unwrap_or_else(|| list.clone()),
+        issuer: header
+            .pointer("/issuer/name")
+            .and_then(Value::as_str)
+            .map(str::to_owned),
+        origin: Origin::Signed {
+            repository: repository.to_owned(),
+            generation: full.version.generation,
+            seq: full.version.seq,
+            state: full.version.state.clone(),
+            signers: chain.signers(list, role)?,
+            issued_at: full.issued_at.or_else(|| chain.issued_at()),
+            expires: expires.map(|role| role.expires).unwrap_or_default(),
+        },
+    };
+    Ok(Verified::new(ListFile {
+        provenance,
+        bytes: plaintext,
+    }))
+}
+
+/// The title in English, else in the first language.
+fn title_in(header: &Value) -> Option<String> {
+    let titles = header.get("title")?.as_object()?;
+    let title = titles.get("en").or_else(|| titles.values().next())?;
+    title.as_str().map(str::to_owned)
+}

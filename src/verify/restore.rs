@@ -1,0 +1,159 @@
+//! Starting from what is stored: everything is verified again, from the pinned root.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use super::chain::Chain;
+use super::floors::{Floors, read_own};
+use super::list_file::list_file;
+use super::proof::Proof;
+use super::trusted::{
+    ACCEPTED, ACCEPTED_FORMAT, AcceptedFile, FLOORS, Held, Round, Stage, Subscription,
+    TrustedMetadata,
+};
+use super::{ListFile, ListVersion, Settings, Verified, VerifyError};
+
+impl TrustedMetadata {
+    /// What is trusted at the start: the pinned root, then whatever of the stored `files`
+    /// (by their names in the repository's state folder) verifies again from it. What does
+    /// not is set aside and fetched again; the floors still forbid going back.
+    ///
+    /// # Errors
+    /// [`VerifyError`] when the pinned root is no sound root, or a stored file of ours was
+    /// written by a newer version.
+    pub fn restore(
+        repository: &str,
+        settings: &Settings,
+        files: &BTreeMap<String, Vec<u8>>,
+    ) -> Result<Self, VerifyError> {
+        let own = |name: &str| files.get(name).map(Vec::as_slice);
+        let floors = Floors::read(FLOORS, own(FLOORS))?;
+        let accepted: AcceptedFile = read_own(ACCEPTED, own(ACCEPTED), ACCEPTED_FORMAT)?;
+        let mut trusted = Self {
+            repository: repository.to_owned(),
+            roots: vec![settings.root.clone()],
+            chain: Chain::new(settings)?,
+            held: BTreeMap::new(),
+            floors,
+            stored: BTreeMap::new(),
+            set_aside: Vec::new(),
+            round: Round {
+                now: Timestamp::UNIX_EPOCH,
+                stage: Stage::Done,
+                root_steps: 0,
+                subscriptions: Vec::new(),
+                verdicts: Vec::new(),
+            },
+        };
+        trusted.follow_stored_roots(files);
+        for (name, accepted_at) in accepted.files {
+            if let Some(bytes) = files.get(&name) {
+                let bytes = bytes.clone();
+                trusted.held.insert(name, Held { bytes, accepted_at });
+            }
+        }
+        trusted.replay();
+        Ok(trusted)
+    }
+
+    /// Verifies a stored version of a list again, from the pinned root, as of the time when
+    /// it was accepted.
+    ///
+    /// # Errors
+    /// [`VerifyError`] when plaintext or proof are not what was accepted.
+    pub fn verify_stored(
+        &mut self,
+        subscription: &Subscription,
+        proof: &[u8],
+        plaintext: Vec<u8>,
+    ) -> Result<(Verified<ListFile>, ListVersion), VerifyError> {
+        let list = &subscription.list;
+        let proof = Proof::read(&format!("the stored proof of {list}"), proof)?;
+        let at = proof.accepted_at;
+        let mut chain = self.chain_at_root(proof.root)?;
+        chain.take_timestamp(proof.timestamp.as_bytes(), at)?;
+        chain.take_snapshot(proof.snapshot.as_bytes(), at)?;
+        chain.take_targets(proof.targets.as_bytes(), at)?;
+        chain.take_list_role(list, proof.role.as_bytes(), at)?;
+        let full = chain.full(list)?;
+        full.check(&plaintext)?;
+        let role = proof.role.as_bytes();
+        let file = list_file(
+            &self.repository,
+            subscription,
+            &chain,
+            &full,
+            role,
+            plaintext,
+        )?;
+        let newest = self.stored.get(&subscription.name);
+        if newest.is_none_or(|newest| is_newer(&full.version, newest)) {
+            let name = subscription.name.clone();
+            self.stored.insert(name, full.version.clone());
+        }
+        let floor = self.floors.lists.entry(list.clone()).or_default();
+        if is_newer(&full.version, floor) {
+            *floor = full.version.clone();
+        }
+        Ok((file, full.version))
+    }
+
+    /// Follows the stored roots from the pinned one, as far as they verify.
+    fn follow_stored_roots(&mut self, files: &BTreeMap<String, Vec<u8>>) {
+        loop {
+            let version = self.chain.set().root().version.saturating_add(1);
+            let file = format!("root_history/{version}.root.json");
+            let Some(bytes) = files.get(&file) else {
+                break;
+            };
+            match self.chain.take_root(&file, bytes) {
+                Ok(()) => self.roots.push(bytes.clone()),
+                Err(error) => {
+                    self.set_aside.push(error);
+                    break;
+                }
+            }
+        }
+    }
+
+    /// Takes the held timestamp and snapshot again under the newest root, as of the time
+    /// when they were accepted: expired, they still say what is too old.
+    pub(super) fn replay(&mut self) {
+        if let Some(held) = self.held.get("timestamp.json")
+            && let Err(error) = self.chain.take_timestamp(&held.bytes, held.accepted_at)
+        {
+            self.set_aside.push(error);
+            self.held.remove("timestamp.json");
+        }
+        if self.chain.set().timestamp().is_none() {
+            return;
+        }
+        // A snapshot that is not the one named is no damage: the last round ended between.
+        if let Some(held) = self.held.get("snapshot.json") {
+            let _ = self.chain.take_snapshot(&held.bytes, held.accepted_at);
+        }
+    }
+
+    /// The chain up to the root of that version.
+    fn chain_at_root(&self, version: u64) -> Result<Chain, VerifyError> {
+        let mut roots = self.roots.iter();
+        let settings = Settings {
+            root: roots.next().cloned().unwrap_or_default(),
+            min_root_threshold: 1,
+        };
+        let mut chain = Chain::new(&settings)?;
+        for bytes in roots {
+            if chain.set().root().version >= version {
+                break;
+            }
+            chain.take_root("root_history", bytes)?;
+        }
+        Ok(chain)
+    }
+}
+
+/// Whether a version comes after another.
+fn is_newer(version: &ListVersion, other: &ListVersion) -> bool {
+    (version.generation, version.seq) > (other.generation, other.seq)
+}
