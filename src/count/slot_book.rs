@@ -1,0 +1,554 @@
+//! [`SlotBook`]: which slot counts for which entry; append-only, written before a slot is used.
+
+use std::collections::HashMap;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use rapidhash::v3::rapidhash_v3;
+
+use super::CountedRule;
+use crate::policy::{Action, Category};
+
+/// The names of the slots. A slot belongs to one entry, action, category and authority of one
+/// list for ever; when an entry's legal record changes, it counts on in a slot of its own.
+///
+/// ```text
+/// "CORDONSB" format:u32 id:u64   then batches: length:u32 hash:u64 records…
+/// record 1: a list, category and authority, numbered from 0      (each length:u16 text)
+/// record 2: a slot, numbered from 0: their number:u32 action:u8 entry id (length:u16 text)
+/// ```
+///
+/// Little-endian. A batch is whole or not there: one that was cut off by a crash was never
+/// used, and is dropped.
+#[derive(Debug)]
+pub(super) struct SlotBook {
+    file: File,
+    path: PathBuf,
+    /// How far the file is whole, in bytes.
+    len: u64,
+    /// Batches that a full disk has refused so far.
+    unwritten: Vec<u8>,
+    /// How many slots are named.
+    slots: usize,
+}
+
+/// What a slot stands for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct SlotName<'a> {
+    pub(super) list: &'a str,
+    pub(super) category: &'a str,
+    pub(super) authority: &'a str,
+    pub(super) entry_id: &'a str,
+    pub(super) action: Action,
+}
+
+/// Why a book is not taken as it is.
+#[derive(Debug)]
+pub(super) enum BookFault {
+    /// The system refused.
+    Io(io::Error),
+    /// The header is not one, or names another map.
+    Damaged,
+    /// A later format.
+    Newer(u64),
+}
+
+impl SlotBook {
+    /// Begins an empty book, durably.
+    pub(super) fn create(path: &Path, id: u64) -> io::Result<Self> {
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .open(path)?;
+        let mut header = MAGIC.to_vec();
+        header.extend(FORMAT.to_le_bytes());
+        header.extend(id.to_le_bytes());
+        file.write_all(&header)?;
+        file.sync_all()?;
+        Ok(Self {
+            file,
+            path: path.to_owned(),
+            len: HEADER as u64,
+            unwritten: Vec::new(),
+            slots: 0,
+        })
+    }
+
+    /// Opens the book of the map `id`, as far as it is whole; says whether that is not all.
+    pub(super) fn open(path: &Path, id: u64) -> Result<(Self, bool), BookFault> {
+        let bytes = fs::read(path).map_err(BookFault::Io)?;
+        let mut rest = bytes.as_slice();
+        let magic = take(&mut rest, MAGIC.len());
+        let format = take_u32(&mut rest);
+        let its_id = take_u64(&mut rest);
+        match (magic, format, its_id) {
+            (Some(magic), Some(FORMAT), Some(its_id)) if magic == MAGIC && its_id == id => {}
+            (Some(magic), Some(format), _) if magic == MAGIC && format > FORMAT => {
+                return Err(BookFault::Newer(u64::from(format)));
+            }
+            _ => return Err(BookFault::Damaged),
+        }
+        let whole = bytes.len() - rest.len() + whole_batches(rest);
+        let slots = Names::of(bytes.get(HEADER..whole).unwrap_or_default()).count();
+        let file = OpenOptions::new()
+            .write(true)
+            .open(path)
+            .map_err(BookFault::Io)?;
+        let book = Self {
+            file,
+            path: path.to_owned(),
+            len: whole as u64,
+            unwritten: Vec::new(),
+            slots,
+        };
+        Ok((book, whole < bytes.len()))
+    }
+
+    /// How many slots are named.
+    pub(super) const fn slots(&self) -> usize {
+        self.slots
+    }
+
+    /// Where it is.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Its batches, those included that are not written yet.
+    pub(super) fn batches(&self) -> io::Result<Vec<u8>> {
+        let mut bytes = fs::read(&self.path)?;
+        bytes.truncate(usize::try_from(self.len).unwrap_or(usize::MAX));
+        bytes.drain(..HEADER.min(bytes.len()));
+        bytes.extend(&self.unwritten);
+        Ok(bytes)
+    }
+
+    /// Names further slots by their records, and writes them out durably together with what
+    /// was refused before. When that fails they are named all the same, but only in memory.
+    pub(super) fn append(&mut self, records: &[u8], slots: usize) -> io::Result<()> {
+        if !records.is_empty() {
+            let length = u32::try_from(records.len()).unwrap_or(u32::MAX);
+            self.unwritten.extend(length.to_le_bytes());
+            self.unwritten.extend(rapidhash_v3(records).to_le_bytes());
+            self.unwritten.extend(records);
+        }
+        self.slots += slots;
+        self.write_out()
+    }
+
+    /// Names slots that nobody may use again, because what they counted for is lost.
+    pub(super) fn bury(&mut self, slots: usize) -> io::Result<()> {
+        if slots == 0 {
+            return Ok(());
+        }
+        let batches = self.batches()?;
+        let mut names = Names::of(&batches);
+        while names.next().is_some() {}
+        let number = u32::try_from(names.sources.len()).unwrap_or(u32::MAX);
+        let mut records = vec![SOURCE];
+        for text in ["", Category::Local.as_str(), ""] {
+            push_text(&mut records, text);
+        }
+        for _ in 0..slots {
+            records.push(SLOT);
+            records.extend(number.to_le_bytes());
+            records.push(0);
+            push_text(&mut records, "");
+        }
+        self.append(&records, slots)
+    }
+
+    fn write_out(&mut self) -> io::Result<()> {
+        use std::os::unix::fs::FileExt;
+        if self.unwritten.is_empty() {
+            return Ok(());
+        }
+        // What an earlier attempt left behind the whole part is overwritten.
+        self.file.write_all_at(&self.unwritten, self.len)?;
+        let len = self.len + self.unwritten.len() as u64;
+        self.file.set_len(len)?;
+        self.file.sync_all()?;
+        self.len = len;
+        self.unwritten = Vec::new();
+        Ok(())
+    }
+}
+
+/// The names in the batches of a book, in the order of their slots.
+#[derive(Debug)]
+pub(super) struct Names<'a> {
+    rest: &'a [u8],
+    batch: &'a [u8],
+    sources: Vec<(&'a str, &'a str, &'a str)>,
+}
+
+impl<'a> Names<'a> {
+    pub(super) const fn of(batches: &'a [u8]) -> Self {
+        Self {
+            rest: batches,
+            batch: &[],
+            sources: Vec::new(),
+        }
+    }
+
+    fn record(&mut self) -> Option<Option<SlotName<'a>>> {
+        match take(&mut self.batch, 1)? {
+            [SOURCE] => {
+                let source = (
+                    take_text(&mut self.batch)?,
+                    take_text(&mut self.batch)?,
+                    take_text(&mut self.batch)?,
+                );
+                self.sources.push(source);
+                Some(None)
+            }
+            _ => {
+                let number = usize::try_from(take_u32(&mut self.batch)?).ok()?;
+                let (list, category, authority) = *self.sources.get(number)?;
+                let action = take(&mut self.batch, 1)?.first().copied()?;
+                Some(Some(SlotName {
+                    list,
+                    category,
+                    authority,
+                    entry_id: take_text(&mut self.batch)?,
+                    action: *Action::ALL.get(usize::from(action))?,
+                }))
+            }
+        }
+    }
+}
+
+impl<'a> Iterator for Names<'a> {
+    type Item = SlotName<'a>;
+
+    fn next(&mut self) -> Option<SlotName<'a>> {
+        loop {
+            if self.batch.is_empty() {
+                let length = usize::try_from(take_u32(&mut self.rest)?).ok()?;
+                take_u64(&mut self.rest)?;
+                self.batch = take(&mut self.rest, length)?;
+            }
+            if let Some(name) = self.record()? {
+                return Some(name);
+            }
+        }
+    }
+}
+
+/// Finds the slots of rules, and makes records for those that have none yet. Keyed by the
+/// record itself, so that no two entries can ever share a slot.
+pub(super) struct SlotIndex<'a> {
+    batches: &'a [u8],
+    fresh: Vec<u8>,
+    /// Per slot where its record begins: in the batches, and beyond their end in `fresh`.
+    places: Vec<u32>,
+    /// Open addressing: slot + 1, or 0 for a free cell.
+    cells: Vec<u32>,
+    sources: HashMap<(&'a str, &'a str, &'a str), u32>,
+    source_count: u32,
+    last_source: Option<((&'a str, Category, &'a str), u32)>,
+    known: usize,
+    found: usize,
+    record: Vec<u8>,
+}
+
+impl<'a> SlotIndex<'a> {
+    /// An index over the batches of a book, with room for `rules`.
+    pub(super) fn new(batches: &'a [u8], rules: usize) -> Self {
+        let mut index = Self {
+            batches,
+            fresh: Vec::new(),
+            places: Vec::new(),
+            cells: Vec::new(),
+            sources: HashMap::new(),
+            source_count: 0,
+            last_source: None,
+            known: 0,
+            found: 0,
+            record: Vec::new(),
+        };
+        let mut names = Names::of(batches);
+        while let Some(name) = names.next() {
+            // The reader now stands at the end of the slot's record.
+            let end = batches.len() - names.rest.len() - names.batch.len();
+            let begin = end.saturating_sub(SLOT_HEAD + name.entry_id.len());
+            index.places.push(u32::try_from(begin).unwrap_or(u32::MAX));
+        }
+        for (source, number) in names.sources.into_iter().zip(0..) {
+            index.sources.insert(source, number);
+            index.source_count = number + 1;
+        }
+        index.known = index.places.len();
+        index.resize(2 * (index.known + rules));
+        index
+    }
+
+    /// The slot of a rule; nothing where no more can be numbered.
+    pub(super) fn slot(&mut self, rule: &CountedRule<'a>) -> Option<u32> {
+        let source = self.source(rule)?;
+        let mut record = std::mem::take(&mut self.record);
+        record.clear();
+        record.push(SLOT);
+        record.extend(source.to_le_bytes());
+        let action = Action::ALL.iter().position(|known| *known == rule.action)?;
+        record.push(u8::try_from(action).ok()?);
+        push_text(&mut record, rule.entry_id);
+        let slot = self.slot_of_record(&record);
+        self.record = record;
+        slot
+    }
+
+    /// Slots of the book that no rule asked for.
+    pub(super) const fn gone(&self) -> usize {
+        self.known.saturating_sub(self.found)
+    }
+
+    /// The records to append to the book, and how many slots they name.
+    pub(super) fn into_fresh(self) -> (Vec<u8>, usize) {
+        let count = self.places.len() - self.known;
+        (self.fresh, count)
+    }
+
+    fn source(&mut self, rule: &CountedRule<'a>) -> Option<u32> {
+        let key = (rule.list, rule.category, rule.authority);
+        if let Some((last, number)) = self.last_source
+            && last == key
+        {
+            return Some(number);
+        }
+        let texts = (rule.list, rule.category.as_str(), rule.authority);
+        let number = match self.sources.get(&texts) {
+            Some(number) => *number,
+            None => {
+                let number = self.source_count;
+                self.source_count = number.checked_add(1)?;
+                self.fresh.push(SOURCE);
+                push_text(&mut self.fresh, rule.list);
+                push_text(&mut self.fresh, rule.category.as_str());
+                push_text(&mut self.fresh, rule.authority);
+                self.sources.insert(texts, number);
+                number
+            }
+        };
+        self.last_source = Some((key, number));
+        Some(number)
+    }
+
+    fn slot_of_record(&mut self, record: &[u8]) -> Option<u32> {
+        if self.places.len() * 2 >= self.cells.len() {
+            self.resize(self.cells.len() * 2);
+        }
+        let mut cell = self.home(record);
+        loop {
+            match self.cells.get(cell).copied()?.checked_sub(1) {
+                Some(slot) if self.is_record(slot, record) => {
+                    self.found += usize::from(usize::try_from(slot).ok()? < self.known);
+                    return Some(slot);
+                }
+                Some(_) => cell = (cell + 1) & (self.cells.len() - 1),
+                None => break,
+            }
+        }
+        let slot = u32::try_from(self.places.len())
+            .ok()
+            .filter(|slot| *slot < SLOTS_MAX)?;
+        let place = u32::try_from(self.batches.len() + self.fresh.len()).ok()?;
+        self.fresh.extend(record);
+        self.places.push(place);
+        *self.cells.get_mut(cell)? = slot + 1;
+        Some(slot)
+    }
+
+    fn resize(&mut self, cells: usize) {
+        let size = cells.next_power_of_two().max(16);
+        self.cells = vec![0; size];
+        for (slot, place) in self.places.iter().enumerate() {
+            let record = self.record_at(*place).unwrap_or_default();
+            let mut cell = self.home(record);
+            while self.cells.get(cell).is_some_and(|found| *found != 0) {
+                cell = (cell + 1) & (size - 1);
+            }
+            if let Some(cell) = self.cells.get_mut(cell) {
+                *cell = u32::try_from(slot + 1).unwrap_or(u32::MAX);
+            }
+        }
+    }
+
+    fn home(&self, record: &[u8]) -> usize {
+        let hash = usize::try_from(rapidhash_v3(record)).unwrap_or(usize::MAX);
+        hash & (self.cells.len() - 1)
+    }
+
+    fn is_record(&self, slot: u32, record: &[u8]) -> bool {
+        usize::try_from(slot)
+            .ok()
+            .and_then(|slot| self.places.get(slot))
+            .and_then(|place| self.record_at(*place))
+            == Some(record)
+    }
+
+    fn record_at(&self, place: u32) -> Option<&[u8]> {
+        let place = usize::try_from(place).ok()?;
+        let bytes = match place.checked_sub(self.batches.len()) {
+            Some(place) => self.fresh.get(place..)?,
+            None => self.batches.get(place..)?,
+        };
+        let mut length = bytes.get(SLOT_HEAD - 2..)?;
+        let length = usize::from(take_u16(&mut length)?);
+        bytes.get(..SLOT_HEAD + length)
+    }
+}
+
+/// How many bytes of `batches` are whole batches.
+fn whole_batches(batches: &[u8]) -> usize {
+    let mut rest = batches;
+    let mut whole = 0;
+    loop {
+        let Some(length) = take_u32(&mut rest) else {
+            return whole;
+        };
+        let Some(hash) = take_u64(&mut rest) else {
+            return whole;
+        };
+        let length = usize::try_from(length).unwrap_or(usize::MAX);
+        match take(&mut rest, length) {
+            Some(batch) if rapidhash_v3(batch) == hash => whole = batches.len() - rest.len(),
+            _ => return whole,
+        }
+    }
+}
+
+fn push_text(bytes: &mut Vec<u8>, text: &str) {
+    let mut end = text.len().min(TEXT_OCTETS_MAX);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    bytes.extend(u16::try_from(end).unwrap_or(u16::MAX).to_le_bytes());
+    bytes.extend(text.as_bytes().get(..end).unwrap_or_default());
+}
+
+fn take<'a>(bytes: &mut &'a [u8], count: usize) -> Option<&'a [u8]> {
+    let (taken, rest) = bytes.split_at_checked(count)?;
+    *bytes = rest;
+    Some(taken)
+}
+
+fn take_u16(bytes: &mut &[u8]) -> Option<u16> {
+    take(bytes, 2)?.try_into().ok().map(u16::from_le_bytes)
+}
+
+fn take_u32(bytes: &mut &[u8]) -> Option<u32> {
+    take(bytes, 4)?.try_into().ok().map(u32::from_le_bytes)
+}
+
+fn take_u64(bytes: &mut &[u8]) -> Option<u64> {
+    take(bytes, 8)?.try_into().ok().map(u64::from_le_bytes)
+}
+
+fn take_text<'a>(bytes: &mut &'a [u8]) -> Option<&'a str> {
+    let length = usize::from(take_u16(bytes)?);
+    std::str::from_utf8(take(bytes, length)?).ok()
+}
+
+const MAGIC: &[u8] = b"CORDONSB";
+/// The format that is written, and the highest that is read.
+pub(super) const FORMAT: u32 = 1;
+/// Magic, format and id.
+const HEADER: usize = 8 + 4 + 8;
+/// Length and hash.
+const BATCH_HEAD: usize = 4 + 8;
+/// A record that numbers a list, category and authority.
+const SOURCE: u8 = 1;
+/// A record that numbers a slot.
+const SLOT: u8 = 2;
+/// The bytes of a slot's record before the entry id.
+const SLOT_HEAD: usize = 1 + 4 + 1 + 2;
+/// Slots are numbered below this.
+pub(super) const SLOTS_MAX: u32 = u32::MAX - 1;
+/// Longer texts are cut; formats of lists allow far less.
+const TEXT_OCTETS_MAX: usize = 60_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rule<'a>(list: &'a str, entry_id: &'a str, authority: &'a str) -> CountedRule<'a> {
+        CountedRule {
+            list,
+            entry_id,
+            action: Action::Block,
+            category: Category::Phishing,
+            authority,
+        }
+    }
+
+    fn assign(book: &mut SlotBook, rules: &[CountedRule<'_>]) -> (Vec<u32>, usize) {
+        let batches = book.batches().unwrap();
+        let mut index = SlotIndex::new(&batches, 0);
+        let slots = rules
+            .iter()
+            .map(|rule| index.slot(rule).unwrap())
+            .collect();
+        let gone = index.gone();
+        let (fresh, count) = index.into_fresh();
+        book.append(&fresh, count).unwrap();
+        (slots, gone)
+    }
+
+    #[test]
+    fn a_slot_is_for_ever() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("book");
+        let mut book = SlotBook::create(&path, 1).unwrap();
+        let first = [rule("a", "1", "x"), rule("a", "2", "x"), rule("b", "1", "x")];
+        assert_eq!(assign(&mut book, &first), (vec![0, 1, 2], 0));
+        let second = [rule("b", "1", "x"), rule("b", "1", "y"), rule("a", "3", "x")];
+        assert_eq!(assign(&mut book, &second), (vec![2, 3, 4], 2));
+        drop(book);
+        let (mut book, cut) = SlotBook::open(&path, 1).unwrap();
+        assert_eq!((book.slots(), cut), (5, false));
+        assert_eq!(assign(&mut book, &second), (vec![2, 3, 4], 2));
+        let batches = book.batches().unwrap();
+        let names: Vec<_> = Names::of(&batches)
+            .map(|name| format!("{} {} {}", name.list, name.entry_id, name.authority))
+            .collect();
+        assert_eq!(names, ["a 1 x", "a 2 x", "b 1 x", "b 1 y", "a 3 x"]);
+    }
+
+    #[test]
+    fn many_rules_are_found_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut book = SlotBook::create(&folder.path().join("book"), 1).unwrap();
+        let ids: Vec<String> = (0..5000).map(|id| format!("id-{id}")).collect();
+        let rules: Vec<_> = ids.iter().map(|id| rule("a", id, "x")).collect();
+        let (slots, _) = assign(&mut book, &rules);
+        assert_eq!(slots, (0..5000).collect::<Vec<_>>());
+        assert_eq!(assign(&mut book, &rules), (slots, 0));
+    }
+
+    #[test]
+    fn a_batch_is_whole_or_not_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("book");
+        let mut book = SlotBook::create(&path, 1).unwrap();
+        assign(&mut book, &[rule("a", "1", "x")]);
+        let whole = fs::read(&path).unwrap().len();
+        assign(&mut book, &[rule("a", "2", "x"), rule("c", "3", "z")]);
+        drop(book);
+        let all = fs::read(&path).unwrap();
+        for cut in whole + 1..all.len() {
+            fs::write(&path, &all[..cut]).unwrap();
+            let (mut book, damaged) = SlotBook::open(&path, 1).unwrap();
+            assert_eq!((book.slots(), damaged), (1, true), "cut at {cut}");
+            assert_eq!(assign(&mut book, &[rule("a", "9", "x")]).0, [1]);
+            drop(book);
+            assert_eq!(SlotBook::open(&path, 1).unwrap().0.slots(), 2);
+        }
+        assert!(matches!(
+            SlotBook::open(&path, 2),
+            Err(BookFault::Damaged)
+        ));
+    }
+}
