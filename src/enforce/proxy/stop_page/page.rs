@@ -226,9 +226,7 @@ mod tests {
     use super::super::texts;
     use super::*;
     use crate::compile::{CompiledList, Ede, From, Mode, PassThru, Settings};
-    use crate::policy::{
-        Action, Category, Kind, LegalRecord, Name, Origin, Provenance, Redress, Scope, Trigger,
-    };
+    use crate::policy::{Action, Category, Kind, LegalRecord, Origin, Provenance, Redress};
 
     fn settings(languages: &[&str]) -> StopPageSettings {
         StopPageSettings {
@@ -266,7 +264,8 @@ mod tests {
             entries: Vec::new(),
             rejects: Vec::new(),
             rejected: 0,
-            expired: 0,
+            not_in_effect: 0,
+            holes: Vec::new(),
         }
     }
 
@@ -306,10 +305,9 @@ mod tests {
             list: &list,
             list_index: 0,
             entry_id: "EX-000123",
-            trigger: Trigger::Name {
-                name: Name::from_text("listed.example").unwrap(),
-                scope: Scope::Subtree,
-            },
+            value: "listed.example",
+            match_word: "subtree",
+            kind: Kind::Domain,
             action: Action::Block,
             record,
             expires_at: None,
