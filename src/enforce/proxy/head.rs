@@ -49,8 +49,6 @@ pub(super) struct GateState {
     framing: AtomicU8,
     /// Whether a head was begun and not completed.
     partial: AtomicU8,
-    /// Rises with every octet that passes, either way.
-    activity: AtomicU64,
 }
 
 /// What a head says of the length of its body, before any rule picks one.
@@ -156,16 +154,6 @@ impl GateState {
     pub(super) fn is_within_head(&self) -> bool {
         self.partial.load(Ordering::Relaxed) != 0
     }
-
-    /// A number that rises whenever octets pass.
-    pub(super) fn activity(&self) -> u64 {
-        self.activity.load(Ordering::Relaxed)
-    }
-
-    fn passed(&self, octets: usize) {
-        let octets = u64::try_from(octets).unwrap_or(u64::MAX);
-        self.activity.fetch_add(octets, Ordering::Relaxed);
-    }
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for HeadGate<S> {
@@ -191,7 +179,6 @@ impl<S: AsyncRead + Unpin> AsyncRead for HeadGate<S> {
             gate.held
                 .extend_from_slice(fresh.get(used..).unwrap_or_default());
             buffer.set_filled(before + used);
-            gate.state.passed(used);
             return if used == 0 {
                 Poll::Pending
             } else {
@@ -205,7 +192,6 @@ impl<S: AsyncRead + Unpin> AsyncRead for HeadGate<S> {
         let used = gate.admit(offered);
         buffer.put_slice(held.get(..used).unwrap_or_default());
         gate.held = held.into_iter().skip(used).collect();
-        gate.state.passed(used);
         if used == 0 {
             Poll::Pending
         } else {
@@ -222,11 +208,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for HeadGate<S> {
     ) -> Poll<io::Result<usize>> {
         let gate = &mut *self;
         let written = Pin::new(&mut gate.io).poll_write(context, octets);
-        let written = gate.write_patience.judge(context, written, true);
-        if let Poll::Ready(Ok(written)) = written {
-            gate.state.passed(written);
-        }
-        written
+        gate.write_patience.judge(context, written, true)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::Question;
 use super::wire::{
-    CLASS_IN, FLAG_AA, FLAG_AD, FLAG_QR, FLAG_RA, FLAG_TC, HEADER_OCTETS, Header, OPTION_EDE, Rcode,
-    Record, RecordType, Records, Section, name_at, u16_at, u32_at,
+    CLASS_IN, FLAG_AA, FLAG_AD, FLAG_QR, FLAG_RA, FLAG_TC, HEADER_OCTETS, Header, OPTION_EDE,
+    Rcode, Record, RecordType, Records, Section, name_at, u16_at, u32_at,
 };
 use crate::policy::Name;
 
@@ -63,7 +63,13 @@ impl Answer {
         if scan.rcode_high != 0 {
             return Ok(Self::failed(question, Rcode::SERVFAIL, None));
         }
-        Ok(Self::assemble(question, message, &header, question_end, scan))
+        Ok(Self::assemble(
+            question,
+            message,
+            &header,
+            question_end,
+            scan,
+        ))
     }
 
     fn assemble(
@@ -276,12 +282,7 @@ struct Scan {
 }
 
 impl Scan {
-    fn of(
-        message: &[u8],
-        header: &Header,
-        at: usize,
-        rtype: RecordType,
-    ) -> Result<Self, Unusable> {
+    fn of(message: &[u8], header: &Header, at: usize, rtype: RecordType) -> Result<Self, Unusable> {
         let mut scan = Self {
             ttls_at: Vec::new(),
             additional_at: at,

@@ -107,7 +107,10 @@ impl Forwarder {
             let failed_at = server.failed_at.load(Ordering::Relaxed);
             failed_at != 0 && now < failed_at.saturating_add(BACK_OFF_MILLIS)
         };
-        let healthy = self.upstreams.iter().filter(move |server| !backing_off(server));
+        let healthy = self
+            .upstreams
+            .iter()
+            .filter(move |server| !backing_off(server));
         healthy.chain(self.upstreams.iter().filter(backing_off))
     }
 
@@ -143,8 +146,8 @@ impl Server {
     fn new(upstream: &Upstream, tls: Option<&rustls::ClientConfig>) -> Result<Self, Error> {
         let tls = match (&upstream.tls_name, tls) {
             (Some(name), Some(config)) => {
-                let server_name = ServerName::try_from(name.clone())
-                    .map_err(|_| Error::TlsName(name.clone()))?;
+                let server_name =
+                    ServerName::try_from(name.clone()).map_err(|_| Error::TlsName(name.clone()))?;
                 Some((server_name, config.clone()))
             }
             _ => None,

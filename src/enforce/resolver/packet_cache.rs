@@ -122,7 +122,10 @@ impl PacketCache {
     /// The number of answers that are remembered, those included whose time has ended.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.shards.iter().map(|shard| lock(shard).index.len()).sum()
+        self.shards
+            .iter()
+            .map(|shard| lock(shard).index.len())
+            .sum()
     }
 
     /// Whether nothing is remembered.

@@ -172,7 +172,9 @@ impl Resolver {
     }
 
     fn in_flight(&self) -> MutexGuard<'_, HashMap<Question, InFlightAnswer>> {
-        self.in_flight.lock().unwrap_or_else(PoisonError::into_inner)
+        self.in_flight
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 

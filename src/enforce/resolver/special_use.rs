@@ -43,7 +43,8 @@ fn made(question: &Question, rcode: Rcode, data: &[u8]) -> Answer {
 
 const LOCALHOST: &[u8] = b"\x09localhost\0";
 const LOCALHOST_REVERSE_V4: &[u8] = b"\x011\x010\x010\x03127\x07in-addr\x04arpa\0";
-const LOCALHOST_REVERSE_V6: &[u8] = b"\x011\x010\x010\x010\x010\x010\x010\x010\x010\x010\x010\x010\x010\x010\x010\x010\
+const LOCALHOST_REVERSE_V6: &[u8] =
+    b"\x011\x010\x010\x010\x010\x010\x010\x010\x010\x010\x010\x010\x010\x010\x010\x010\
 \x010\x010\x010\x010\x010\x010\x010\x010\x010\x010\x010\x010\x010\x010\x010\x010\x03ip6\x04arpa\0";
 /// What does not exist in the DNS, nor anything below it.
 const NOT_IN_DNS: [&[u8]; 4] = [
@@ -74,10 +75,22 @@ mod tests {
         check("a.localhost", RecordType::AAAA, Some((Rcode::NOERROR, 1)));
         check("localhost", RecordType::SOA, Some((Rcode::NOERROR, 0)));
         check("x.onion", RecordType::A, Some((Rcode::NXDOMAIN, 0)));
-        check("csam.canary.invalid", RecordType::A, Some((Rcode::NXDOMAIN, 0)));
-        check("1.0.0.127.in-addr.arpa", RecordType::PTR, Some((Rcode::NOERROR, 1)));
+        check(
+            "csam.canary.invalid",
+            RecordType::A,
+            Some((Rcode::NXDOMAIN, 0)),
+        );
+        check(
+            "1.0.0.127.in-addr.arpa",
+            RecordType::PTR,
+            Some((Rcode::NOERROR, 1)),
+        );
         let six = "0.".repeat(31);
-        check(&format!("1.{six}ip6.arpa"), RecordType::PTR, Some((Rcode::NOERROR, 1)));
+        check(
+            &format!("1.{six}ip6.arpa"),
+            RecordType::PTR,
+            Some((Rcode::NOERROR, 1)),
+        );
         check("shop.test", RecordType::A, None);
         check("notlocalhost", RecordType::A, None);
     }

@@ -212,10 +212,16 @@ pub fn name_at(message: &[u8], at: usize) -> Option<Name> {
     loop {
         let length = *message.get(at)?;
         match length {
-            0 => return Name::from_wire(plain.get(..=len)?).ok().map(|(name, _)| name),
+            0 => {
+                return Name::from_wire(plain.get(..=len)?)
+                    .ok()
+                    .map(|(name, _)| name);
+            }
             1..=63 => {
                 let label = message.get(at..=at + usize::from(length))?;
-                plain.get_mut(len..len + label.len())?.copy_from_slice(label);
+                plain
+                    .get_mut(len..len + label.len())?
+                    .copy_from_slice(label);
                 len += label.len();
                 at += label.len();
             }
@@ -299,7 +305,10 @@ mod tests {
         assert_eq!(skip_name(message, 13), Some(17));
         assert!(name_at(b"\xc0\x00", 0).is_none(), "a loop");
         assert!(name_at(b"\x01a\xc0\x00", 2).is_some());
-        assert!(name_at(b"\x01a\xc0\x00", 0).is_none(), "a loop through a label");
+        assert!(
+            name_at(b"\x01a\xc0\x00", 0).is_none(),
+            "a loop through a label"
+        );
     }
 
     proptest! {

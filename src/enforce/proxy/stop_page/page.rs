@@ -421,11 +421,7 @@ mod tests {
                 assert!(body.contains((texts.statement)(category)));
                 assert!(body.len() < 9000, "{} octets", body.len());
             }
-            assert!(
-                Texts::NAMES
-                    .iter()
-                    .all(|name| { texts.by_name(name).is_some_and(|text| !text.is_empty()) })
-            );
+            assert!(texts.named().iter().all(|(_, text)| !text.is_empty()));
         }
     }
 
@@ -437,7 +433,7 @@ mod tests {
                 "{name}"
             );
         }
-        for name in Texts::NAMES {
+        for (name, _) in texts::ALL[0].named() {
             assert!(
                 BUILT_IN_TEMPLATE.contains(&format!("{{{{text.{name}}}}}")),
                 "{name}"

@@ -10,7 +10,7 @@ use super::texts::Texts;
 /// `{{field}}` is replaced by a value, escaped for HTML; `{{text.name}}` by a text in the
 /// reader's language; `{{#field}}…{{/field}}` stands only where the field has a value, and
 /// `{{^field}}…{{/field}}` only where it has none. The fields are [`Field::ALL`], the texts
-/// [`Texts::NAMES`].
+/// [`Texts::named`].
 #[derive(Clone, Debug)]
 pub(super) struct Template {
     pieces: Vec<Piece>,

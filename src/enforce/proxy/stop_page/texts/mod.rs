@@ -5,6 +5,10 @@ mod en;
 mod fr;
 mod nl;
 mod pl;
+#[expect(
+    clippy::module_inception,
+    reason = "a file is named after the type in it"
+)]
 mod texts;
 
 pub(super) use texts::{ALL, Texts};

@@ -80,34 +80,6 @@ pub(in super::super) const ALL: [&Texts; 5] =
     [&en::TEXTS, &de::TEXTS, &fr::TEXTS, &nl::TEXTS, &pl::TEXTS];
 
 impl Texts {
-    /// The names of the texts that templates use.
-    pub(in super::super) const NAMES: [&'static str; 24] = [
-        "title",
-        "lead",
-        "blocked_by",
-        "authority",
-        "basis",
-        "order",
-        "decided_at",
-        "notice",
-        "category",
-        "reason",
-        "list",
-        "unsigned",
-        "redress",
-        "redress_lead",
-        "appeal",
-        "deadline",
-        "court",
-        "contact",
-        "about",
-        "reference",
-        "reference_note",
-        "help",
-        "privacy",
-        "privacy_text",
-    ];
-
     /// The texts of a language; nothing where there are none.
     pub(in super::super) fn of(language: &str) -> Option<&'static Self> {
         ALL.into_iter().find(|texts| texts.language == language)
@@ -115,32 +87,37 @@ impl Texts {
 
     /// The text that templates know by `name`.
     pub(in super::super) fn by_name(&self, name: &str) -> Option<&'static str> {
-        Some(match name {
-            "title" => self.title,
-            "lead" => self.lead,
-            "blocked_by" => self.blocked_by,
-            "authority" => self.authority,
-            "basis" => self.basis,
-            "order" => self.order,
-            "decided_at" => self.decided_at,
-            "notice" => self.notice,
-            "category" => self.category,
-            "reason" => self.reason,
-            "list" => self.list,
-            "unsigned" => self.unsigned,
-            "redress" => self.redress,
-            "redress_lead" => self.redress_lead,
-            "appeal" => self.appeal,
-            "deadline" => self.deadline,
-            "court" => self.court,
-            "contact" => self.contact,
-            "about" => self.about,
-            "reference" => self.reference,
-            "reference_note" => self.reference_note,
-            "help" => self.help,
-            "privacy" => self.privacy,
-            "privacy_text" => self.privacy_text,
-            _ => return None,
-        })
+        let found = self.named().into_iter().find(|(known, _)| *known == name);
+        found.map(|(_, text)| text)
+    }
+
+    /// The texts that templates use, by name.
+    pub(in super::super) const fn named(&self) -> [(&'static str, &'static str); 24] {
+        [
+            ("title", self.title),
+            ("lead", self.lead),
+            ("blocked_by", self.blocked_by),
+            ("authority", self.authority),
+            ("basis", self.basis),
+            ("order", self.order),
+            ("decided_at", self.decided_at),
+            ("notice", self.notice),
+            ("category", self.category),
+            ("reason", self.reason),
+            ("list", self.list),
+            ("unsigned", self.unsigned),
+            ("redress", self.redress),
+            ("redress_lead", self.redress_lead),
+            ("appeal", self.appeal),
+            ("deadline", self.deadline),
+            ("court", self.court),
+            ("contact", self.contact),
+            ("about", self.about),
+            ("reference", self.reference),
+            ("reference_note", self.reference_note),
+            ("help", self.help),
+            ("privacy", self.privacy),
+            ("privacy_text", self.privacy_text),
+        ]
     }
 }
