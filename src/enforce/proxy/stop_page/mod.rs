@@ -1,0 +1,11 @@
+//! The pages that are shown instead of what was asked for. Sans-IO.
+
+mod language;
+mod notice;
+mod page;
+mod template;
+mod texts;
+
+pub use notice::Notice;
+pub use page::{BUILT_IN_TEMPLATE, StopPage};
+pub use template::{TEMPLATE_OCTETS_MAX, TemplateError};

@@ -1,0 +1,463 @@
+//! [`StopPage`]: the 451 response (RFC 7725).
+
+use hyper::body::Bytes;
+use hyper::header::{
+    CACHE_CONTROL, CONTENT_LANGUAGE, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue, LINK,
+    REFERRER_POLICY, VARY, X_CONTENT_TYPE_OPTIONS,
+};
+use hyper::{Response, StatusCode};
+use jiff::Timestamp;
+
+use super::language::preferred;
+use super::notice::Notice;
+use super::template::{Field, Template, TemplateError, link, style_sources};
+use super::texts::Texts;
+use crate::compile::RuleView;
+use crate::enforce::proxy::settings::{Operator, StopPageSettings};
+
+/// The pages of this node, ready to be written: read and checked once, in every language.
+///
+/// What the 451 says comes from the list's legal record and the operator's settings alone;
+/// nothing of the request gets into it, and nothing of the visitor is kept.
+#[derive(Clone, Debug)]
+pub struct StopPage {
+    pages: Vec<Page>,
+    /// The primary tags of `pages`.
+    languages: Vec<&'static str>,
+    operator: Operator,
+    blocked_by: Option<HeaderValue>,
+    security_policy: HeaderValue,
+}
+
+/// The stop page in one language.
+#[derive(Clone, Debug)]
+struct Page {
+    texts: &'static Texts,
+    template: Template,
+}
+
+impl StopPage {
+    /// The pages by `settings`, of the text of a template.
+    ///
+    /// # Errors
+    /// Every [`TemplateError`].
+    pub fn new(settings: &StopPageSettings, template: &str) -> Result<Self, TemplateError> {
+        let mut pages = Vec::new();
+        for language in &settings.languages {
+            let texts = Texts::of(language).ok_or_else(|| TemplateError::Language {
+                language: language.clone(),
+            })?;
+            let template = Template::parse(template, texts)?;
+            pages.push(Page { texts, template });
+        }
+        if pages.is_empty() {
+            return Err(TemplateError::NoLanguage);
+        }
+        Ok(Self {
+            languages: pages.iter().map(|page| page.texts.language).collect(),
+            blocked_by: blocked_by(&settings.operator),
+            operator: settings.operator.clone(),
+            security_policy: security_policy(template),
+            pages,
+        })
+    }
+
+    /// The answer to a request that `rule` blocks. `accept_language` is the field of that
+    /// name, the one thing of a request that matters here.
+    #[must_use]
+    pub fn blocked(
+        &self,
+        rule: &RuleView<'_>,
+        accept_language: Option<&str>,
+        now: Timestamp,
+    ) -> Response<Bytes> {
+        let place = preferred(accept_language, &self.languages);
+        let Some(page) = self.pages.get(place) else {
+            return self.notice(Notice::Blocked, accept_language);
+        };
+        let values = Values::new(rule, page.texts, now);
+        let operator = &self.operator;
+        let body = page.template.render(|field| match field {
+            Field::Operator => operator.name.as_deref().unwrap_or(page.texts.operator),
+            Field::OperatorContact => operator.contact.as_deref().unwrap_or_default(),
+            Field::OperatorUrl => operator.url.as_deref().unwrap_or_default(),
+            field => values.of(field),
+        });
+        let status = StatusCode::UNAVAILABLE_FOR_LEGAL_REASONS;
+        let mut answer = page_response(status, body.into(), page.texts.language);
+        let headers = answer.headers_mut();
+        headers.insert(CONTENT_SECURITY_POLICY, self.security_policy.clone());
+        if let Some(link) = &self.blocked_by {
+            headers.insert(LINK, link.clone());
+        }
+        answer
+    }
+
+    /// A page that says one sentence.
+    #[must_use]
+    pub fn notice(&self, notice: Notice, accept_language: Option<&str>) -> Response<Bytes> {
+        let place = preferred(accept_language, &self.languages);
+        let texts = self.pages.get(place).map(|page| page.texts);
+        let (language, body) = notice.page(texts);
+        let mut answer = page_response(notice.status(), body.into(), language);
+        let policy = security_policy(&String::from_utf8_lossy(answer.body()));
+        answer.headers_mut().insert(CONTENT_SECURITY_POLICY, policy);
+        if let (Notice::Blocked, Some(link)) = (notice, &self.blocked_by) {
+            answer.headers_mut().insert(LINK, link.clone());
+        }
+        answer
+    }
+}
+
+/// What the page says of one rule, as text.
+struct Values<'a> {
+    rule: &'a RuleView<'a>,
+    texts: &'static Texts,
+    reason: &'a str,
+    serial: String,
+    reference: String,
+    deadline: String,
+}
+
+impl<'a> Values<'a> {
+    fn new(rule: &'a RuleView<'a>, texts: &'static Texts, now: Timestamp) -> Self {
+        let record = rule.record;
+        let reason = record.reason.iter().find(|(language, _)| {
+            let primary = language.split('-').next().unwrap_or_default();
+            primary.eq_ignore_ascii_case(texts.language)
+        });
+        let provenance = &rule.list.provenance;
+        let serial = provenance
+            .seq()
+            .map_or_else(String::new, |seq| seq.to_string());
+        // The hour is enough for support, and too coarse to find anyone in another log.
+        let hour = now.strftime("%Y-%m-%d %H:00 UTC");
+        let edition = if serial.is_empty() {
+            String::new()
+        } else {
+            format!("/{serial}")
+        };
+        Self {
+            reason: reason.map_or("", |(_, text)| text.as_str()),
+            reference: format!("{}{edition}/{} {hour}", provenance.list, rule.entry_id),
+            deadline: record
+                .redress
+                .deadline_days
+                .map_or_else(String::new, texts.days),
+            serial,
+            rule,
+            texts,
+        }
+    }
+
+    fn of(&self, field: Field) -> &str {
+        let record = self.rule.record;
+        let redress = &record.redress;
+        match field {
+            Field::Language => self.texts.language,
+            Field::Operator | Field::OperatorContact | Field::OperatorUrl => "",
+            Field::Authority => &record.authority,
+            Field::Basis => &record.basis,
+            Field::Order => record.order_ref.as_deref().unwrap_or_default(),
+            Field::DecidedAt => record.decided_at.as_deref().unwrap_or_default(),
+            Field::Notice => record.notice_url.as_deref().unwrap_or_default(),
+            Field::Category => (self.texts.categories)(record.category),
+            Field::Reason => self.reason,
+            Field::Statement => (self.texts.statement)(record.category),
+            Field::Help => (self.texts.help_text)(record.category),
+            Field::List => &self.rule.list.provenance.title,
+            Field::Serial => &self.serial,
+            Field::Reference => &self.reference,
+            Field::AppealUrl => redress.url.as_deref().unwrap_or_default(),
+            Field::AppealEmail => redress.email.as_deref().unwrap_or_default(),
+            Field::Deadline => &self.deadline,
+            Field::Court => redress.court.as_deref().unwrap_or_default(),
+        }
+    }
+}
+
+/// A page with the fields that all pages have.
+fn page_response(status: StatusCode, body: Bytes, language: &'static str) -> Response<Bytes> {
+    let mut answer = Response::new(body);
+    *answer.status_mut() = status;
+    let fields = [
+        (CONTENT_TYPE, "text/html; charset=utf-8"),
+        (CONTENT_LANGUAGE, language),
+        (CACHE_CONTROL, "no-store"),
+        (VARY, "Accept-Language"),
+        (REFERRER_POLICY, "no-referrer"),
+        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    ];
+    for (name, value) in fields {
+        answer
+            .headers_mut()
+            .insert(name, HeaderValue::from_static(value));
+    }
+    answer
+}
+
+/// Nothing but the page's own style. Framing stays allowed: who meets a blocked frame is to
+/// be told why, and the page has nothing to click that acts.
+fn security_policy(page: &str) -> HeaderValue {
+    let policy = format!(
+        "default-src 'none'; style-src {}; base-uri 'none'; form-action 'none'",
+        style_sources(page)
+    );
+    HeaderValue::try_from(policy).unwrap_or_else(|_| HeaderValue::from_static("default-src 'none'"))
+}
+
+/// Who blocks (RFC 7725 section 4): the operator's page about blocking, else the contact.
+/// The authority does not block, and is never named here.
+fn blocked_by(operator: &Operator) -> Option<HeaderValue> {
+    let address = [&operator.url, &operator.contact]
+        .into_iter()
+        .flatten()
+        .find_map(|text| link(text))?;
+    HeaderValue::try_from(format!("<{address}>; rel=\"blocked-by\"")).ok()
+}
+
+/// The template that is used where the operator names none.
+pub const BUILT_IN_TEMPLATE: &str = include_str!("../../../../config/stop-page.html");
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::super::texts;
+    use super::*;
+    use crate::compile::{CompiledList, Ede, From, Mode, PassThru, Settings};
+    use crate::policy::{Action, Category, Kind, LegalRecord, Origin, Provenance, Redress};
+
+    fn settings(languages: &[&str]) -> StopPageSettings {
+        StopPageSettings {
+            template: None,
+            operator: Operator {
+                name: Some("Example Net".to_owned()),
+                contact: Some("mailto:abuse@isp.example".to_owned()),
+                url: Some("https://isp.example/blocking".to_owned()),
+            },
+            languages: languages.iter().map(|tag| (*tag).to_owned()).collect(),
+        }
+    }
+
+    fn list(origin: Origin) -> CompiledList {
+        CompiledList {
+            settings: Settings {
+                name: "csam".to_owned(),
+                from: From::Repository {
+                    repository: "hotlines".to_owned(),
+                    list: "csam".to_owned(),
+                },
+                mode: Mode::Enforce,
+                kinds: vec![Kind::Domain],
+                action: None,
+                passthru: PassThru::List,
+                ede: Ede::Censored,
+                required: true,
+            },
+            provenance: Provenance {
+                list: "csam".to_owned(),
+                title: "Example list".to_owned(),
+                issuer: None,
+                origin,
+            },
+            entries: Vec::new(),
+            rejects: Vec::new(),
+            rejected: 0,
+            not_in_effect: 0,
+            holes: Vec::new(),
+        }
+    }
+
+    fn signed() -> Origin {
+        Origin::Signed {
+            repository: "hotlines".to_owned(),
+            generation: 1,
+            seq: 42,
+            state: String::new(),
+            signers: Vec::new(),
+            issued_at: None,
+            expires: Timestamp::UNIX_EPOCH,
+        }
+    }
+
+    fn record() -> LegalRecord {
+        LegalRecord {
+            category: Category::Csam,
+            basis: "Example Act, art. 1".to_owned(),
+            authority: "Example Police".to_owned(),
+            order_ref: Some("EX-2026-1".to_owned()),
+            decided_at: Some("2026-03-01".to_owned()),
+            notice_url: Some("https://gazette.example/1".to_owned()),
+            reason: BTreeMap::from([("de-AT".to_owned(), "Kurzer Grund".to_owned())]),
+            redress: Redress {
+                url: Some("https://hotline.example/appeal".to_owned()),
+                email: Some("appeal@hotline.example".to_owned()),
+                deadline_days: Some(14),
+                court: Some("Example Court".to_owned()),
+            },
+        }
+    }
+
+    fn answer(record: &LegalRecord, origin: Origin, languages: Option<&str>) -> Response<Bytes> {
+        let list = list(origin);
+        let rule = RuleView {
+            list: &list,
+            list_index: 0,
+            entry_id: "EX-000123",
+            value: "listed.example",
+            match_word: "subtree",
+            kind: Kind::Domain,
+            action: Action::Block,
+            record,
+            expires_at: None,
+            line: 2,
+            canary: false,
+        };
+        let page = StopPage::new(
+            &settings(&["en", "de", "fr", "nl", "pl"]),
+            BUILT_IN_TEMPLATE,
+        );
+        let now = "2026-11-24T08:59:59Z".parse().unwrap();
+        page.unwrap().blocked(&rule, languages, now)
+    }
+
+    fn body(answer: &Response<Bytes>) -> String {
+        String::from_utf8(answer.body().to_vec()).unwrap()
+    }
+
+    #[test]
+    fn it_says_who_why_and_what_to_do() {
+        let answer = answer(&record(), signed(), Some("de-AT, en;q=0.5"));
+        assert_eq!(answer.status(), 451);
+        let header = |name: &str| answer.headers().get(name).unwrap().to_str().unwrap();
+        assert_eq!(
+            header("link"),
+            "<https://isp.example/blocking>; rel=\"blocked-by\""
+        );
+        assert_eq!(header("cache-control"), "no-store");
+        assert_eq!(header("content-language"), "de");
+        assert_eq!(header("referrer-policy"), "no-referrer");
+        assert!(
+            header("content-security-policy").starts_with("default-src 'none'; style-src 'sha256-")
+        );
+        assert!(!answer.headers().contains_key("set-cookie"));
+        let body = body(&answer);
+        for part in [
+            "<html lang=\"de\">",
+            "Example Net",
+            "Example Police",
+            "Example Act, art. 1",
+            "EX-2026-1",
+            "2026-03-01",
+            "<a href=\"https://gazette.example/1\"",
+            "Kurzer Grund",
+            "<a href=\"https://hotline.example/appeal\"",
+            "<a href=\"mailto:appeal@hotline.example\"",
+            "14 Tage",
+            "Example Court",
+            "strafbar",
+            "csam/42/EX-000123 2026-11-24 08:00 UTC",
+        ] {
+            assert!(body.contains(part), "{part} is missing in {body}");
+        }
+        assert!(!body.contains("listed.example"), "the target is not named");
+        assert!(!body.contains("{{") && !body.contains("<script") && !body.contains(" src="));
+        assert!(
+            !body.contains("placeholder"),
+            "the comment is not part of the page"
+        );
+    }
+
+    #[test]
+    fn what_is_not_known_is_left_out() {
+        let unsigned = Origin::Unsigned {
+            path: "house-rules".to_owned(),
+            digest: String::new(),
+        };
+        let body = body(&answer(&LegalRecord::default(), unsigned, None));
+        assert!(body.contains("under a rule of its own"));
+        assert!(body.contains("Example list</bdi> (not signed)"));
+        assert!(body.contains(">csam/EX-000123 2026-11-24 08:00 UTC<"));
+        for label in [
+            "Ordered by",
+            "Legal basis",
+            "Decision",
+            "Reason",
+            "Time limit",
+            "Court<",
+            "Appeal",
+        ] {
+            assert!(!body.contains(label), "{label} has no value");
+        }
+    }
+
+    #[test]
+    fn a_list_cannot_put_markup_on_the_page() {
+        let evil = "\"><script>alert(1)</script><img src=x>";
+        let mut record = record();
+        record.basis = evil.to_owned();
+        record.authority = evil.to_owned();
+        record.order_ref = Some(evil.to_owned());
+        record.notice_url = Some("javascript:alert(1)".to_owned());
+        record.redress.url = Some(format!("https://a.example/{evil}"));
+        record.redress.court = Some(evil.to_owned());
+        let body = body(&answer(&record, signed(), None));
+        assert!(!body.contains("<script") && !body.contains("<img"));
+        assert!(!body.contains("href=\"javascript:"));
+        assert!(body.contains("&lt;script&gt;"));
+    }
+
+    #[test]
+    fn every_language_is_whole() {
+        for texts in texts::ALL {
+            for category in Category::ALL {
+                let mut record = record();
+                record.category = category;
+                let answer = answer(&record, signed(), Some(texts.language));
+                assert_eq!(answer.headers()["content-language"], texts.language);
+                let body = body(&answer);
+                assert!(body.contains((texts.categories)(category)));
+                assert!(body.contains((texts.statement)(category)));
+                assert!(body.len() < 9000, "{} octets", body.len());
+            }
+            assert!(texts.named().iter().all(|(_, text)| !text.is_empty()));
+        }
+    }
+
+    #[test]
+    fn the_documented_template_names_every_placeholder() {
+        for (name, _) in Field::ALL {
+            assert!(
+                BUILT_IN_TEMPLATE.contains(&format!("{{{{{name}}}}}")),
+                "{name}"
+            );
+        }
+        for (name, _) in texts::ALL[0].named() {
+            assert!(
+                BUILT_IN_TEMPLATE.contains(&format!("{{{{text.{name}}}}}")),
+                "{name}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_link_names_who_blocks() {
+        let mut operator = settings(&["en"]).operator;
+        operator.url = None;
+        let link = blocked_by(&operator).unwrap();
+        assert_eq!(link, "<mailto:abuse@isp.example>; rel=\"blocked-by\"");
+        operator.contact = Some("https://x.example/>; rel=evil".to_owned());
+        assert_eq!(blocked_by(&operator), None);
+    }
+
+    #[test]
+    fn a_wrong_template_or_language_is_refused() {
+        let found = StopPage::new(&settings(&["en"]), "a\n{{x}}").unwrap_err();
+        assert!(matches!(found, TemplateError::Unknown { line: 2, .. }));
+        let found = StopPage::new(&settings(&["it"]), "").unwrap_err();
+        assert!(matches!(found, TemplateError::Language { .. }));
+        let found = StopPage::new(&settings(&[]), "").unwrap_err();
+        assert_eq!(found, TemplateError::NoLanguage);
+    }
+}
