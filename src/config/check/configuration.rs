@@ -1,0 +1,240 @@
+//! The whole configuration: [`Config::load`], [`Config::parse`] and [`schema`].
+
+use std::fs::{self, File};
+use std::io::Read;
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::Value as Json;
+
+use super::{dns, list, protect, proxy, report, repository, stop_page};
+use crate::config::error::{Mistake, Mistakes};
+use crate::config::node::Node;
+use crate::config::scalar::{Scalar, path, word};
+use crate::config::schema::{self, Key};
+use crate::config::section::{Reading, Section};
+use crate::config::{Config, LogFormat, LogSettings};
+use crate::count;
+
+impl Config {
+    /// Reads and checks a configuration file, and every file it names.
+    ///
+    /// # Errors
+    /// Every mistake in it; or the one that it cannot be read.
+    pub fn load(file: &Path) -> Result<Self, Mistakes> {
+        let text = read_text(file).map_err(|(message, help)| {
+            let mut mistakes = Mistakes::default();
+            mistakes.push(Mistake {
+                path: file.to_owned(),
+                place: None,
+                message,
+                help: help.to_owned(),
+                other: None,
+            });
+            mistakes
+        })?;
+        Self::parse(file, &text)
+    }
+
+    /// Checks the text of a configuration file, and every file it names. `file` is for the
+    /// messages, and its folder is where relative paths start.
+    ///
+    /// # Errors
+    /// Every mistake in it.
+    pub fn parse(file: &Path, text: &str) -> Result<Self, Mistakes> {
+        match Node::parse(text) {
+            Ok(root) => Reading::read(file, text, &root, configuration),
+            Err(error) => {
+                let mut mistakes = Mistakes::default();
+                mistakes.keep_text(file, text);
+                mistakes.push(Mistake {
+                    path: file.to_owned(),
+                    place: Some(error.place),
+                    message: error.message,
+                    help: error.help,
+                    other: None,
+                });
+                Err(mistakes)
+            }
+        }
+    }
+}
+
+/// The JSON Schema of the configuration file.
+#[must_use]
+pub fn schema() -> Json {
+    schema::schema(&keys())
+}
+
+/// Every key that is asked for.
+pub(in crate::config) fn keys() -> Vec<Key> {
+    Reading::describe(configuration)
+}
+
+/// Reads everything. Parts that refer to others come after them.
+fn configuration(s: &mut Section<'_, '_>) -> Option<Config> {
+    let version = s.required("version", "The version of this format.", word(&[("1", ())]));
+    let node = s.optional(
+        "node",
+        "The name of this node, in logs and reports; the host name unless it is given.",
+        node_name(),
+    );
+    let state = path(s.base());
+    let state = s.default(
+        "state",
+        "/var/lib/cordon",
+        "The folder of everything that is kept: lists, counters, the ledger, the socket.",
+        state,
+    );
+    let log = s.section("log", "What is logged, and how.", log);
+
+    let mut repositories_known = repository::Names::new();
+    let repositories = s.sections("repositories", "Where signed lists come from.", |s| {
+        repository::read(s, &mut repositories_known)
+    });
+    let mut lists_known = repository::Names::new();
+    let lists = s.sections(
+        "lists",
+        "The lists; their order is their precedence.",
+        |s| list::read(s, &repositories_known, &mut lists_known),
+    );
+    let protect = s.section("protect", "What outranks every list.", protect::read);
+    let dns = s.section("dns", "The resolver.", dns::read);
+    let dns_resolves = dns.as_ref().is_none_or(|dns| dns.resolver.is_some());
+    let stop_page = s.section(
+        "stop_page",
+        "What the stop page says about who runs this node.",
+        stop_page::read,
+    );
+    let proxy = s.section(
+        "proxy",
+        "The stop page's server and the forward proxy.",
+        |s| proxy::read(s, dns_resolves),
+    );
+    let report = s.section(
+        "report",
+        "The dashboard, its API, metrics and health.",
+        report::read,
+    );
+
+    version?;
+    let node = node?.unwrap_or_else(host_name);
+    let (state, dns, stop_page, proxy) = (state?, dns?, stop_page?, proxy?);
+    Some(Config {
+        log: log?,
+        repositories: repositories?,
+        lists: lists?,
+        protect: protect?,
+        watched: s.watched(),
+        count: count::Settings {
+            counters: state.join("counters"),
+            ledger: state.join("ledger.sqlite"),
+            settle_interval: SETTLE_INTERVAL,
+        },
+        dns: dns.settings,
+        resolver: dns.resolver,
+        proxy_resolver: proxy.resolver.clone(),
+        proxy: proxy.settings(stop_page),
+        report: report?.settings(&node),
+        node,
+        state,
+    })
+}
+
+/// Reads `log`.
+fn log(s: &mut Section<'_, '_>) -> Option<LogSettings> {
+    let levels = ["error", "warn", "info", "debug", "trace"].map(|level| (level, level));
+    let level = s.default(
+        "level",
+        "info",
+        "The lowest level that is written.",
+        word(&levels),
+    );
+    let format = s.default(
+        "format",
+        "text",
+        "For people, for programs, or to systemd's journal.",
+        word(&[
+            ("text", LogFormat::Text),
+            ("json", LogFormat::Json),
+            ("journald", LogFormat::Journald),
+        ]),
+    );
+    Some(LogSettings {
+        level: level?.to_owned(),
+        format: format?,
+    })
+}
+
+/// The name of a node, as it may stand in a log line or a report.
+fn node_name() -> Scalar<String> {
+    Scalar::new("a name of letters, digits, `.`, `-` and `_`", |text| {
+        if is_node_name(text) {
+            Ok(text.to_owned())
+        } else {
+            Err("write a short name such as `resolver-1.ams`".to_owned())
+        }
+    })
+}
+
+/// Whether a text may be the name of a node.
+fn is_node_name(text: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
+    (1..=253).contains(&text.len()) && text.bytes().all(allowed)
+}
+
+/// The host name, as the kernel knows it.
+fn host_name() -> String {
+    let name = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let name = name.trim();
+    if is_node_name(name) {
+        name.to_owned()
+    } else {
+        "localhost".to_owned()
+    }
+}
+
+/// The text of the configuration file; or why there is none, and what to do.
+fn read_text(file: &Path) -> Result<String, (String, &'static str)> {
+    let unreadable = |error: std::io::Error| {
+        let help = match error.kind() {
+            std::io::ErrorKind::NotFound => {
+                "name it with `--config FILE`; config/cordon.minimal.yaml is one to start from"
+            }
+            std::io::ErrorKind::PermissionDenied => {
+                "make it readable for the user that cordon runs as"
+            }
+            _ => "name a file with `--config FILE`",
+        };
+        (format!("the configuration cannot be read: {error}"), help)
+    };
+    if !fs::metadata(file).map_err(unreadable)?.is_file() {
+        let message = "the configuration is not a file".to_owned();
+        return Err((message, "name a file with `--config FILE`"));
+    }
+    let mut octets = Vec::new();
+    let open = File::open(file).map_err(unreadable)?;
+    open.take(FILE_OCTETS_MAX + 1)
+        .read_to_end(&mut octets)
+        .map_err(unreadable)?;
+    if octets.len() as u64 > FILE_OCTETS_MAX {
+        let message = format!("the configuration is larger than {FILE_OCTETS_MAX} octets");
+        let help = "keep long lists of names in files: `lists` and `protect.files` take them";
+        return Err((message, help));
+    }
+    let mut text = String::from_utf8(octets).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        let message =
+            format!("the configuration is not UTF-8: octet {at} is the first that is not");
+        (message, "save it as UTF-8")
+    })?;
+    if text.starts_with('\u{feff}') {
+        text.remove(0);
+    }
+    Ok(text)
+}
+
+/// The largest configuration file.
+const FILE_OCTETS_MAX: u64 = 1 << 20;
+/// How often counters are settled into the ledger.
+const SETTLE_INTERVAL: Duration = Duration::from_secs(10);

@@ -1,0 +1,14 @@
+//! The file as written becomes a [`Config`](super::Config), or every mistake at once; a file
+//! for each part of the configuration.
+
+mod configuration;
+mod dns;
+mod list;
+mod protect;
+mod proxy;
+mod report;
+mod repository;
+mod resolver;
+mod stop_page;
+
+pub use configuration::schema;
