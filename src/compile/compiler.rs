@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::blocklist::{Blocklist, CompiledList, NO_RULE, REJECTS_KEPT_MAX, Rule, Shape, Span};
 use super::parse::{self, Parsed, Reading, Reject};
-use super::{Format, Protected, Settings};
+use super::{Format, From, Protected, Settings};
 use crate::policy::{
     Action, Entry, Host, Kind, LegalRecord, Name, Provenance, Scope, Trigger, UrlScope,
 };
@@ -20,19 +20,6 @@ pub struct Compiler {
     blocklist: Blocklist,
     protected: Vec<Name>,
     records: HashMap<Arc<LegalRecord>, u32>,
-}
-
-/// One list to be compiled: its text, and what is known about it.
-#[derive(Clone, Copy, Debug)]
-pub struct ListText<'a> {
-    /// How it is written.
-    pub format: Format,
-    /// The scope of names where the format does not say it.
-    pub scope: Option<Scope>,
-    /// Where it came from; for a native list, title and issuer are taken from its header.
-    pub provenance: &'a Provenance,
-    /// The text.
-    pub text: &'a [u8],
 }
 
 impl Compiler {
@@ -53,20 +40,25 @@ impl Compiler {
     }
 
     /// Adds a list behind those that were added before.
-    pub fn add(&mut self, settings: &Settings, list: ListText<'_>) {
+    pub fn add(&mut self, settings: &Settings, file: &Verified<ListFile>) {
+        let file = file.get();
+        let (format, scope) = match settings.from {
+            From::Repository { .. } => (Format::Native, None),
+            From::File { format, scope, .. } => (format, scope),
+        };
         let Ok(place) = u16::try_from(self.blocklist.lists.len()) else {
             return;
         };
         let reading = Reading {
             list: settings.name.clone(),
-            format: list.format,
-            scope: list.scope,
+            format,
+            scope,
             url_scope: UrlScope::Exact,
             record: Arc::new(local_record(settings)),
         };
         let mut compiled = CompiledList {
             settings: settings.clone(),
-            provenance: list.provenance.clone(),
+            provenance: file.provenance.clone(),
             entries: Vec::new(),
             rejects: Vec::new(),
             rejected: 0,
@@ -74,7 +66,7 @@ impl Compiler {
             holes: Vec::new(),
         };
         let mut counts: BTreeMap<Kind, usize> = BTreeMap::new();
-        parse::read(&reading, list.text, &mut |parsed| match parsed {
+        parse::read(&reading, &file.bytes, &mut |parsed| match parsed {
             Parsed::Header(header) => {
                 header.title().clone_into(&mut compiled.provenance.title);
                 compiled.provenance.issuer = header.issuer;

@@ -8,7 +8,7 @@ mod settings;
 mod url_index;
 
 pub use blocklist::{Blocklist, CompiledList, REJECTS_KEPT_MAX, RuleView};
-pub use compiler::{Compiler, ListText};
+pub use compiler::Compiler;
 pub use parse::{Format, Reject};
 pub use settings::{Ede, From, Mode, PassThru, Protected, Settings};
 

@@ -5,9 +5,8 @@ use jiff::Timestamp;
 use proptest::prelude::*;
 
 use super::*;
-use crate::policy::{
-    Action, CanonicalUrl, Decision, Host, Kind, Name, Origin, Provenance, RuleId, Scope, UrlScope,
-};
+use crate::policy::{Action, CanonicalUrl, Decision, Host, Kind, Name, RuleId, Scope, UrlScope};
+use crate::verify::Verified;
 
 fn settings(name: &str) -> Settings {
     Settings {
@@ -23,18 +22,6 @@ fn settings(name: &str) -> Settings {
         passthru: PassThru::List,
         ede: Ede::Blocked,
         required: false,
-    }
-}
-
-fn provenance(name: &str) -> Provenance {
-    Provenance {
-        list: name.into(),
-        title: name.into(),
-        issuer: None,
-        origin: Origin::Unsigned {
-            path: "x".into(),
-            digest: String::new(),
-        },
     }
 }
 
@@ -71,14 +58,7 @@ fn compile(lists: &[(Settings, Vec<Row>)], protected: &[&str]) -> Blocklist {
     let mut compiler = Compiler::new(&protected, "2026-11-24T06:00:00Z".parse().unwrap());
     for (settings, rows) in lists {
         let text = native(&settings.name, rows);
-        let provenance = provenance(&settings.name);
-        let list = ListText {
-            format: Format::Native,
-            scope: None,
-            provenance: &provenance,
-            text: text.as_bytes(),
-        };
-        compiler.add(settings, list);
+        compiler.add(settings, &Verified::unsigned(&settings.name, "x", text.into_bytes()));
     }
     compiler.finish()
 }
@@ -367,14 +347,7 @@ fn entries_begin_and_end() {
     let at = |time: &str| {
         let now: Timestamp = time.parse().unwrap();
         let mut compiler = Compiler::new(&Protected::default(), now);
-        let provenance = provenance("l");
-        let list = ListText {
-            format: Format::Native,
-            scope: None,
-            provenance: &provenance,
-            text: &text,
-        };
-        compiler.add(&settings("l"), list);
+        compiler.add(&settings("l"), &Verified::unsigned("l", "x", text.clone()));
         let blocklist = compiler.finish();
         let names: Vec<_> = ["past.test", "soon.test", "later.test"]
             .into_iter()

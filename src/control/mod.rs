@@ -2,8 +2,25 @@
 
 pub mod cli;
 pub mod clock;
+mod command;
+mod configuration;
+mod daemon;
+mod demo;
+mod editions;
 mod error;
-mod round;
+mod explain;
+mod logging;
+mod offline;
+mod reload;
+pub mod round;
+mod shown;
+mod signal;
+mod socket;
+mod status;
+mod surfaces;
+mod systemd;
+mod tasks;
+mod update;
+mod watch;
 
 pub use error::{ExitCode, ExitError};
-pub use round::{ListOutcome, Puller, Refusal, RestoredList, Round, RoundError};

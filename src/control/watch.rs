@@ -43,13 +43,18 @@ impl Watch {
         }
         let mut watch =
             Self { files: BTreeMap::new(), folders: BTreeSet::new(), watcher: watcher.ok(), events };
-        watch.replace(files);
+        watch.keep(files);
         watch
     }
 
-    /// Watches these files from now on.
-    pub fn replace(&mut self, files: impl IntoIterator<Item = PathBuf>) {
-        self.files = files.into_iter().map(|file| (file.clone(), look(&file))).collect();
+    /// Watches these files from now on. What was seen of those that were watched before is
+    /// kept, so that no change in between is missed.
+    pub fn keep(&mut self, files: impl IntoIterator<Item = PathBuf>) {
+        let mut before = std::mem::take(&mut self.files);
+        for file in files {
+            let seen = before.remove(&file).unwrap_or_else(|| look(&file));
+            self.files.insert(file, seen);
+        }
         let folders: BTreeSet<PathBuf> =
             self.files.keys().filter_map(|file| file.parent()).map(Path::to_path_buf).collect();
         if let Some(watcher) = &mut self.watcher {

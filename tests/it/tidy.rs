@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 const LAYERS: [(&str, &[&str]); 11] = [
     ("policy", &[]),
     ("source", &[]),
-    ("verify", &["policy", "compile::Format", "compile::parse::Format"]),
+    ("verify", &["policy"]),
     ("compile", &["policy", "verify"]),
     ("count", &["policy"]),
     ("publish", &["policy", "verify", "compile"]),

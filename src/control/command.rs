@@ -1,0 +1,146 @@
+//! What the commands of an admin do in the running daemon.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use serde_json::{Value, json};
+use tokio::sync::oneshot;
+
+use super::daemon::watched;
+use super::explain::{Explanation, Question};
+use super::reload::Reloader;
+use super::shown::Shown;
+use super::socket::{Request, Response};
+use super::status::Status;
+use super::update::{Order, Orders};
+use crate::config::Config;
+use crate::enforce::InForce;
+use crate::policy::Name;
+use crate::report::Updates;
+
+/// The running daemon, as commands, signals and the watching thread see it.
+#[derive(Clone, Debug)]
+pub struct Shared(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    in_force: Arc<InForce>,
+    updates: Arc<Updates>,
+    ready: Arc<AtomicBool>,
+    orders: Orders,
+    reloader: Reloader,
+    file: PathBuf,
+}
+
+impl Shared {
+    /// Joins the parts.
+    #[must_use]
+    pub fn new(
+        in_force: Arc<InForce>,
+        updates: Arc<Updates>,
+        ready: Arc<AtomicBool>,
+        orders: Orders,
+        reloader: Reloader,
+        file: PathBuf,
+    ) -> Self {
+        Self(Arc::new(Inner { in_force, updates, ready, orders, reloader, file }))
+    }
+
+    /// The configuration in force.
+    #[must_use]
+    pub fn config(&self) -> Arc<Config> {
+        self.0.reloader.config()
+    }
+
+    /// The configuration and every file that it names.
+    #[must_use]
+    pub fn watched(&self) -> Vec<PathBuf> {
+        watched(&self.0.file, &self.config())
+    }
+
+    /// Takes the configuration anew, for a signal or a changed file: what came of it goes to
+    /// the log.
+    pub async fn reload_and_log(&self) {
+        match self.0.reloader.reload().await {
+            Ok(message) => tracing::info!("{message}"),
+            Err(message) => tracing::error!("the old configuration stays in force.\n{message}"),
+        }
+    }
+
+    /// Ends the updater.
+    pub fn stop_updates(&self) {
+        // One that is busy sees it after its round, or the process ends before.
+        let _ = self.0.orders.try_send(Order::Stop);
+    }
+
+    /// How it is, in one line.
+    #[must_use]
+    pub fn one_line(&self) -> String {
+        let edition = self.0.in_force.load();
+        let lists = edition.blocklist.lists().len();
+        let ready = if self.0.ready.load(Ordering::Acquire) { "ready" } else { "waiting for a required list" };
+        format!("{ready}; {lists} lists with {} entries in force", edition.blocklist.rule_count())
+    }
+
+    async fn update(&self, list: Option<String>) -> Result<String, String> {
+        let (reply, replied) = oneshot::channel();
+        let orders = self.0.orders.clone();
+        let order = Order::Round(list, reply);
+        let sent = tokio::task::spawn_blocking(move || orders.send(order)).await;
+        if !matches!(sent, Ok(Ok(()))) {
+            return Err("the updater has ended; restart cordon".to_owned());
+        }
+        replied.await.unwrap_or_else(|_| Err("the updater ended during the round".to_owned()))
+    }
+
+    fn flush(&self, name: &str) -> Result<String, String> {
+        let name = Name::from_text(name).map_err(|error| format!("{name}: {error}"))?;
+        let count = self.0.reloader.surfaces.flush(&name);
+        Ok(format!("{count} cached answers at and below {name} are forgotten."))
+    }
+
+    fn explain(&self, asked: &str, client: Option<IpAddr>, rtype: &str) -> Result<Shown, String> {
+        let config = self.config();
+        let edition = self.0.in_force.load_full();
+        let question = Question { asked, client, rtype, dns: config.dns.as_ref() };
+        explained(&Explanation::of(&edition.blocklist, &question)?)
+    }
+
+    fn status(&self) -> Result<Shown, String> {
+        let edition = self.0.in_force.load_full();
+        let ready = self.0.ready.load(Ordering::Acquire);
+        let status = Status::of(&self.config(), &edition, &self.0.updates, ready, super::clock::timestamp());
+        let json = serde_json::to_value(&status).map_err(|error| error.to_string())?;
+        Ok(Shown { text: status.to_text(), json })
+    }
+}
+
+/// An explanation for people and for programs.
+///
+/// # Errors
+/// None that can be met: everything in it can be written as JSON.
+pub fn explained(explanation: &Explanation) -> Result<Shown, String> {
+    let json = serde_json::to_value(explanation).map_err(|error| error.to_string())?;
+    Ok(Shown { text: explanation.to_text(), json })
+}
+
+/// Does what is asked.
+pub async fn run(shared: &Shared, request: Request) -> Response {
+    let done = match request {
+        Request::Status => shared.status().map(shown),
+        Request::Reload => shared.0.reloader.reload().await.map(Value::from),
+        Request::Update { list } => shared.update(list).await.map(Value::from),
+        Request::FlushCache { name } => shared.flush(&name).map(Value::from),
+        Request::Explain { asked, client, rtype } => shared.explain(&asked, client, &rtype).map(shown),
+    };
+    match done {
+        Ok(value) => Response::Done(value),
+        Err(message) => Response::Failed(message),
+    }
+}
+
+fn shown(shown: Shown) -> Value {
+    json!({ "text": shown.text, "json": shown.json })
+}

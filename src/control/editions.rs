@@ -1,0 +1,153 @@
+//! [`Editions`]: makes one edition after the other from the current lists, and tells all
+//! who keep account of them.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::clock;
+use super::round::{ListOutcome, Round};
+use crate::compile::{self, Blocklist, Compiler, Mode};
+use crate::config::Config;
+use crate::count::{CountedRule, Counters, HitCounter};
+use crate::enforce::{Edition, InForce};
+use crate::policy::{Action, RuleId};
+use crate::report::{Timeline, Updates};
+use crate::verify::{ListFile, Subscription, Verified};
+
+/// Makes one edition after the other.
+#[derive(Debug)]
+pub struct Editions {
+    /// The pointer.
+    pub in_force: Arc<InForce>,
+    /// The counters of all editions.
+    pub counters: Arc<Counters>,
+    /// Which edition was in force from when to when.
+    pub timeline: Arc<Timeline>,
+    /// What became of the rounds.
+    pub updates: Arc<Updates>,
+    /// Whether every required list is in force.
+    pub ready: Arc<AtomicBool>,
+}
+
+impl Editions {
+    /// Compiles the lists of `config` in their order and puts them in force. `text` gives
+    /// the current version of a list; a list without one is left out, and said.
+    pub fn put_in_force(
+        &self,
+        config: &Config,
+        mut text: impl FnMut(&compile::Settings) -> Option<Verified<ListFile>>,
+    ) {
+        let begin = clock::instant();
+        let now = clock::timestamp();
+        let mut compiler = Compiler::new(&config.protect, now);
+        for settings in &config.lists {
+            match text(settings) {
+                Some(file) => compiler.add(settings, &file),
+                None => tracing::warn!(list = settings.name, "there is no version of this list yet; it is not in force"),
+            }
+        }
+        let blocklist = compiler.finish();
+        let counter = match self.counter(&blocklist) {
+            Ok(counter) => counter,
+            Err(error) => {
+                tracing::error!(%error, "the hits of this edition cannot be kept on disk; they are counted in memory");
+                HitCounter::in_memory(blocklist.rule_count())
+            }
+        };
+        let number = self.in_force.load().number.saturating_add(1);
+        let ready = is_ready(config, &blocklist);
+        let edition = Edition { number, since: clock::timestamp(), blocklist, counter };
+        let retired = self.in_force.replace(edition);
+        self.ready.store(ready, Ordering::Release);
+        let edition = self.in_force.load_full();
+        self.timeline.append(&edition);
+        self.updates.note_edition(&edition, &retired, clock::instant().duration_since(begin));
+        tracing::info!(
+            edition = number,
+            lists = edition.blocklist.lists().len(),
+            entries = edition.blocklist.rule_count(),
+            quarantined = edition.blocklist.lists().iter().map(|list| list.rejected).sum::<usize>(),
+            ready,
+            "in force"
+        );
+    }
+
+    fn counter(&self, blocklist: &Blocklist) -> Result<HitCounter, crate::count::CountError> {
+        let rules = (0..u32::try_from(blocklist.rule_count()).unwrap_or(u32::MAX)).map(|number| {
+            let rule = blocklist.rule(RuleId(number))?;
+            let watches = rule.list.settings.mode == Mode::Monitor;
+            (!rule.canary).then_some(CountedRule {
+                list: &rule.list.settings.name,
+                entry_id: rule.entry_id,
+                action: if watches { Action::Monitor } else { rule.action },
+                category: rule.record.category,
+                authority: &rule.record.authority,
+            })
+        });
+        let (counter, refused) = self.counters.counter(rules)?;
+        if let Some(error) = refused {
+            tracing::error!(%error, "new entries are counted in memory until the disk takes them");
+        }
+        Ok(counter)
+    }
+
+    /// When an entry in force next begins or ends.
+    #[must_use]
+    pub fn next_change(&self) -> Option<Timestamp> {
+        self.in_force.load().blocklist.next_change()
+    }
+
+    /// Takes note of what a round brought, and of what it refused.
+    pub fn note_round(
+        &self,
+        repository: &str,
+        subscriptions: &[Subscription],
+        round: &Round,
+        now: Timestamp,
+        pause: Duration,
+    ) {
+        for refusal in &round.refusals {
+            tracing::warn!(repository, mirror = refusal.mirror, error = %refusal.error, outcome = refusal.error.outcome(), "a mirror's file is refused");
+        }
+        for subscription in subscriptions {
+            let outcome = round.outcome_of(&subscription.name);
+            let found = round.lists.iter().find(|(name, _)| *name == subscription.name);
+            let error = match found {
+                Some((_, ListOutcome::Refused(error))) => Some(error.to_string()),
+                Some(_) => None,
+                None => round.error.as_ref().map(|error| error.to_string()),
+            };
+            self.updates.note_attempt(&subscription.name, now, outcome, error.as_deref(), pause);
+        }
+    }
+
+    /// One line on a list for who asked for a round.
+    #[must_use]
+    pub fn sentence(&self, list: &str) -> String {
+        let edition = self.in_force.load();
+        let found = edition.blocklist.lists().iter().find(|compiled| compiled.settings.name == list);
+        let in_force = found.map_or_else(
+            || "not in force".to_owned(),
+            |list| {
+                let entries: usize = list.entries.iter().map(|(_, count)| count).sum();
+                match list.provenance.seq() {
+                    Some(seq) => format!("serial {seq} in force, {entries} entries"),
+                    None => format!("in force, unsigned, {entries} entries"),
+                }
+            },
+        );
+        match self.updates.error(list) {
+            Some(error) => format!("{list}: {in_force}; the last round failed: {error}"),
+            None => format!("{list}: {in_force}"),
+        }
+    }
+}
+
+/// Whether every required list is in force.
+fn is_ready(config: &Config, blocklist: &Blocklist) -> bool {
+    let in_force = |name: &str| blocklist.lists().iter().any(|list| list.settings.name == name);
+    config.lists.iter().filter(|list| list.required).all(|list| in_force(&list.name))
+}

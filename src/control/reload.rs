@@ -1,0 +1,90 @@
+//! [`Reloader`]: takes a new configuration, or explains why not.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use tokio::sync::{Mutex, oneshot};
+
+use super::logging::Log;
+use super::surfaces::Surfaces;
+use super::systemd;
+use super::update::{Order, Orders};
+use crate::config::{Config, ConfigChange};
+
+/// Takes a new configuration, one at a time: all of it, or nothing.
+#[derive(Debug)]
+pub struct Reloader {
+    file: PathBuf,
+    /// What is in force.
+    config: ArcSwap<Config>,
+    orders: Orders,
+    /// The running surfaces.
+    pub surfaces: Surfaces,
+    log: Log,
+    one_at_a_time: Mutex<()>,
+}
+
+impl Reloader {
+    /// For the configuration that the daemon started with.
+    #[must_use]
+    pub fn new(file: PathBuf, config: Arc<Config>, orders: Orders, surfaces: Surfaces, log: Log) -> Self {
+        Self { file, config: ArcSwap::new(config), orders, surfaces, log, one_at_a_time: Mutex::new(()) }
+    }
+
+    /// The configuration in force.
+    #[must_use]
+    pub fn config(&self) -> Arc<Config> {
+        self.config.load_full()
+    }
+
+    /// Reads the configuration and the local lists anew.
+    ///
+    /// # Errors
+    /// Every mistake, or what needs a restart, or what a part cannot take; the old
+    /// configuration stays in force.
+    pub async fn reload(&self) -> Result<String, String> {
+        let _one = self.one_at_a_time.lock().await;
+        systemd::reloading();
+        let result = self.take().await;
+        systemd::ready("in force");
+        result
+    }
+
+    async fn take(&self) -> Result<String, String> {
+        let file = self.file.clone();
+        let loaded = tokio::task::spawn_blocking(move || Config::load(&file)).await;
+        let config = match loaded {
+            Ok(Ok(config)) => Arc::new(config),
+            Ok(Err(mistakes)) => return Err(mistakes.render(false)),
+            Err(error) => return Err(format!("the configuration cannot be read: {error}")),
+        };
+        let old = self.config.load_full();
+        let change = ConfigChange::between(&old, &config).map_err(|restart| restart.to_string())?;
+        self.surfaces.replace(&config, &change)?;
+        if let Err(message) = self.update_lists(Arc::clone(&config)).await {
+            // The surfaces took it already; they take the old one again.
+            let back = ConfigChange::between(&config, &old).map_err(|restart| restart.to_string())?;
+            self.surfaces.replace(&old, &back)?;
+            return Err(message);
+        }
+        self.log.set_level(&config.log.level);
+        self.config.store(config);
+        Ok(if change.is_empty() {
+            "The configuration is unchanged; local lists were read anew.".to_owned()
+        } else {
+            format!("The new configuration is in force: {change}.")
+        })
+    }
+
+    async fn update_lists(&self, config: Arc<Config>) -> Result<(), String> {
+        let (reply, replied) = oneshot::channel();
+        let orders = self.orders.clone();
+        let order = Order::Configuration(config, reply);
+        let sent = tokio::task::spawn_blocking(move || orders.send(order)).await;
+        if !matches!(sent, Ok(Ok(()))) {
+            return Err("the updater has ended; restart cordon".to_owned());
+        }
+        replied.await.unwrap_or_else(|_| Err("the updater ended while it took the configuration; restart cordon".to_owned()))
+    }
+}

@@ -1,0 +1,187 @@
+//! [`Surfaces`]: DNS, HTTP and report on their sockets, told of a new configuration while
+//! they run.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use arc_swap::ArcSwap;
+
+use super::tasks::Tasks;
+use super::{ExitError, clock};
+use crate::config::{Config, ConfigChange, Part};
+use crate::enforce::dns::{self, Server};
+use crate::enforce::proxy::{self, Limits, Proxy};
+use crate::enforce::resolver::{self, Resolver};
+use crate::enforce::InForce;
+use crate::report;
+
+/// Every socket of the surfaces, bound and not served yet.
+#[derive(Debug)]
+pub struct Bound {
+    dns: Option<dns::Bound>,
+    proxy: Option<proxy::Bound>,
+    report: Option<report::Bound>,
+}
+
+/// The running surfaces.
+#[derive(Debug)]
+pub struct Surfaces {
+    dns: Option<Arc<Server>>,
+    proxy: Option<Proxy>,
+    report: Option<report::Server>,
+    resolvers: ArcSwap<Resolvers>,
+}
+
+/// The resolver of DNS and that of the proxy; mostly one.
+#[derive(Clone, Debug, Default)]
+struct Resolvers {
+    dns: Option<(resolver::Settings, Arc<Resolver>)>,
+    proxy: Option<(resolver::Settings, Arc<Resolver>)>,
+}
+
+impl Bound {
+    /// Binds every address of `config`, or none.
+    ///
+    /// # Errors
+    /// One sentence with the address that cannot be had.
+    pub fn bind(config: &Config) -> Result<Self, ExitError> {
+        Ok(Self {
+            dns: config.dns.as_ref().map(dns::Bound::bind).transpose().map_err(ExitError::system)?,
+            proxy: config.proxy.as_ref().map(proxy::Bound::bind).transpose().map_err(ExitError::system)?,
+            report: config.report.as_ref().map(report::Bound::bind).transpose().map_err(ExitError::system)?,
+        })
+    }
+}
+
+impl Surfaces {
+    /// Serves every bound socket. To be called inside the runtime.
+    ///
+    /// # Errors
+    /// A sentence where an upstream, a template or a certificate is of no use.
+    pub fn start(
+        bound: Bound,
+        config: &Config,
+        in_force: &Arc<InForce>,
+        ready: &Arc<AtomicBool>,
+        sources: report::Sources,
+        tasks: &Tasks,
+    ) -> Result<Self, ExitError> {
+        let resolvers = Resolvers::of(config, &Resolvers::default()).map_err(ExitError::system)?;
+        let dns = match (bound.dns, &config.dns, &resolvers.dns) {
+            (Some(bound), Some(settings), Some((_, resolver))) => {
+                let server = Server::new(bound, settings.clone(), in_force.clone(), resolver.clone(), ready.clone());
+                Some(serve_dns(Arc::new(server), tasks))
+            }
+            _ => None,
+        };
+        let proxy = match (bound.proxy, &config.proxy, resolvers.proxy()) {
+            (Some(bound), Some(settings), Some(resolver)) => {
+                let limits = Limits::default();
+                let proxy = Proxy::new(settings.clone(), limits, in_force.clone(), resolver, clock::timestamp)
+                    .map_err(ExitError::system)?;
+                Some(serve_proxy(proxy, bound, tasks))
+            }
+            _ => None,
+        };
+        let report = match (bound.report, &config.report) {
+            (Some(bound), Some(settings)) => {
+                Some(report::Server::start(bound, settings, sources, tasks.token.clone()).map_err(ExitError::system)?)
+            }
+            _ => None,
+        };
+        Ok(Self { dns, proxy, report, resolvers: ArcSwap::from_pointee(resolvers) })
+    }
+
+    /// Takes a new configuration on the same sockets, from the next query and request on.
+    ///
+    /// # Errors
+    /// A sentence; what the surfaces had stays then, as far as it was not taken yet.
+    pub fn replace(&self, config: &Config, change: &ConfigChange) -> Result<(), String> {
+        let resolvers = Resolvers::of(config, &self.resolvers.load())?;
+        // The one that can fail goes first.
+        if let (Some(proxy), Some(settings), Some(resolver)) = (&self.proxy, &config.proxy, resolvers.proxy()) {
+            proxy.replace(settings.clone(), resolver).map_err(|error| error.to_string())?;
+        }
+        if let (Some(report), Some(settings)) = (&self.report, &config.report)
+            && change.concerns(Part::Report)
+        {
+            report.replace(settings).map_err(|error| error.to_string())?;
+        }
+        if let (Some(server), Some(settings), Some((_, resolver))) = (&self.dns, &config.dns, &resolvers.dns) {
+            server.replace(settings.clone(), Arc::clone(resolver));
+        }
+        self.resolvers.store(Arc::new(resolvers));
+        Ok(())
+    }
+
+    /// Forgets cached answers at and below a name; says how many.
+    #[must_use]
+    pub fn flush(&self, name: &crate::policy::Name) -> usize {
+        let resolvers = self.resolvers.load();
+        let dns = resolvers.dns.as_ref().map_or(0, |(_, resolver)| resolver.flush(name));
+        dns + resolvers.proxy.as_ref().map_or(0, |(_, resolver)| resolver.flush(name))
+    }
+}
+
+impl Resolvers {
+    /// The resolvers that `config` asks for; those whose settings did not change are taken
+    /// over with what they remember.
+    fn of(config: &Config, old: &Self) -> Result<Self, String> {
+        let make = |settings: &Option<resolver::Settings>, old: &Option<(resolver::Settings, Arc<Resolver>)>| {
+            let Some(settings) = settings else { return Ok(None) };
+            if let Some((before, resolver)) = old
+                && before == settings
+            {
+                return Ok(Some((before.clone(), Arc::clone(resolver))));
+            }
+            let resolver = Resolver::new(settings).map_err(|error| error.to_string())?;
+            Ok::<_, String>(Some((settings.clone(), Arc::new(resolver))))
+        };
+        Ok(Self {
+            dns: make(&config.resolver, &old.dns)?,
+            proxy: make(&config.proxy_resolver, &old.proxy)?,
+        })
+    }
+
+    /// The proxy's own resolver, else that of DNS.
+    fn proxy(&self) -> Option<Arc<Resolver>> {
+        self.proxy.as_ref().or(self.dns.as_ref()).map(|(_, resolver)| Arc::clone(resolver))
+    }
+}
+
+fn serve_dns(server: Arc<Server>, tasks: &Tasks) -> Arc<Server> {
+    let (serving, tracker, token) = (Arc::clone(&server), tasks.tracker.clone(), tasks.token.clone());
+    tasks.supervise("dns", move || {
+        let (server, tracker, token) = (Arc::clone(&serving), tracker.clone(), token.clone());
+        async move {
+            while let Err(error) = server.serve(&tracker, &token).await {
+                if token.is_cancelled() {
+                    return;
+                }
+                tracing::error!(%error, "the DNS server ended; it is started anew");
+                tokio::time::sleep(RESTART_PAUSE).await;
+            }
+        }
+    });
+    server
+}
+
+fn serve_proxy(proxy: Proxy, bound: proxy::Bound, tasks: &Tasks) -> Proxy {
+    let (serving, tracker, token) = (proxy.clone(), tasks.tracker.clone(), tasks.token.clone());
+    // The sockets go to the first run; one that panics has none left, and the third panic
+    // ends the daemon, which is started anew as a whole.
+    let mut bound = Some(bound);
+    tasks.supervise("proxy", move || {
+        let (proxy, bound, tracker, token) = (serving.clone(), bound.take(), tracker.clone(), token.clone());
+        async move {
+            let Some(bound) = bound else { std::panic::panic_any("the proxy's sockets are gone") };
+            if let Err(error) = proxy.serve(bound, &tracker, token).await {
+                tracing::error!(%error, "the HTTP surface ended");
+            }
+        }
+    });
+    proxy
+}
+
+/// The pause before a surface that ended is started anew.
+const RESTART_PAUSE: std::time::Duration = std::time::Duration::from_millis(200);
