@@ -1,5 +1,23 @@
 //! The DNS surface.
 
+mod datagrams;
+mod error;
+mod exchange;
+mod message;
+mod outcome;
+mod response;
+mod server;
+mod service;
 mod settings;
+mod sockets;
+mod stream;
+mod udp;
 
+pub use error::Error;
+pub use exchange::{Exchange, Step};
+pub use message::{Edns, Query, Unanswerable};
+pub use outcome::{Outcome, Transport};
+pub use response::{Data, ExtendedError, Response, write_answer, write_header};
+pub use server::Server;
 pub use settings::{Settings, StopAddresses};
+pub use sockets::Bound;
