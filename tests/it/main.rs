@@ -7,3 +7,5 @@
     clippy::disallowed_methods,
     reason = "a test that meets the unexpected is to fail at once, and its clock is the real one"
 )]
+
+mod proxy;
