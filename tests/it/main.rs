@@ -10,4 +10,5 @@
 
 mod harness;
 mod main_job;
+mod proxy;
 mod tidy;
