@@ -78,9 +78,10 @@ pub enum Damage {
         /// How many slots are missing.
         slots: usize,
     },
-    /// The book that names the slots is damaged: these hits cannot be attributed any more.
+    /// The book that names the slots is damaged: hits whose slots the ledger does not know
+    /// cannot be attributed any more.
     Unnamed {
-        /// How many unsettled hits were dropped.
+        /// How many these can be at most.
         hits: u64,
         /// Where a copy of the damaged book is.
         aside: PathBuf,
@@ -108,8 +109,8 @@ impl fmt::Display for Damage {
             ),
             Self::Unnamed { hits, aside } => write!(
                 f,
-                "the names of some counters were damaged and {hits} hits cannot be attributed; \
-                 the damaged file is kept as {}",
+                "the names of some counters were damaged and up to {hits} hits cannot be \
+                 attributed; the damaged file is kept as {}",
                 aside.display()
             ),
             Self::Ledger { aside } => write!(

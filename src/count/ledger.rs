@@ -666,7 +666,7 @@ mod tests {
         assert_eq!(node.counters.as_ref().unwrap().snapshot().slots, 4);
         assert_eq!(node.start_after(counter), []);
         node.ledger().settle(at(NOW)).unwrap();
-        let counter = node.counter(&["2", "5"]);
+        let counter = node.counter(&["1", "2", "5"]);
         assert_eq!(node.counters.as_ref().unwrap().snapshot().slots, 5);
         assert_eq!(node.start_after(counter), []);
         node.ledger().settle(at(NOW)).unwrap();
@@ -704,6 +704,7 @@ mod tests {
         *bytes.last_mut().unwrap() ^= 1;
         std::fs::write(&book, bytes).unwrap();
         let damage = node.start();
+        // The ledger had learnt the name before, so that even this hit is attributed.
         assert!(matches!(damage.as_slice(), [Damage::Unnamed { hits: 1, .. }]));
         node.ledger().settle(at(NOW)).unwrap();
         let counter = node.counter(&["1", "3"]);
@@ -713,7 +714,7 @@ mod tests {
             node.answer(By::Entry, Per::Whole),
             [
                 "1970-01-01T00:00:00Z a/phishing/Example Police/1 dns 1",
-                "1970-01-01T00:00:00Z a/phishing/Example Police/2 dns 1",
+                "1970-01-01T00:00:00Z a/phishing/Example Police/2 dns 2",
                 "1970-01-01T00:00:00Z a/phishing/Example Police/3 dns 1"
             ]
         );
