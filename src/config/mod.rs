@@ -1,15 +1,21 @@
 //! CONTROL · what the operator wrote.
 
+mod change;
 mod check;
+#[cfg(test)]
+mod documentation;
 mod error;
+mod file;
 mod nearest;
 mod node;
 mod place;
+mod reading;
 mod scalar;
 mod schema;
 mod section;
 mod settings;
 
+pub use change::{ConfigChange, NeedsRestart, Part};
 pub use check::schema;
 pub use error::{Mistake, Mistakes};
 pub use place::Place;

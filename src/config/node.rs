@@ -64,13 +64,22 @@ impl Node {
         options.emit_comments = false;
         options.emit_unresolved_aliases = true;
         options.disallow_directives = true;
-        options.flow_nesting_limit = DEPTH_MAX;
-        options.block_nesting_limit = DEPTH_MAX;
+        // The tree's own limit comes first, with a better message.
+        options.flow_nesting_limit = DEPTH_MAX * 2;
+        options.block_nesting_limit = DEPTH_MAX * 2;
         let mut tree = Tree::default();
         for event in Parser::new_from_str_with_options(text, options) {
             let (event, span) = event.map_err(|error| {
                 NodeError::new(Place::at(error.marker()), error.info(), SYNTAX_HELP)
             })?;
+            if let Some(tag) = span.tag_span() {
+                let help = "remove the word that starts with `!`, or put the text in quotes";
+                return Err(NodeError::new(
+                    Place::of(tag),
+                    "a YAML tag is not read here",
+                    help,
+                ));
+            }
             tree.take(event, Place::of(span))?;
         }
         Ok(tree.root.unwrap_or(Self {
@@ -92,7 +101,7 @@ impl Node {
     pub(super) fn found(&self) -> String {
         match &self.value {
             Value::Nothing => "nothing".to_owned(),
-            Value::Text { text, quoted: true } => format!("the text {}", shown(text)),
+            Value::Text { text, quoted: true } => shown(&format!("\"{text}\"")),
             Value::Text { text, .. } => shown(text),
             Value::List(_) => "a list".to_owned(),
             Value::Map(_) => "keys with values".to_owned(),
@@ -173,8 +182,7 @@ impl Tree {
                 "a second document starts here",
                 "a configuration is one document: remove the `---`",
             )),
-            Event::Scalar(text, style, anchor, tag) => {
-                no_tag(tag.is_some(), place)?;
+            Event::Scalar(text, style, anchor, _) => {
                 let quoted = style != ScalarStyle::Plain;
                 let value = match text.as_ref() {
                     "" | "~" | "null" if !quoted => Value::Nothing,
@@ -185,12 +193,10 @@ impl Tree {
                 };
                 self.add(Node { place, value }, anchor)
             }
-            Event::SequenceStart(_, anchor, tag) => {
-                no_tag(tag.is_some(), place)?;
+            Event::SequenceStart(_, anchor, _) => {
                 self.enter(place, anchor, Content::Items(Vec::new()))
             }
-            Event::MappingStart(_, anchor, tag) => {
-                no_tag(tag.is_some(), place)?;
+            Event::MappingStart(_, anchor, _) => {
                 self.enter(place, anchor, Content::Entries(Vec::new(), None))
             }
             Event::SequenceEnd | Event::MappingEnd => self.leave(place),
@@ -264,7 +270,11 @@ impl Tree {
         // Counted before it is copied, so that aliases of aliases cannot fill the memory.
         let count = node.count();
         if self.nodes.saturating_add(count) > NODES_MAX {
-            return Err(too_many(place));
+            return Err(NodeError::new(
+                place,
+                format!("with what its aliases repeat, the file has more than {NODES_MAX} values"),
+                "write the values out",
+            ));
         }
         let node = node.clone();
         self.nodes += count - 1;
@@ -275,7 +285,11 @@ impl Tree {
     fn add(&mut self, node: Node, anchor: usize) -> Result<(), NodeError> {
         self.nodes += 1;
         if self.nodes > NODES_MAX {
-            return Err(too_many(node.place));
+            return Err(NodeError::new(
+                node.place,
+                format!("there are more than {NODES_MAX} values"),
+                "keep long lists of names in files: `lists` and `protect.files` take them",
+            ));
         }
         if anchor != 0 {
             self.anchors.insert(anchor, node.clone());
@@ -307,27 +321,6 @@ impl Key {
             )),
         }
     }
-}
-
-/// The mistake of too many values.
-fn too_many(place: Place) -> NodeError {
-    NodeError::new(
-        place,
-        format!("there are more than {NODES_MAX} values"),
-        "keep long lists of names in files: `lists` and `protect.files` take them",
-    )
-}
-
-/// Refuses a tag such as `!!str`.
-fn no_tag(tagged: bool, place: Place) -> Result<(), NodeError> {
-    if tagged {
-        return Err(NodeError::new(
-            place,
-            "a YAML tag is not read here",
-            "remove the word that starts with `!`, or put the text in quotes",
-        ));
-    }
-    Ok(())
 }
 
 /// How deep lists and maps may be nested; the deepest key is at 6.
@@ -388,7 +381,7 @@ mod tests {
     fn scalars_keep_their_source_text() {
         check(
             "a: off\nb: \"1\"\nc: 010\nd:\n",
-            Ok("1:1 {a=1:4 off, b=2:4 \"1\", c=3:4 010, d=4:3 nothing}"),
+            Ok("1:1 {a=1:4 off, b=2:4 \"1\", c=3:4 010, d=4:2 nothing}"),
         );
     }
 
@@ -430,7 +423,7 @@ mod tests {
         }
         let error = Node::parse(&text).unwrap_err();
         assert!(
-            error.message.starts_with("there are more than"),
+            error.message.contains("has more than 20000 values"),
             "{error:?}"
         );
         let error = Node::parse(&"[".repeat(10_000)).unwrap_err();

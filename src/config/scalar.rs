@@ -20,9 +20,14 @@ pub(super) struct Scalar<T> {
     pub(super) schema: Json,
     /// Whether it has to stand bare, as numbers and `true` do.
     pub(super) bare: bool,
+    /// Whether a map is known here, and its part is not built.
+    pub(super) map_not_yet: bool,
     /// Reads the text, or says why not.
-    read: Box<dyn Fn(&str) -> Result<T, Refusal>>,
+    read: Box<ReadText<T>>,
 }
+
+/// Reads a text, or says why not.
+type ReadText<T> = dyn Fn(&str) -> Result<T, Refusal>;
 
 /// Why a text is not taken.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -43,6 +48,7 @@ impl<T: 'static> Scalar<T> {
             expected: expected.into(),
             schema: json!({"type": "string"}),
             bare: false,
+            map_not_yet: false,
             read: Box::new(move |text| read(text).map_err(Refusal::Wrong)),
         }
     }
@@ -61,6 +67,12 @@ impl<T: 'static> Scalar<T> {
     /// The same, without quotes.
     fn bare(mut self) -> Self {
         self.bare = true;
+        self
+    }
+
+    /// The same, with a map that is known and whose part is not built.
+    pub(super) fn map_not_yet(mut self) -> Self {
+        self.map_not_yet = true;
         self
     }
 
@@ -90,9 +102,13 @@ pub(super) fn word<T: Clone + 'static>(words: &[(&'static str, T)]) -> Scalar<T>
     Scalar::new(expected, move |text| {
         let found = words.iter().find(|(name, _)| *name == text);
         found.map(|(_, value)| value.clone()).ok_or_else(|| {
-            match nearest(text, words.iter().map(|(name, _)| *name)) {
-                Some(near) => format!("did you mean `{near}`?"),
-                None => "write one of these words".to_owned(),
+            match (
+                nearest(text, words.iter().map(|(name, _)| *name)),
+                words.as_slice(),
+            ) {
+                (_, [(only, _)]) => format!("write `{only}`"),
+                (Some(near), _) => format!("did you mean `{near}`?"),
+                (None, _) => "write one of these words".to_owned(),
             }
         })
     })

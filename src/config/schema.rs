@@ -3,6 +3,8 @@
 
 use serde_json::{Map, Value as Json, json};
 
+use super::node::{Node, Value};
+
 /// One key as the code that reads it declares it.
 #[derive(Clone, Debug)]
 pub(super) struct Key {
@@ -27,6 +29,24 @@ pub(super) enum Absent {
     Text(&'static str),
     /// The same as this list.
     List(&'static [&'static str]),
+}
+
+impl Absent {
+    /// Whether a value says the same as leaving the key out.
+    pub(super) fn is(&self, node: &Node) -> bool {
+        let text = |node: &Node, expected: &str| match &node.value {
+            Value::Text { text, .. } => text == expected,
+            _ => false,
+        };
+        match (self, &node.value) {
+            (Self::Text(expected), _) => text(node, expected),
+            (Self::List(expected), Value::List(items)) => {
+                let same = |(item, expected): (&Node, &&str)| text(item, expected);
+                items.len() == expected.len() && items.iter().zip(*expected).all(same)
+            }
+            _ => false,
+        }
+    }
 }
 
 /// How the value of a key is written.

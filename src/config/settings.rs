@@ -3,7 +3,12 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::{compile, count, enforce, report, source, verify};
+use crate::compile;
+use crate::count;
+use crate::enforce;
+use crate::report;
+use crate::source;
+use crate::verify;
 
 /// The whole configuration, checked.
 #[derive(Clone, Debug, Eq, PartialEq)]

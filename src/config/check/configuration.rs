@@ -1,7 +1,7 @@
 //! The whole configuration: [`Config::load`], [`Config::parse`] and [`schema`].
 
-use std::fs::{self, File};
-use std::io::Read;
+use std::fs;
+use std::io::ErrorKind;
 use std::path::Path;
 use std::time::Duration;
 
@@ -9,10 +9,12 @@ use serde_json::Value as Json;
 
 use super::{dns, list, protect, proxy, report, repository, stop_page};
 use crate::config::error::{Mistake, Mistakes};
+use crate::config::file;
 use crate::config::node::Node;
+use crate::config::reading::Reading;
 use crate::config::scalar::{Scalar, path, word};
 use crate::config::schema::{self, Key};
-use crate::config::section::{Reading, Section};
+use crate::config::section::Section;
 use crate::config::{Config, LogFormat, LogSettings};
 use crate::count;
 
@@ -183,45 +185,32 @@ fn is_node_name(text: &str) -> bool {
     (1..=253).contains(&text.len()) && text.bytes().all(allowed)
 }
 
-/// The host name, as the kernel knows it.
+/// The host name, as the kernel knows it, or the file that it is set from: a confined service
+/// may not see the kernel's.
 fn host_name() -> String {
-    let name = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    let name = name.trim();
-    if is_node_name(name) {
-        name.to_owned()
-    } else {
-        "localhost".to_owned()
-    }
+    ["/proc/sys/kernel/hostname", "/etc/hostname"]
+        .into_iter()
+        .filter_map(|file| fs::read_to_string(file).ok())
+        .map(|text| text.trim().to_owned())
+        .find(|name| is_node_name(name))
+        .unwrap_or_else(|| "localhost".to_owned())
 }
 
 /// The text of the configuration file; or why there is none, and what to do.
-fn read_text(file: &Path) -> Result<String, (String, &'static str)> {
-    let unreadable = |error: std::io::Error| {
+fn read_text(path: &Path) -> Result<String, (String, &'static str)> {
+    let octets = file::read(path, FILE_OCTETS_MAX).map_err(|error| {
         let help = match error.kind() {
-            std::io::ErrorKind::NotFound => {
+            ErrorKind::NotFound => {
                 "name it with `--config FILE`; config/cordon.minimal.yaml is one to start from"
             }
-            std::io::ErrorKind::PermissionDenied => {
-                "make it readable for the user that cordon runs as"
+            ErrorKind::PermissionDenied => "make it readable for the user that cordon runs as",
+            ErrorKind::FileTooLarge => {
+                "keep long lists of names in files: `lists` and `protect.files` take them"
             }
             _ => "name a file with `--config FILE`",
         };
         (format!("the configuration cannot be read: {error}"), help)
-    };
-    if !fs::metadata(file).map_err(unreadable)?.is_file() {
-        let message = "the configuration is not a file".to_owned();
-        return Err((message, "name a file with `--config FILE`"));
-    }
-    let mut octets = Vec::new();
-    let open = File::open(file).map_err(unreadable)?;
-    open.take(FILE_OCTETS_MAX + 1)
-        .read_to_end(&mut octets)
-        .map_err(unreadable)?;
-    if octets.len() as u64 > FILE_OCTETS_MAX {
-        let message = format!("the configuration is larger than {FILE_OCTETS_MAX} octets");
-        let help = "keep long lists of names in files: `lists` and `protect.files` take them";
-        return Err((message, help));
-    }
+    })?;
     let mut text = String::from_utf8(octets).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
         let message =

@@ -63,6 +63,13 @@ pub(super) fn read(s: &mut Section<'_, '_>) -> Option<Dns> {
     );
     not_yet(s);
 
+    if !own.is_empty() && matches!(resolver, Some(None)) {
+        return s.wrong(
+            "listen",
+            "queries are taken here, but `dns.resolver` names nobody to ask",
+            "add `resolver: { forward: [ADDRESS] }` below `dns`",
+        );
+    }
     let (listen, resolver) = (listen?, resolver?);
     let settings = Settings {
         threads: threads?.unwrap_or_else(cores),
@@ -72,13 +79,6 @@ pub(super) fn read(s: &mut Section<'_, '_>) -> Option<Dns> {
         servfail_until_ready: servfail_until_ready?,
         listen,
     };
-    if !settings.listen.is_empty() && resolver.is_none() {
-        return s.wrong(
-            "listen",
-            "queries are taken here, but `dns.resolver` names nobody to ask",
-            "add `resolver: { forward: [ADDRESS] }` below `dns`",
-        );
-    }
     Some(Dns {
         settings: (!settings.listen.is_empty()).then_some(settings),
         resolver,
@@ -89,6 +89,7 @@ pub(super) fn read(s: &mut Section<'_, '_>) -> Option<Dns> {
 fn not_yet(s: &mut Section<'_, '_>) {
     let listen = |s: &mut Section<'_, '_>| {
         s.not_yet("listen", Absent::List(&[]), "Where queries are taken.");
+        Some(())
     };
     s.not_yet(
         "certificate",
@@ -96,9 +97,9 @@ fn not_yet(s: &mut Section<'_, '_>) {
         "PEM file for tls, https and quic.",
     );
     s.not_yet("key", Absent::Nothing, "PEM file of its key.");
-    s.section("tls", "DNS over TLS.", |s| Some(listen(s)));
+    s.section("tls", "DNS over TLS.", listen);
     s.section("https", "DNS over HTTPS.", |s| {
-        listen(s);
+        listen(s)?;
         s.not_yet(
             "path",
             Absent::Text("/dns-query"),
@@ -106,10 +107,10 @@ fn not_yet(s: &mut Section<'_, '_>) {
         );
         Some(())
     });
-    s.section("quic", "DNS over QUIC.", |s| Some(listen(s)));
+    s.section("quic", "DNS over QUIC.", listen);
     let about = "Hands the lists to other resolvers as RPZ zones.";
     s.section("transfer", about, |s| {
-        listen(s);
+        listen(s)?;
         s.not_yet("zones", Absent::List(&[]), "Which list is which zone.");
         s.not_yet("keys", Absent::List(&[]), "The TSIG keys.");
         Some(())

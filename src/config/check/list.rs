@@ -2,7 +2,7 @@
 
 use crate::compile::{Ede, Format, From, Mode, PassThru, Settings};
 use crate::config::nearest::nearest;
-use crate::config::scalar::{flag, label, path, word};
+use crate::config::scalar::{flag, label, word};
 use crate::config::schema::Absent;
 use crate::config::section::Section;
 use crate::policy::{Action, Kind, Scope};
@@ -21,7 +21,14 @@ pub(super) fn read(
         label(),
     );
     let name = unique(s, name, names);
-    let from = s.required_section("from", "Where it comes from.", |s| from(s, repositories));
+    let mut signed = None;
+    let from = s.required_section("from", "Where it comes from.", |s| {
+        signed = s
+            .has("repository")
+            .then_some(true)
+            .or(s.has("file").then_some(false));
+        from(s, repositories)
+    });
     let unsigned = s.default(
         "unsigned",
         "false",
@@ -44,7 +51,7 @@ pub(super) fn read(
         "override",
         "given",
         "What is done instead of what the entries say.",
-        word(&ACTIONS),
+        word(&ACTIONS).map_not_yet(),
     );
     let passthru = s.optional(
         "passthru",
@@ -71,8 +78,9 @@ pub(super) fn read(
     );
     not_yet(s);
 
+    said(s, signed, unsigned);
+    unsigned?;
     let from = from?;
-    said(s, &from, unsigned?);
     let passthru = passthru?.unwrap_or(match from {
         From::Repository { .. } => PassThru::List,
         From::File { .. } => PassThru::All,
@@ -93,10 +101,8 @@ pub(super) fn read(
 fn from(s: &mut Section<'_, '_>, repositories: &Names) -> Option<From> {
     let repository = s.optional("repository", "The repository it is signed in.", label());
     let list = s.optional("list", "Its name in that repository.", label());
-    let for_file = path(s.base());
-    let file = s.optional("file", "The local file it is read from.", for_file);
-    let formats = Format::ALL.map(|format| (format.as_str(), format));
-    let formats = word(&formats).not_yet(&["addresses"]);
+    let file = s.optional_file("file", "The local file it is read from.");
+    let formats = word(&formats()).not_yet(&["addresses"]);
     let format = s.optional("format", "How that file is written.", formats);
     let scope = s.optional(
         "match",
@@ -127,7 +133,6 @@ fn from(s: &mut Section<'_, '_>, repositories: &Names) -> Option<From> {
                 }
             };
             matches(s, format, scope)?;
-            s.file("file", &path)?;
             Some(From::File {
                 path,
                 format,
@@ -155,6 +160,14 @@ fn signed(
     list: Option<String>,
 ) -> Option<From> {
     strange(s, &["format", "match"], "repository");
+    let list = match list {
+        Some(list) => Some(list),
+        None => s.wrong(
+            "repository",
+            "`list` is missing beside `repository`",
+            "add `list: …`, the name of the list in that repository",
+        ),
+    };
     let known = || repositories.iter().map(|(name, _)| name.as_str());
     if !known().any(|name| name == repository) {
         let help = match nearest(&repository, known()) {
@@ -165,14 +178,10 @@ fn signed(
         let message = format!("there is no repository `{repository}`");
         return s.wrong("repository", message, help);
     }
-    match list {
-        Some(list) => Some(From::Repository { repository, list }),
-        None => s.wrong(
-            "repository",
-            "`list` is missing",
-            "add `list: …`, the name of the list in that repository",
-        ),
-    }
+    Some(From::Repository {
+        repository,
+        list: list?,
+    })
 }
 
 /// Notes the keys that have no meaning beside `beside`.
@@ -203,21 +212,30 @@ fn matches(s: &mut Section<'_, '_>, format: Format, scope: Option<Scope>) -> Opt
     }
 }
 
-/// Whether `unsigned` is said of exactly the lists that are.
-fn said(s: &mut Section<'_, '_>, from: &From, unsigned: bool) {
-    let (message, help) = match (from, unsigned) {
-        (From::File { .. }, false) => (
+/// Demands that `unsigned` is said of exactly the lists that are.
+fn said(s: &mut Section<'_, '_>, signed: Option<bool>, unsigned: Option<bool>) {
+    let _: Option<()> = match (signed, unsigned) {
+        (Some(false), Some(false)) => s.wrong(
+            "from",
             "a list from a file is signed by nobody, which has to be said",
             "add `unsigned: true`, beside `from`",
         ),
-        (From::Repository { .. }, true) => (
+        (Some(true), Some(true)) => s.wrong(
+            "unsigned",
             "a list from a repository is signed",
             "remove `unsigned: true`",
         ),
-        _ => return,
+        _ => None,
     };
-    let key = if unsigned { "unsigned" } else { "from" };
-    let _: Option<()> = s.wrong(key, message, help);
+}
+
+/// The formats of files that can be enforced.
+fn formats() -> Vec<(&'static str, Format)> {
+    Format::ALL
+        .into_iter()
+        .filter(|format| *format != Format::Addresses)
+        .map(|format| (format.as_str(), format))
+        .collect()
 }
 
 /// The keys whose parts are not built.

@@ -11,4 +11,6 @@ mod repository;
 mod resolver;
 mod stop_page;
 
+#[cfg(test)]
+pub(super) use configuration::keys;
 pub use configuration::schema;

@@ -25,10 +25,11 @@ pub(super) fn read(s: &mut Section<'_, '_>) -> Option<Protected> {
         "Files of such names, one a line; `#` starts a comment.",
         for_files,
     );
-    let mut names = names?;
-    let mut good = true;
+    let mut good = names.is_some();
+    let mut names = names.unwrap_or_default();
     for (item, path) in files?.iter().enumerate() {
-        match s.item_content("files", item, path, FILE_OCTETS_MAX) {
+        let place = s.place_of_item("files", item);
+        match s.content(place, path, FILE_OCTETS_MAX) {
             Some(octets) => good &= read_file(s, path, &octets, &mut names),
             None => good = false,
         }

@@ -1,7 +1,7 @@
 //! Reads `report`.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::config::scalar::{count, path};
 use crate::config::schema::Absent;
@@ -37,14 +37,13 @@ impl Report {
 pub(super) fn read(s: &mut Section<'_, '_>) -> Option<Report> {
     let listen = s.listen("Where it is served.");
     let tls = s.optional_section("tls", "Its certificate; needed off loopback.", |s| {
-        let (for_certificate, for_key) = (path(s.base()), path(s.base()));
         let about = "PEM file of the certificate chain.";
-        let certificate = s.required("certificate", about, for_certificate);
-        let key = s.required("key", "PEM file of its key.", for_key);
-        let (certificate, key) = (certificate?, key?);
-        let readable = (s.file("certificate", &certificate), s.file("key", &key));
-        readable.0.and(readable.1)?;
-        Some(ServerTls { certificate, key })
+        let certificate = s.required_file("certificate", about);
+        let key = s.required_file("key", "PEM file of its key.");
+        Some(ServerTls {
+            certificate: certificate?,
+            key: key?,
+        })
     });
     let for_users = path(s.base());
     let users_file = s.optional(
@@ -60,45 +59,47 @@ pub(super) fn read(s: &mut Section<'_, '_>) -> Option<Report> {
     );
     s.not_yet("store", Absent::Text("sqlite"), "Where the ledger is kept.");
 
-    let (listen, tls, users_file) = (listen?, tls?, users_file?);
-    if let Some(users_file) = &users_file {
-        users(s, users_file)?;
-    }
+    let users_file = users_file.and_then(|users_file| match &users_file {
+        Some(path) => users(s, path).map(|()| users_file),
+        None => Some(None),
+    });
+    let listen = listen?;
     let mut good = true;
     for (item, address) in listen.iter().enumerate() {
         if address.ip().to_canonical().is_loopback() {
             continue;
         }
-        let (message, help) = match (&tls, &users_file) {
-            (None, _) => (
+        let (message, help) = match (s.has("tls"), s.has("users_file")) {
+            (false, _) => (
                 "`tls` is missing, and this address is not loopback",
                 "add `tls: { certificate: …, key: … }` below `report`, or listen on 127.0.0.1",
             ),
-            (_, None) => (
+            (true, false) => (
                 "`users_file` is missing, and this address is not loopback",
                 "add `users_file: …` below `report`, or listen on 127.0.0.1: without it \
                  everyone is an operator",
             ),
-            _ => continue,
+            (true, true) => continue,
         };
         good = false;
-        s.wrong_item("listen", item, message, help);
+        s.wrong_at(s.place_of_item("listen", item), message, help);
     }
-    good.then_some(Report {
+    let report = Report {
         listen,
-        tls,
-        users_file,
+        tls: tls?,
+        users_file: users_file?,
         small_counts_below: small_counts_below?,
-    })
+    };
+    good.then_some(report)
 }
 
 /// Whether the users file is there or can be: `cordon user add` makes it, and reads this
 /// configuration to know where.
-fn users(s: &mut Section<'_, '_>, path: &std::path::Path) -> Option<()> {
+fn users(s: &mut Section<'_, '_>, path: &Path) -> Option<()> {
     if path.exists() {
-        return s.file("users_file", path);
+        return s.readable("users_file", path);
     }
-    if path.parent().is_some_and(std::path::Path::is_dir) {
+    if path.parent().is_some_and(Path::is_dir) {
         return Some(());
     }
     s.wrong(

@@ -1,7 +1,7 @@
 //! Reads one of `repositories`.
 
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::Path;
 use std::time::Duration;
 
 use serde_json::Value as Json;
@@ -24,17 +24,17 @@ pub(super) fn read(s: &mut Section<'_, '_>, names: &mut Names) -> Option<Reposit
         label(),
     );
     let name = unique(s, name, names);
-    let mirror = mirror(s.base().to_owned());
+    let insecure = s.default(
+        "insecure_transport",
+        "false",
+        "Takes http from other machines: everyone on the way sees what is fetched.",
+        flag(),
+    );
+    let mirror = mirror(s.base(), insecure.unwrap_or(true));
     let mirrors = s.required_list(
         "mirrors",
         "Where its files are: https addresses or folders, tried in order, none trusted.",
         mirror,
-    );
-    let insecure = s.default(
-        "insecure_transport",
-        "false",
-        "Takes http from other machines: every reader of the network sees what is fetched.",
-        flag(),
     );
     let trust = path(s.base());
     let trust = s.required("trust", "The root metadata that it is pinned to.", trust);
@@ -52,12 +52,10 @@ pub(super) fn read(s: &mut Section<'_, '_>, names: &mut Names) -> Option<Reposit
         count(1..=32_u16),
     );
     let tls = s.optional_section("tls", "TLS towards its https mirrors.", tls);
-    s.not_yet(
-        "identity",
-        Absent::Nothing,
-        "The age key that opens secret lists.",
-    );
-    let mirrors = mirrors.and_then(|mirrors| secure(s, mirrors, insecure?));
+    let about = "The age key that opens secret lists.";
+    s.not_yet("identity", Absent::Nothing, about);
+
+    insecure?;
     let name = name?;
     Some(Repository {
         source: source::Settings {
@@ -94,53 +92,32 @@ pub(super) fn unique(
 
 /// Reads `tls`.
 fn tls(s: &mut Section<'_, '_>) -> Option<ClientTls> {
-    let scalar = || path(s.base());
-    let (for_ca, for_certificate, for_key) = (scalar(), scalar(), scalar());
-    let ca = s.optional(
+    let ca = s.optional_file(
         "ca",
         "PEM file of the authorities to trust instead of the system's.",
-        for_ca,
     );
-    let certificate = s.optional(
-        "client_certificate",
-        "PEM file of the certificate to show.",
-        for_certificate,
-    );
-    let key = s.optional("client_key", "PEM file of its key.", for_key);
-    let (ca, client_certificate, client_key) = (ca?, certificate?, key?);
-    let files = [
-        ("ca", &ca),
-        ("client_certificate", &client_certificate),
-        ("client_key", &client_key),
-    ];
-    let mut readable = Some(());
-    for (key, path) in files {
-        if let Some(path) = path {
-            readable = s.file(key, path).and(readable);
+    let client_certificate =
+        s.optional_file("client_certificate", "PEM file of the certificate to show.");
+    let client_key = s.optional_file("client_key", "PEM file of its key.");
+    let pair = ["client_certificate", "client_key"];
+    let alone = pair.map(|key| s.has(key));
+    let (there, missing) = match (pair, alone) {
+        ([there, missing], [true, false]) | ([missing, there], [false, true]) => (there, missing),
+        _ => {
+            return Some(ClientTls {
+                ca: ca?,
+                client_certificate: client_certificate?,
+                client_key: client_key?,
+            });
         }
-    }
-    if client_certificate.is_some() != client_key.is_some() {
-        let (there, missing) = match client_key {
-            Some(_) => ("client_key", "client_certificate"),
-            None => ("client_certificate", "client_key"),
-        };
-        return s.wrong(
-            there,
-            format!("`{there}` is of no use without `{missing}`"),
-            format!("add `{missing}: …`"),
-        );
-    }
-    readable?;
-    Some(ClientTls {
-        ca,
-        client_certificate,
-        client_key,
-    })
+    };
+    let message = format!("`{there}` is of no use without `{missing}`");
+    s.wrong(there, message, format!("add `{missing}: …`"))
 }
 
 /// The pinned root, if it is one at first sight; whether it is good is for `verify` to say.
-fn root(s: &mut Section<'_, '_>, path: &std::path::Path) -> Option<Vec<u8>> {
-    let octets = s.content("trust", path, ROOT_OCTETS_MAX)?;
+fn root(s: &mut Section<'_, '_>, path: &Path) -> Option<Vec<u8>> {
+    let octets = s.content(s.place_of("trust"), path, ROOT_OCTETS_MAX)?;
     let help = "it is the file `metadata/1.root.json` of the repository";
     match serde_json::from_slice::<Json>(&octets) {
         Err(error) => s.wrong(
@@ -155,75 +132,51 @@ fn root(s: &mut Section<'_, '_>, path: &std::path::Path) -> Option<Vec<u8>> {
     }
 }
 
-/// The mirrors, if http is asked of this machine alone or allowed.
-fn secure(
-    s: &mut Section<'_, '_>,
-    mirrors: Vec<Mirror>,
-    insecure_transport: bool,
-) -> Option<Vec<Mirror>> {
-    let mut good = true;
-    for (item, mirror) in mirrors.iter().enumerate() {
-        match mirror {
-            Mirror::Http(address) => {
-                if !insecure_transport && address.starts_with("http:") && !is_loopback(address) {
-                    good = false;
-                    s.wrong_item(
-                        "mirrors",
-                        item,
-                        "http to another machine is open to everyone on the way",
-                        "write https, or add `insecure_transport: true`: the signatures still \
-                         hold, but everyone sees which lists are fetched",
-                    );
-                }
-            }
-            Mirror::Directory(path) if !path.is_dir() => {
-                good = false;
-                s.wrong_item(
-                    "mirrors",
-                    item,
-                    "this mirror is neither an https address nor a folder that is there",
-                    "write `https://…/`, or the path of the repository's folder",
-                );
-            }
-            Mirror::Directory(_) => {}
-        }
-    }
-    good.then_some(mirrors)
-}
-
-/// One mirror: an address, or a folder below `base`.
-fn mirror(base: PathBuf) -> Scalar<Mirror> {
+/// One mirror: an address, or a folder below `base`. `insecure` takes http from anywhere.
+fn mirror(base: &Path, insecure: bool) -> Scalar<Mirror> {
+    let base = base.to_owned();
     Scalar::new("an https address or a folder", move |text| {
-        let Some((scheme, _)) = text.split_once("://") else {
-            return match text {
-                "" => Err("write `https://…/`, or a folder".to_owned()),
-                folder => Ok(Mirror::Directory(base.join(folder))),
-            };
-        };
-        if !matches!(scheme, "http" | "https") {
-            return Err("write `https://…/`, or a folder".to_owned());
+        if text.contains("://") {
+            return address(text, insecure).map(Mirror::Http);
         }
-        let uri: hyper::Uri = text
-            .parse()
-            .map_err(|_| "write an address such as `https://lists.example/`".to_owned())?;
-        let host = uri.host().unwrap_or_default();
-        let user = uri
-            .authority()
-            .is_some_and(|authority| authority.as_str().contains('@'));
-        if host.is_empty() || user || uri.query().is_some() || text.contains('#') {
-            return Err(
-                "write scheme, host and path alone, such as `https://lists.example/`".to_owned(),
-            );
+        let folder = base.join(text);
+        if !text.is_empty() && folder.is_dir() {
+            Ok(Mirror::Directory(folder))
+        } else {
+            Err("no folder is there: write its path, or `https://lists.example/`".to_owned())
         }
-        let slash = if text.ends_with('/') { "" } else { "/" };
-        Ok(Mirror::Http(format!("{text}{slash}")))
     })
 }
 
-/// Whether an http address is of this machine.
-fn is_loopback(address: &str) -> bool {
-    let uri = address.parse::<hyper::Uri>().ok();
-    let host = uri.as_ref().and_then(hyper::Uri::host).unwrap_or_default();
+/// The address of a mirror, with a slash at its end.
+fn address(text: &str, insecure: bool) -> Result<String, String> {
+    let help = "write scheme, host and path alone, such as `https://lists.example/`";
+    let uri: hyper::Uri = text.parse().map_err(|_| help.to_owned())?;
+    let host = uri.host().unwrap_or_default();
+    let user = uri
+        .authority()
+        .is_some_and(|authority| authority.as_str().contains('@'));
+    if host.is_empty() || user || uri.query().is_some() || text.contains('#') {
+        return Err(help.to_owned());
+    }
+    match uri.scheme_str() {
+        Some("https") => {}
+        Some("http") if insecure || is_loopback(host) => {}
+        Some("http") => {
+            return Err(
+                "everyone on the way sees http: write https, or add `insecure_transport: true`; \
+                 the signatures hold either way"
+                    .to_owned(),
+            );
+        }
+        _ => return Err(help.to_owned()),
+    }
+    let slash = if text.ends_with('/') { "" } else { "/" };
+    Ok(format!("{text}{slash}"))
+}
+
+/// Whether a host is this machine.
+fn is_loopback(host: &str) -> bool {
     let host = host.trim_start_matches('[').trim_end_matches(']');
     let is_local = |address: IpAddr| address.to_canonical().is_loopback();
     host == "localhost" || host.parse().is_ok_and(is_local)
@@ -233,5 +186,5 @@ fn is_loopback(address: &str) -> bool {
 const DAY: Duration = Duration::from_secs(86_400);
 /// How long one file may take.
 const FETCH_TIMEOUT: Duration = Duration::from_secs(60);
-/// The largest pinned root (trust.md 7.6).
+/// The largest pinned root (trust.md 7.4).
 const ROOT_OCTETS_MAX: u64 = 512_000;

@@ -11,7 +11,7 @@ use crate::policy::Name;
 /// Reads `dns.resolver`; `listen` is where this node itself answers. Nothing where nobody is
 /// asked.
 pub(super) fn read(s: &mut Section<'_, '_>, listen: &[SocketAddr]) -> Option<Option<Settings>> {
-    let forward = forward(s, listen);
+    let forward = s.list("forward", &[], FORWARD_ABOUT, upstream(listen));
     s.not_yet(
         "recurse",
         Absent::Nothing,
@@ -23,7 +23,8 @@ pub(super) fn read(s: &mut Section<'_, '_>, listen: &[SocketAddr]) -> Option<Opt
             "The name; all below it goes the same way.",
             domain(),
         );
-        let forward = forward_required(s, listen);
+        let about = "The resolvers that are asked for it.";
+        let forward = s.required_list("forward", about, upstream(listen));
         s.not_yet("stub", Absent::Nothing, "Iterates from these servers.");
         Some(ZoneForward {
             name: name?,
@@ -58,7 +59,7 @@ pub(super) fn read(s: &mut Section<'_, '_>, listen: &[SocketAddr]) -> Option<Opt
 
 /// Reads `proxy.resolver`. Nothing where nobody is asked.
 pub(super) fn read_own(s: &mut Section<'_, '_>) -> Option<Option<Settings>> {
-    let forward = forward(s, &[])?;
+    let forward = s.list("forward", &[], FORWARD_ABOUT, upstream(&[]))?;
     let cache_octets = size(CACHE_OCTETS_MIN..=CACHE_OCTETS_MAX)
         .read(CACHE_DEFAULT)
         .ok()?;
@@ -69,49 +70,20 @@ pub(super) fn read_own(s: &mut Section<'_, '_>) -> Option<Option<Settings>> {
     }))
 }
 
-/// Reads `forward`, which may be empty.
-fn forward(s: &mut Section<'_, '_>, listen: &[SocketAddr]) -> Option<Vec<Upstream>> {
-    let about = "The resolvers that are asked: ADDRESS, ADDRESS:PORT or tls://ADDRESS#NAME.";
-    let upstreams = s.list("forward", &[], about, upstream())?;
-    not_ourselves(s, &upstreams, listen);
-    Some(upstreams)
+/// Whether a resolver that is to be asked is this node itself.
+fn is_own(upstream: SocketAddr, listen: &[SocketAddr]) -> bool {
+    listen.iter().any(|own| {
+        let everywhere = own.ip().is_unspecified()
+            && own.is_ipv4() == upstream.is_ipv4()
+            && upstream.ip().is_loopback();
+        own.port() == upstream.port() && (own.ip() == upstream.ip() || everywhere)
+    })
 }
 
-/// Reads `forward` of a zone, which may not be empty.
-fn forward_required(s: &mut Section<'_, '_>, listen: &[SocketAddr]) -> Option<Vec<Upstream>> {
-    let about = "The resolvers that are asked for it.";
-    let upstreams = s.required_list("forward", about, upstream())?;
-    not_ourselves(s, &upstreams, listen);
-    Some(upstreams)
-}
-
-/// Notes upstreams that are this node itself.
-fn not_ourselves(s: &mut Section<'_, '_>, upstreams: &[Upstream], listen: &[SocketAddr]) {
-    for (item, upstream) in upstreams.iter().enumerate() {
-        let upstream_ip = upstream.address.ip();
-        let is_own = listen.iter().any(|own| {
-            let everywhere = own.ip().is_unspecified()
-                && own.is_ipv4() == upstream.address.is_ipv4()
-                && upstream_ip.is_loopback();
-            own.port() == upstream.address.port() && (own.ip() == upstream_ip || everywhere)
-        });
-        if is_own {
-            s.wrong_item(
-                "forward",
-                item,
-                format!(
-                    "`{}` is this node itself: it would ask itself for ever",
-                    upstream.address
-                ),
-                "name another resolver, or let `dns.listen` have another port",
-            );
-        }
-    }
-}
-
-/// One resolver: `ADDRESS[:PORT]` or `tls://ADDRESS[:PORT]#NAME`.
-fn upstream() -> Scalar<Upstream> {
-    Scalar::new("the address of a resolver", |text| {
+/// One resolver: `ADDRESS[:PORT]` or `tls://ADDRESS[:PORT]#NAME`; none of our own addresses.
+fn upstream(listen: &[SocketAddr]) -> Scalar<Upstream> {
+    let listen = listen.to_owned();
+    Scalar::new("the address of a resolver", move |text| {
         let (address, tls_name, port) = match text.strip_prefix("tls://") {
             Some(rest) => {
                 let (address, name) = rest.split_once('#').ok_or(
@@ -135,6 +107,13 @@ fn upstream() -> Scalar<Upstream> {
         if ip.is_unspecified() || ip.is_multicast() || address.port() == 0 {
             return Err("nobody answers at this address".to_owned());
         }
+        if is_own(address, &listen) {
+            return Err(
+                "this node itself listens there and would ask itself for ever: name another \
+                 resolver, or another port in `dns.listen`"
+                    .to_owned(),
+            );
+        }
         Ok(Upstream { address, tls_name })
     })
 }
@@ -153,6 +132,9 @@ fn socket_address(text: &str, port: u16) -> Option<SocketAddr> {
         .or_else(|| text.parse().ok())
 }
 
+/// What `forward` is for.
+const FORWARD_ABOUT: &str =
+    "The resolvers that are asked: ADDRESS, ADDRESS:PORT or tls://ADDRESS#NAME.";
 /// The port of DNS over UDP and TCP (RFC 1035).
 const DNS_PORT: u16 = 53;
 /// The port of DNS over TLS (RFC 7858).
@@ -170,7 +152,7 @@ mod tests {
 
     #[track_caller]
     fn check(text: &str, expected: Option<(&str, Option<&str>)>) {
-        let found = upstream().read(text).ok();
+        let found = upstream(&[]).read(text).ok();
         let expected = expected.map(|(address, name)| Upstream {
             address: address.parse().unwrap(),
             tls_name: name.map(str::to_owned),

@@ -9,7 +9,12 @@ use crate::enforce::proxy::{Operator, StopPageSettings};
 /// Reads it.
 pub(super) fn read(s: &mut Section<'_, '_>) -> Option<StopPageSettings> {
     let template = template(s.base());
-    let template = s.default("template", BUILT_IN, "The page: `built-in`, or a file.", template);
+    let template = s.default(
+        "template",
+        BUILT_IN,
+        "The page: `built-in`, or a file.",
+        template,
+    );
     let operator = s.section("operator", "Who runs this node.", |s| {
         let name = s.optional("name", "The name.", text("a name"));
         let contact = s.optional(
@@ -36,7 +41,7 @@ pub(super) fn read(s: &mut Section<'_, '_>) -> Option<StopPageSettings> {
     );
     let template = template?;
     if let Some(path) = &template {
-        s.file("template", path)?;
+        s.readable("template", path)?;
     }
     let languages: Vec<String> = languages?.into_iter().map(str::to_owned).collect();
     if languages.is_empty() {
@@ -56,10 +61,16 @@ pub(super) fn read(s: &mut Section<'_, '_>) -> Option<StopPageSettings> {
 /// The template: a word for the built-in one, or the path of another.
 fn template(base: &Path) -> Scalar<Option<PathBuf>> {
     let path = path(base);
-    Scalar::new("`built-in` or the path of a template", move |text| match text {
-        BUILT_IN => Ok(None),
-        _ => path.read(text).map(Some).map_err(|_| "write a path".to_owned()),
-    })
+    Scalar::new(
+        "`built-in` or the path of a template",
+        move |text| match text {
+            BUILT_IN => Ok(None),
+            _ => path
+                .read(text)
+                .map(Some)
+                .map_err(|_| "write a path".to_owned()),
+        },
+    )
 }
 
 /// An address for people, with one of `schemes`. It becomes a link on the page, so nothing
