@@ -8,9 +8,8 @@ use jiff::Timestamp;
 use super::blocklist::{Blocklist, CompiledList, NO_RULE, REJECTS_KEPT_MAX, Rule, Shape, Span};
 use super::parse::{self, Parsed, Reading, Reject};
 use super::{Format, From, Protected, Settings};
-use crate::policy::{
-    Action, Entry, Host, Kind, LegalRecord, Name, Provenance, Scope, Trigger, UrlScope,
-};
+use crate::policy::{Action, Entry, Host, Kind, LegalRecord, Name, Scope, Trigger, UrlScope};
+use crate::verify::{ListFile, Verified};
 
 /// Puts lists, in the operator's order, into one [`Blocklist`]. No row can fail it: what
 /// cannot be enforced is left out, with line and reason.

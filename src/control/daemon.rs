@@ -79,7 +79,7 @@ impl Daemon {
             .map_err(|error| ExitError::system(format!("the system gives no signal handlers: {error}")))?;
 
         let (counters, ledger) = open_counting(&config)?;
-        let timeline = Timeline::open(&config.state).map_err(ExitError::system)?;
+        let timeline = Timeline::open(&config.state.join("timeline.jsonl")).map_err(ExitError::system)?;
         let editions = Editions {
             in_force: Arc::new(InForce::new(empty_edition())),
             counters,

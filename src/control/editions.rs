@@ -14,7 +14,7 @@ use crate::config::Config;
 use crate::count::{CountedRule, Counters, HitCounter};
 use crate::enforce::{Edition, InForce};
 use crate::policy::{Action, RuleId};
-use crate::report::{Timeline, Updates};
+use crate::report::{self, Failure, Outcome, Timeline, Updates};
 use crate::verify::{ListFile, Subscription, Verified};
 
 /// Makes one edition after the other.
@@ -42,6 +42,7 @@ impl Editions {
     ) {
         let begin = clock::instant();
         let now = clock::timestamp();
+        self.updates.configure(config.lists.iter().map(|list| (list.name.as_str(), list.required)));
         let mut compiler = Compiler::new(&config.protect, now);
         for settings in &config.lists {
             match text(settings) {
@@ -63,8 +64,10 @@ impl Editions {
         let retired = self.in_force.replace(edition);
         self.ready.store(ready, Ordering::Release);
         let edition = self.in_force.load_full();
-        self.timeline.append(&edition);
-        self.updates.note_edition(&edition, &retired, clock::instant().duration_since(begin));
+        if let Err(error) = self.timeline.in_force(&edition, edition.since) {
+            tracing::error!(%error, "the timeline lacks this edition");
+        }
+        report::metrics::swapped(&edition, &retired, clock::instant().duration_since(begin));
         tracing::info!(
             edition = number,
             lists = edition.blocklist.lists().len(),
@@ -113,14 +116,29 @@ impl Editions {
             tracing::warn!(repository, mirror = refusal.mirror, error = %refusal.error, outcome = refusal.error.outcome(), "a mirror's file is refused");
         }
         for subscription in subscriptions {
-            let outcome = round.outcome_of(&subscription.name);
-            let found = round.lists.iter().find(|(name, _)| *name == subscription.name);
+            let list = &subscription.name;
+            let found = round.lists.iter().find(|(name, _)| name == list);
             let error = match found {
-                Some((_, ListOutcome::Refused(error))) => Some(error.to_string()),
-                Some(_) => None,
-                None => round.error.as_ref().map(|error| error.to_string()),
+                Some((_, ListOutcome::New { .. })) => {
+                    self.updates.succeeded(list, Outcome::New, now);
+                    None
+                }
+                Some((_, ListOutcome::Unchanged)) => {
+                    self.updates.succeeded(list, Outcome::Unchanged, now);
+                    None
+                }
+                Some((_, ListOutcome::Refused(error))) => Some(error),
+                None => round.error.as_ref(),
             };
-            self.updates.note_attempt(&subscription.name, now, outcome, error.as_deref(), pause);
+            if let Some(error) = error {
+                let failure = Failure {
+                    name: error.outcome().to_owned(),
+                    sentence: error.to_string(),
+                    is_security: error.is_security(),
+                };
+                self.updates.failed(list, failure, now);
+            }
+            self.updates.due(list, now + pause);
         }
     }
 
@@ -139,8 +157,9 @@ impl Editions {
                 }
             },
         );
-        match self.updates.error(list) {
-            Some(error) => format!("{list}: {in_force}; the last round failed: {error}"),
+        let failure = self.updates.lists().into_iter().find(|updates| updates.list == list);
+        match failure.and_then(|updates| updates.failure) {
+            Some(failure) => format!("{list}: {in_force}; the last round failed ({}): {}", failure.name, failure.sentence),
             None => format!("{list}: {in_force}"),
         }
     }

@@ -10,7 +10,7 @@ use super::logging::Log;
 use super::surfaces::Surfaces;
 use super::systemd;
 use super::update::{Order, Orders};
-use crate::config::{Config, ConfigChange};
+use crate::config::{Config, ConfigChange, Part};
 
 /// Takes a new configuration, one at a time: all of it, or nothing.
 #[derive(Debug)]
@@ -73,7 +73,8 @@ impl Reloader {
         Ok(if change.is_empty() {
             "The configuration is unchanged; local lists were read anew.".to_owned()
         } else {
-            format!("The new configuration is in force: {change}.")
+            let parts: Vec<&str> = change.parts.iter().map(|part| word(*part)).collect();
+            format!("The new configuration is in force; taken anew: {}.", parts.join(", "))
         })
     }
 
@@ -86,5 +87,18 @@ impl Reloader {
             return Err("the updater has ended; restart cordon".to_owned());
         }
         replied.await.unwrap_or_else(|_| Err("the updater ended while it took the configuration; restart cordon".to_owned()))
+    }
+}
+
+const fn word(part: Part) -> &'static str {
+    match part {
+        Part::LogLevel => "the log level",
+        Part::Updates => "repositories",
+        Part::Lists => "lists",
+        Part::Resolver => "the resolver",
+        Part::ProxyResolver => "the proxy's resolver",
+        Part::Dns => "dns",
+        Part::Proxy => "proxy",
+        Part::Report => "report",
     }
 }
