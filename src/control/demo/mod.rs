@@ -1,0 +1,8 @@
+//! `cordon demo`: the main job in one command.
+
+mod authority;
+mod origin;
+mod plant;
+mod upstream;
+
+pub use plant::run;
