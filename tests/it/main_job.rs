@@ -36,11 +36,18 @@ impl Plant {
         for list in ["domains", "urls"] {
             authority.delegate(list);
         }
-        println!("{}", authority.publish("domains", domains, "domains", Some("subtree")));
+        println!(
+            "{}",
+            authority.publish("domains", domains, "domains", Some("subtree"))
+        );
         println!("{}", authority.publish("urls", urls, "urls", None));
         let upstream = Upstream::start();
         let node = Node::new(&lists(&authority), upstream.address);
-        Self { authority, _upstream: upstream, node }
+        Self {
+            authority,
+            _upstream: upstream,
+            node,
+        }
     }
 
     /// The totals of the ledger by list and surface, as the API gives them.
@@ -50,8 +57,14 @@ impl Plant {
         let body: Value = serde_json::from_str(&response.body).unwrap();
         let mut totals = BTreeMap::new();
         for row in body["rows"].as_array().unwrap_or_else(|| panic!("{body}")) {
-            let text = |key: &str| row[key].as_str().unwrap_or_else(|| panic!("{row}")).to_owned();
-            *totals.entry((text("list"), text("surface"))).or_default() += row["hits"].as_u64().unwrap();
+            let text = |key: &str| {
+                row[key]
+                    .as_str()
+                    .unwrap_or_else(|| panic!("{row}"))
+                    .to_owned()
+            };
+            *totals.entry((text("list"), text("surface"))).or_default() +=
+                row["hits"].as_u64().unwrap();
         }
         totals
     }
@@ -86,8 +99,18 @@ fn enforce_everything(plant: &mut Plant, domains: &[String], urls: &[String]) {
     // Rows that were quarantined are named by the node with their line.
     let quarantined = |list: &str| -> BTreeSet<usize> {
         let body: Value = serde_json::from_str(&node.report("/api/v1/lists").body).unwrap();
-        let list = body["lists"].as_array().unwrap().iter().find(|row| row["name"] == list).unwrap();
-        list["rejects"].as_array().unwrap().iter().map(|row| usize::try_from(row["line"].as_u64().unwrap()).unwrap()).collect()
+        let list = body["lists"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|row| row["name"] == list)
+            .unwrap();
+        list["rejects"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|row| usize::try_from(row["line"].as_u64().unwrap()).unwrap())
+            .collect()
     };
     let left_out = quarantined("domains");
     assert!(left_out.len() < 20, "{left_out:?}");
@@ -95,27 +118,52 @@ fn enforce_everything(plant: &mut Plant, domains: &[String], urls: &[String]) {
     // 1. Every domain of the first list is blocked over DNS, and so is what lies below it.
     let mut wrong = Vec::new();
     let mut blocked = 0_u64;
-    let mut sent = client::ask_all(node.dns, domains.iter().map(String::as_str), |name, answer| {
-        if answer.address == STOP {
-            blocked += 1;
-        } else {
-            wrong.push(format!("{name}: {answer:?}"));
-        }
-    });
+    let mut sent = client::ask_all(
+        node.dns,
+        domains.iter().map(String::as_str),
+        |name, answer| {
+            if answer.address == STOP {
+                blocked += 1;
+            } else {
+                wrong.push(format!("{name}: {answer:?}"));
+            }
+        },
+    );
     let public_suffixes = wrong.len();
-    assert!(public_suffixes <= left_out.len(), "{public_suffixes} not blocked: {:?}", &wrong[..wrong.len().min(20)]);
+    assert!(
+        public_suffixes <= left_out.len(),
+        "{public_suffixes} not blocked: {:?}",
+        &wrong[..wrong.len().min(20)]
+    );
     sent -= public_suffixes as u64;
 
     // 2. Ten thousand other names pass.
-    let others: Vec<String> = (0..10_000).map(|number| format!("n{number}.passes.test")).collect();
-    client::ask_all(node.dns, others.iter().map(String::as_str), |name, answer| {
-        assert_eq!(answer, Answer { rcode: 0, address: Some(Ipv4Addr::LOCALHOST) }, "{name}");
-    });
+    let others: Vec<String> = (0..10_000)
+        .map(|number| format!("n{number}.passes.test"))
+        .collect();
+    client::ask_all(
+        node.dns,
+        others.iter().map(String::as_str),
+        |name, answer| {
+            assert_eq!(
+                answer,
+                Answer {
+                    rcode: 0,
+                    address: Some(Ipv4Addr::LOCALHOST)
+                },
+                "{name}"
+            );
+        },
+    );
 
     // 3. Every http URL of the second list is blocked over the forward proxy, and other paths
     // on hosts that the first list does not cover pass.
     let listed: BTreeSet<&str> = domains.iter().map(String::as_str).collect();
-    let covered = |host: &str| host.match_indices('.').any(|(at, _)| listed.contains(&host[at + 1..])) || listed.contains(host);
+    let covered = |host: &str| {
+        host.match_indices('.')
+            .any(|(at, _)| listed.contains(&host[at + 1..]))
+            || listed.contains(host)
+    };
     let mut connection = Connection::new(node.forward);
     let (mut by_urls, mut by_domains, mut passed, mut unread) = (0_u64, 0_u64, 0_u64, Vec::new());
     for url in urls {
@@ -126,7 +174,11 @@ fn enforce_everything(plant: &mut Plant, domains: &[String], urls: &[String]) {
         let authority = canonical.authority();
         // A request carries what a browser would send: no fragment, no space.
         let sent = url.split('#').next().unwrap().replace(' ', "%20");
-        let target = if sent.bytes().all(|octet| octet.is_ascii_graphic()) && !sent.contains('@') { sent } else { canonical.to_string() };
+        let target = if sent.bytes().all(|octet| octet.is_ascii_graphic()) && !sent.contains('@') {
+            sent
+        } else {
+            canonical.to_string()
+        };
         let response = connection.get(&target, authority);
         assert_eq!(response.status, 451, "{url}\n{}", response.head);
         let Host::Name(host) = canonical.host() else {
@@ -138,8 +190,13 @@ fn enforce_everything(plant: &mut Plant, domains: &[String], urls: &[String]) {
         } else {
             by_urls += 1;
             if passed < 2_000 && !urls.iter().any(|other| other.contains("cordon-passes")) {
-                let response = connection.get(&format!("http://{authority}/cordon-passes"), authority);
-                assert_eq!(response.status, 200, "another path on {host}\n{}", response.head);
+                let response =
+                    connection.get(&format!("http://{authority}/cordon-passes"), authority);
+                assert_eq!(
+                    response.status, 200,
+                    "another path on {host}\n{}",
+                    response.head
+                );
                 assert_eq!(response.body, origin::BODY);
                 passed += 1;
             }
@@ -147,13 +204,19 @@ fn enforce_everything(plant: &mut Plant, domains: &[String], urls: &[String]) {
     }
     println!(
         "{} domains blocked ({public_suffixes} public suffixes left out), {by_urls} URLs blocked by the second list, {by_domains} by the first, {passed} other paths passed, {} rows are no http URL",
-        blocked, unread.len()
+        blocked,
+        unread.len()
     );
     assert!(unread.len() < 20, "{unread:?}");
 
     // 4. The ledger's totals equal what was sent.
     let totals = plant.totals();
-    let total = |list: &str, surface: &str| totals.get(&(list.to_owned(), surface.to_owned())).copied().unwrap_or_default();
+    let total = |list: &str, surface: &str| {
+        totals
+            .get(&(list.to_owned(), surface.to_owned()))
+            .copied()
+            .unwrap_or_default()
+    };
     assert_eq!(total("domains", "dns"), sent);
     assert_eq!(total("domains", "http"), by_domains);
     assert_eq!(total("urls", "http"), by_urls);
@@ -164,7 +227,11 @@ fn enforce_everything(plant: &mut Plant, domains: &[String], urls: &[String]) {
 
 fn rows(file: &Path) -> Vec<String> {
     let text = fs::read_to_string(file).unwrap();
-    text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')).map(str::to_owned).collect()
+    text.lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty() && !line.starts_with('#'))
+        .map(str::to_owned)
+        .collect()
 }
 
 #[test]
@@ -176,7 +243,10 @@ fn real_lists_are_enforced_exactly() {
         println!("NOT RUN: the real lists are not at ../shared/data/lists");
         return;
     };
-    let (domains, urls) = (folder.join("phishing-domains.txt"), folder.join("phishing-urls.txt"));
+    let (domains, urls) = (
+        folder.join("phishing-domains.txt"),
+        folder.join("phishing-urls.txt"),
+    );
     origin::start(80);
     origin::start(8080);
     origin::start(8000);
@@ -192,7 +262,9 @@ fn a_list_of_our_own_is_enforced_exactly() {
     origin::start(80);
     let folder = tempfile::tempdir().unwrap();
     let (domains, urls) = (folder.path().join("domains"), folder.path().join("urls"));
-    let listed: Vec<String> = (0..2_000).map(|number| format!("d{number}.listed.test")).collect();
+    let listed: Vec<String> = (0..2_000)
+        .map(|number| format!("d{number}.listed.test"))
+        .collect();
     fs::write(&domains, listed.join("\n") + "\nco.uk\n").unwrap();
     let urls_listed: Vec<String> = (0..500)
         .map(|number| match number % 5 {
@@ -233,7 +305,9 @@ impl Load {
         };
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         socket.connect(server).unwrap();
-        socket.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
+        socket
+            .set_read_timeout(Some(Duration::from_millis(500)))
+            .unwrap();
         let sends = socket.try_clone().unwrap();
         let (stop, sent) = (load.stop.clone(), load.sent.clone());
         let sender = thread::spawn(move || {
@@ -243,8 +317,15 @@ impl Load {
                 // An open loop: the rate does not follow the answers.
                 let due = (begin.elapsed().as_secs_f64() * 2_000.0) as u32;
                 while number < due {
-                    let name = if number % 2 == 0 { "always.listed.test" } else { "never.listed.example" };
-                    if sends.send(&client::query((number % 60_000) as u16, name)).is_ok() {
+                    let name = if number % 2 == 0 {
+                        "always.listed.test"
+                    } else {
+                        "never.listed.example"
+                    };
+                    if sends
+                        .send(&client::query((number % 60_000) as u16, name))
+                        .is_ok()
+                    {
                         sent.fetch_add(1, Ordering::Relaxed);
                     }
                     number += 1;
@@ -252,8 +333,12 @@ impl Load {
                 thread::sleep(Duration::from_millis(1));
             }
         });
-        let (stop, answered, blocked, wrong) =
-            (load.stop.clone(), load.answered.clone(), load.blocked.clone(), load.wrong.clone());
+        let (stop, answered, blocked, wrong) = (
+            load.stop.clone(),
+            load.answered.clone(),
+            load.blocked.clone(),
+            load.wrong.clone(),
+        );
         let receiver = thread::spawn(move || {
             let mut buffer = [0; 1500];
             let mut quiet_since_stop = 0;
@@ -262,7 +347,11 @@ impl Load {
                     Ok(length) => {
                         let (id, answer) = client::read(&buffer[..length]);
                         let listed = id % 2 == 0;
-                        let right = if listed { STOP } else { Some(Ipv4Addr::LOCALHOST) };
+                        let right = if listed {
+                            STOP
+                        } else {
+                            Some(Ipv4Addr::LOCALHOST)
+                        };
                         answered.fetch_add(1, Ordering::Relaxed);
                         blocked.fetch_add(u64::from(listed), Ordering::Relaxed);
                         wrong.fetch_add(u64::from(answer.address != right), Ordering::Relaxed);
@@ -271,7 +360,10 @@ impl Load {
                 }
             }
         });
-        Self { threads: vec![sender, receiver], ..load }
+        Self {
+            threads: vec![sender, receiver],
+            ..load
+        }
     }
 
     fn finish(self) -> (u64, u64, u64, u64) {
@@ -280,7 +372,12 @@ impl Load {
             thread.join().unwrap();
         }
         let value = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        (value(&self.sent), value(&self.answered), value(&self.blocked), value(&self.wrong))
+        (
+            value(&self.sent),
+            value(&self.answered),
+            value(&self.blocked),
+            value(&self.wrong),
+        )
     }
 }
 
@@ -299,20 +396,35 @@ fn ten_swaps_under_load_lose_no_query_and_no_answer_is_wrong() {
     let load = Load::start(plant.node.dns);
     for version in 0..10 {
         let new = format!("v{version}.listed.test");
-        plant.authority.publish_rows("domains", &["always.listed.test".to_owned(), new.clone()], "domains", Some("subtree"));
+        plant.authority.publish_rows(
+            "domains",
+            &["always.listed.test".to_owned(), new.clone()],
+            "domains",
+            Some("subtree"),
+        );
         let begin = Instant::now();
         plant.node.command(&["update"]);
-        until("the new version is in force", Duration::from_secs(20), || {
-            client::ask(plant.node.dns, &new).address == STOP
-        });
+        until(
+            "the new version is in force",
+            Duration::from_secs(20),
+            || client::ask(plant.node.dns, &new).address == STOP,
+        );
         println!("in force {:?} after the poll", begin.elapsed());
-        assert!(begin.elapsed() < Duration::from_secs(2), "{:?}", begin.elapsed());
+        assert!(
+            begin.elapsed() < Duration::from_secs(2),
+            "{:?}",
+            begin.elapsed()
+        );
     }
     let (sent, answered, _, wrong) = load.finish();
     println!("{sent} queries, {answered} answers, {wrong} wrong");
     assert_eq!((answered, wrong), (sent, 0));
     let old = client::ask(plant.node.dns, "v0.listed.test");
-    assert_eq!(old.address, Some(Ipv4Addr::LOCALHOST), "what is no longer listed passes");
+    assert_eq!(
+        old.address,
+        Some(Ipv4Addr::LOCALHOST),
+        "what is no longer listed passes"
+    );
     plant.node.stop();
 }
 
@@ -330,7 +442,10 @@ fn a_kill_loses_no_counted_hit() {
     println!("{blocked} blocked answers arrived, {counted} hits are counted");
     // Counted before it is answered: never less; what was in flight at the kill is at most a
     // batch of each thread and what the sockets held.
-    assert!(counted >= blocked && counted <= blocked + 64 * 2, "{counted} counted, {blocked} answered");
+    assert!(
+        counted >= blocked && counted <= blocked + 64 * 2,
+        "{counted} counted, {blocked} answered"
+    );
     plant.node.stop();
 }
 
@@ -341,8 +456,15 @@ fn a_node_starts_from_disk_before_it_asks_the_network() {
     plant.node.stop();
     fs::rename(plant.authority.folder(), plant.node.folder().join("gone")).unwrap();
     plant.node.start();
-    assert_eq!(client::ask(plant.node.dns, "always.listed.test").address, STOP);
-    until("the missing mirror is told", Duration::from_secs(20), || plant.node.command(&["status"]).contains("hotline"));
+    assert_eq!(
+        client::ask(plant.node.dns, "always.listed.test").address,
+        STOP
+    );
+    until(
+        "the missing mirror is told",
+        Duration::from_secs(20),
+        || plant.node.command(&["status"]).contains("hotline"),
+    );
     plant.node.stop();
 }
 
@@ -351,21 +473,39 @@ fn a_wrong_configuration_keeps_the_old_one_and_says_every_mistake() {
     let mut plant = small_plant();
     plant.node.start();
     let good = fs::read_to_string(plant.node.configuration()).unwrap();
-    plant.node.write_configuration(&good.replace("required: true", "requird: true\n    mode: sometimes"));
-    let failed = crate::harness::run(crate::harness::cordon().args(["reload", "--config"]).arg(plant.node.configuration()));
+    plant
+        .node
+        .write_configuration(&good.replace("required: true", "requird: true\n    mode: sometimes"));
+    let failed = crate::harness::run(
+        crate::harness::cordon()
+            .args(["reload", "--config"])
+            .arg(plant.node.configuration()),
+    );
     assert_eq!(failed.status.code(), Some(78));
     let text = String::from_utf8_lossy(&failed.stderr).into_owned();
-    assert!(text.contains("requird") && text.contains("required") && text.contains("sometimes"), "{text}");
-    assert_eq!(client::ask(plant.node.dns, "always.listed.test").address, STOP);
+    assert!(
+        text.contains("requird") && text.contains("required") && text.contains("sometimes"),
+        "{text}"
+    );
+    assert_eq!(
+        client::ask(plant.node.dns, "always.listed.test").address,
+        STOP
+    );
     // A right one is taken without a word, once its file is there.
-    let changed = good.replace("stop_page: { ipv4: 192.0.2.80 }", "stop_page: { ipv4: 192.0.2.81 }");
+    let changed = good.replace(
+        "stop_page: { ipv4: 192.0.2.80 }",
+        "stop_page: { ipv4: 192.0.2.81 }",
+    );
     plant.node.write_configuration(&changed);
     until("the changed file is taken", Duration::from_secs(20), || {
-        client::ask(plant.node.dns, "always.listed.test").address == Some(Ipv4Addr::new(192, 0, 2, 81))
+        client::ask(plant.node.dns, "always.listed.test").address
+            == Some(Ipv4Addr::new(192, 0, 2, 81))
     });
     plant.node.write_configuration(&good);
     plant.node.signal("-HUP");
-    until("SIGHUP is heard", Duration::from_secs(20), || client::ask(plant.node.dns, "always.listed.test").address == STOP);
+    until("SIGHUP is heard", Duration::from_secs(20), || {
+        client::ask(plant.node.dns, "always.listed.test").address == STOP
+    });
     plant.node.stop();
 }
 
@@ -384,9 +524,11 @@ fn a_changed_local_list_is_taken_at_once() {
     assert_eq!(client::ask(node.dns, "one.test").address, STOP);
     assert_ne!(client::ask(node.dns, "two.test").address, STOP);
     fs::write(&file, "two.test\nnot a name\n").unwrap();
-    until("the new row is blocked, cached answer or not", Duration::from_secs(20), || {
-        client::ask(node.dns, "two.test").address == STOP
-    });
+    until(
+        "the new row is blocked, cached answer or not",
+        Duration::from_secs(20),
+        || client::ask(node.dns, "two.test").address == STOP,
+    );
     assert_ne!(client::ask(node.dns, "one.test").address, STOP);
     let status: Value = serde_json::from_str(&node.command(&["status", "--json"])).unwrap();
     assert!(status.to_string().contains("house"), "{status}");

@@ -10,16 +10,27 @@ use std::path::{Path, PathBuf};
 const LAYERS: [(&str, &[&str]); 11] = [
     ("policy", &[]),
     ("source", &[]),
-    ("verify", &["policy", "compile::Format", "compile::parse::Format"]),
+    (
+        "verify",
+        &["policy", "compile::Format", "compile::parse::Format"],
+    ),
     ("compile", &["policy", "verify"]),
     ("count", &["policy"]),
     ("publish", &["policy", "verify", "compile"]),
     ("enforce", &["policy", "compile", "count"]),
     ("report", &["policy", "compile", "count", "enforce"]),
-    ("config", &["policy", "source", "verify", "compile", "count", "enforce", "report"]),
+    (
+        "config",
+        &[
+            "policy", "source", "verify", "compile", "count", "enforce", "report",
+        ],
+    ),
     (
         "control",
-        &["policy", "source", "verify", "compile", "count", "publish", "enforce", "report", "config"],
+        &[
+            "policy", "source", "verify", "compile", "count", "publish", "enforce", "report",
+            "config",
+        ],
     ),
     ("main", &["control"]),
 ];
@@ -41,20 +52,43 @@ const SANS_IO: &[&str] = &[
 
 /// What a sans-IO file may not name.
 const IO_WORDS: &[&str] = &[
-    "std::fs", "std::net::Tcp", "std::net::Udp", "tokio", "async fn", ".await", "Mutex", "RwLock", "tracing::",
-    "getrandom", "SystemTime", "Instant::now", "hyper",
+    "std::fs",
+    "std::net::Tcp",
+    "std::net::Udp",
+    "tokio",
+    "async fn",
+    ".await",
+    "Mutex",
+    "RwLock",
+    "tracing::",
+    "getrandom",
+    "SystemTime",
+    "Instant::now",
+    "hyper",
 ];
 
 /// Files that may hold async code.
 const ASYNC: &[&str] = &[
-    "source/", "publish/serve.rs", "enforce/resolver/", "enforce/dns/", "enforce/proxy/", "report/", "control/",
+    "source/",
+    "publish/serve.rs",
+    "enforce/resolver/",
+    "enforce/dns/",
+    "enforce/proxy/",
+    "report/",
+    "control/",
 ];
 
 /// The files that may hold unsafe code, each with a reason in it.
-const UNSAFE: &[&str] = &["enforce/dns/udp.rs", "enforce/dns/batch.rs", "count/counter_map.rs"];
+const UNSAFE: &[&str] = &[
+    "enforce/dns/udp.rs",
+    "enforce/dns/batch.rs",
+    "count/counter_map.rs",
+];
 
 /// Names that say nothing.
-const EMPTY_NAMES: &[&str] = &["util", "utils", "helper", "helpers", "manager", "common", "misc", "types"];
+const EMPTY_NAMES: &[&str] = &[
+    "util", "utils", "helper", "helpers", "manager", "common", "misc", "types",
+];
 
 struct Source {
     /// Below `src`, with forward slashes.
@@ -69,7 +103,9 @@ impl Source {
     }
 
     fn is_in(&self, places: &[&str]) -> bool {
-        places.iter().any(|place| self.path == *place || (place.ends_with('/') && self.path.starts_with(place)))
+        places.iter().any(|place| {
+            self.path == *place || (place.ends_with('/') && self.path.starts_with(place))
+        })
     }
 
     fn is_tests(&self) -> bool {
@@ -77,7 +113,10 @@ impl Source {
     }
 
     fn lines_without_comments(&self) -> impl Iterator<Item = (usize, &str)> {
-        self.code().lines().enumerate().filter(|(_, line)| !line.trim_start().starts_with("//"))
+        self.code()
+            .lines()
+            .enumerate()
+            .filter(|(_, line)| !line.trim_start().starts_with("//"))
     }
 }
 
@@ -91,8 +130,16 @@ fn sources() -> Vec<Source> {
             if path.is_dir() {
                 folders.push(path);
             } else if path.extension().is_some_and(|extension| extension == "rs") {
-                let name = path.strip_prefix(&root).unwrap().to_str().unwrap().replace('\\', "/");
-                found.push(Source { path: name, text: fs::read_to_string(&path).unwrap() });
+                let name = path
+                    .strip_prefix(&root)
+                    .unwrap()
+                    .to_str()
+                    .unwrap()
+                    .replace('\\', "/");
+                found.push(Source {
+                    path: name,
+                    text: fs::read_to_string(&path).unwrap(),
+                });
             }
         }
     }
@@ -115,8 +162,15 @@ fn modules_use_only_those_below_them() {
         if module == "lib" {
             continue;
         }
-        let (_, allowed) = LAYERS.iter().find(|(name, _)| *name == module).unwrap_or_else(|| panic!("src/{module}"));
-        let root = if module == "main" { "cordon::" } else { "crate::" };
+        let (_, allowed) = LAYERS
+            .iter()
+            .find(|(name, _)| *name == module)
+            .unwrap_or_else(|| panic!("src/{module}"));
+        let root = if module == "main" {
+            "cordon::"
+        } else {
+            "crate::"
+        };
         for (number, line) in source.lines_without_comments() {
             for (at, _) in line.match_indices(root) {
                 let path: String = line[at + root.len()..]
@@ -124,18 +178,31 @@ fn modules_use_only_those_below_them() {
                     .take_while(|c| c.is_alphanumeric() || matches!(c, '_' | ':'))
                     .collect();
                 let used = path.split("::").next().unwrap();
-                let is_allowed =
-                    used == module || allowed.iter().any(|entry| path == *entry || path.starts_with(&format!("{entry}::")));
+                let is_allowed = used == module
+                    || allowed
+                        .iter()
+                        .any(|entry| path == *entry || path.starts_with(&format!("{entry}::")));
                 if names.contains(used) && !is_allowed {
-                    broken.push(format!("src/{}:{}: {module} may not use {path}", source.path, number + 1));
+                    broken.push(format!(
+                        "src/{}:{}: {module} may not use {path}",
+                        source.path,
+                        number + 1
+                    ));
                 }
             }
             if line.contains("use crate::{") {
-                broken.push(format!("src/{}:{}: write one `use crate::` a module", source.path, number + 1));
+                broken.push(format!(
+                    "src/{}:{}: write one `use crate::` a module",
+                    source.path,
+                    number + 1
+                ));
             }
         }
     }
-    none(broken, "the table of layers in tests/it/tidy.rs says who may use whom");
+    none(
+        broken,
+        "the table of layers in tests/it/tidy.rs says who may use whom",
+    );
 }
 
 #[test]
@@ -147,20 +214,29 @@ fn surfaces_do_not_know_each_other() {
             .find(|surface| source.path.starts_with(&format!("enforce/{surface}/")));
         let Some(surface) = surface else { continue };
         for (number, line) in source.lines_without_comments() {
-            for other in ["dns", "proxy", "transfer"].into_iter().filter(|other| *other != surface) {
+            for other in ["dns", "proxy", "transfer"]
+                .into_iter()
+                .filter(|other| *other != surface)
+            {
                 if line.contains(&format!("enforce::{other}")) {
                     broken.push(format!("src/{}:{}", source.path, number + 1));
                 }
             }
         }
     }
-    none(broken, "dns, proxy and transfer do not know each other, and resolver knows none of them");
+    none(
+        broken,
+        "dns, proxy and transfer do not know each other, and resolver knows none of them",
+    );
 }
 
 #[test]
 fn the_core_does_no_io() {
     let mut broken = Vec::new();
-    for source in sources().into_iter().filter(|source| source.is_in(SANS_IO) && !source.is_tests()) {
+    for source in sources()
+        .into_iter()
+        .filter(|source| source.is_in(SANS_IO) && !source.is_tests())
+    {
         for (number, line) in source.lines_without_comments() {
             for word in IO_WORDS.iter().filter(|word| line.contains(**word)) {
                 broken.push(format!("src/{}:{}: {word}", source.path, number + 1));
@@ -179,41 +255,66 @@ fn async_and_unsafe_stand_where_they_may() {
             broken.push(format!("src/{}: async", source.path));
         }
         if source.path.starts_with("enforce/dns/udp.rs") && source.code().contains(".await") {
-            broken.push(format!("src/{}: the UDP threads do not wait for tasks", source.path));
+            broken.push(format!(
+                "src/{}: the UDP threads do not wait for tasks",
+                source.path
+            ));
         }
-        let has_unsafe = source.lines_without_comments().any(|(_, line)| line.contains("unsafe {") || line.contains("unsafe fn"));
+        let has_unsafe = source
+            .lines_without_comments()
+            .any(|(_, line)| line.contains("unsafe {") || line.contains("unsafe fn"));
         if has_unsafe && !source.is_in(UNSAFE) {
             broken.push(format!("src/{}: unsafe", source.path));
         }
     }
-    none(broken, "async and unsafe code stand only where the tables of tests/it/tidy.rs say");
+    none(
+        broken,
+        "async and unsafe code stand only where the tables of tests/it/tidy.rs say",
+    );
 }
 
 #[test]
 fn only_the_resolver_names_hickory() {
     let broken = sources()
         .into_iter()
-        .filter(|source| source.code().contains("hickory_") && !source.path.starts_with("enforce/resolver/"))
-        .filter(|source| source.path != "control/demo/upstream.rs" && source.path != "control/logging.rs")
+        .filter(|source| {
+            source.code().contains("hickory_") && !source.path.starts_with("enforce/resolver/")
+        })
+        .filter(|source| {
+            source.path != "control/demo/upstream.rs" && source.path != "control/logging.rs"
+        })
         .map(|source| format!("src/{}", source.path));
-    none(broken.collect(), "hickory changes with every release: only enforce/resolver names it");
+    none(
+        broken.collect(),
+        "hickory changes with every release: only enforce/resolver names it",
+    );
 }
 
 #[test]
 fn stages_are_handed_settings_never_the_whole_configuration() {
     let broken = sources()
         .into_iter()
-        .filter(|source| !["config", "control"].iter().any(|place| source.path.starts_with(place)))
+        .filter(|source| {
+            !["config", "control"]
+                .iter()
+                .any(|place| source.path.starts_with(place))
+        })
         .filter(|source| source.code().contains("config::Config"))
         .map(|source| format!("src/{}", source.path));
-    none(broken.collect(), "a stage sees its own Settings, never Config");
+    none(
+        broken.collect(),
+        "a stage sees its own Settings, never Config",
+    );
 }
 
 #[test]
 fn nothing_of_the_core_is_serialised() {
     let mut broken = Vec::new();
     for source in sources() {
-        if ["policy/", "compile/", "enforce/"].iter().any(|place| source.path.starts_with(place)) {
+        if ["policy/", "compile/", "enforce/"]
+            .iter()
+            .any(|place| source.path.starts_with(place))
+        {
             for (number, line) in source.lines_without_comments() {
                 if line.contains("derive(") && line.contains("Serialize") {
                     broken.push(format!("src/{}:{}", source.path, number + 1));
@@ -221,7 +322,10 @@ fn nothing_of_the_core_is_serialised() {
             }
         }
     }
-    none(broken, "a serialised type is a promise to strangers; the core makes none");
+    none(
+        broken,
+        "a serialised type is a promise to strangers; the core makes none",
+    );
 }
 
 #[test]
@@ -230,12 +334,23 @@ fn every_file_says_what_it_is() {
     for source in sources() {
         let first = source.text.lines().next().unwrap_or_default();
         if source.path != "lib.rs" && !(first.starts_with("//! ") && first.len() > 12) {
-            broken.push(format!("src/{}: the first line says in one sentence what the file is", source.path));
+            broken.push(format!(
+                "src/{}: the first line says in one sentence what the file is",
+                source.path
+            ));
         }
         if source.path.ends_with("/mod.rs") && source.text.lines().count() > 60 {
-            broken.push(format!("src/{}: a mod.rs is a table of contents, at most 60 lines", source.path));
+            broken.push(format!(
+                "src/{}: a mod.rs is a table of contents, at most 60 lines",
+                source.path
+            ));
         }
-        let stem = source.path.rsplit('/').next().unwrap().trim_end_matches(".rs");
+        let stem = source
+            .path
+            .rsplit('/')
+            .next()
+            .unwrap()
+            .trim_end_matches(".rs");
         if EMPTY_NAMES.contains(&stem) {
             broken.push(format!("src/{}: the name says nothing", source.path));
         }
@@ -245,7 +360,8 @@ fn every_file_says_what_it_is() {
 
 #[test]
 fn every_dependency_has_its_reason() {
-    let manifest = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml")).unwrap();
+    let manifest =
+        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml")).unwrap();
     let mut in_dependencies = false;
     let mut broken = Vec::new();
     for line in manifest.lines() {
@@ -255,7 +371,10 @@ fn every_dependency_has_its_reason() {
             broken.push(line.to_owned());
         }
     }
-    none(broken, "each dependency earns its place in a comment on its line of Cargo.toml");
+    none(
+        broken,
+        "each dependency earns its place in a comment on its line of Cargo.toml",
+    );
 }
 
 #[test]
@@ -265,5 +384,9 @@ fn formatting_is_rustfmts() {
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .output()
         .expect("cargo fmt runs; install rustfmt");
-    assert!(output.status.success(), "run `cargo fmt`:\n{}", String::from_utf8_lossy(&output.stdout));
+    assert!(
+        output.status.success(),
+        "run `cargo fmt`:\n{}",
+        String::from_utf8_lossy(&output.stdout)
+    );
 }

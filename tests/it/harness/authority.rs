@@ -25,27 +25,53 @@ impl Authority {
     pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("legal.yaml"), LEGAL).unwrap();
-        must(cordon().args(["repo", "init"]).arg(folder.path().join("repo")).arg("--keys").arg(folder.path().join("keys")));
+        must(
+            cordon()
+                .args(["repo", "init"])
+                .arg(folder.path().join("repo"))
+                .arg("--keys")
+                .arg(folder.path().join("keys")),
+        );
         let address = serve(folder.path().join("repo"));
         Self { folder, address }
     }
 
     fn repo(&self, command: &str) -> std::process::Command {
         let mut cordon = cordon();
-        cordon.args(["repo", command]).arg(self.folder.path().join("repo"));
+        cordon
+            .args(["repo", command])
+            .arg(self.folder.path().join("repo"));
         cordon.arg("--keys").arg(self.folder.path().join("keys"));
         cordon
     }
 
     pub(crate) fn delegate(&self, list: &str) {
-        must(self.repo("delegate").args(["--list", list, "--title", "Example list", "--category", "phishing"]));
+        must(self.repo("delegate").args([
+            "--list",
+            list,
+            "--title",
+            "Example list",
+            "--category",
+            "phishing",
+        ]));
     }
 
     /// Publishes a file; returns what the command printed.
-    pub(crate) fn publish(&self, list: &str, file: &Path, format: &str, scope: Option<&str>) -> String {
+    pub(crate) fn publish(
+        &self,
+        list: &str,
+        file: &Path,
+        format: &str,
+        scope: Option<&str>,
+    ) -> String {
         let mut command = self.repo("publish");
-        command.args(["--list", list, "--format", format]).arg("--from").arg(file);
-        command.arg("--legal").arg(self.folder.path().join("legal.yaml"));
+        command
+            .args(["--list", list, "--format", format])
+            .arg("--from")
+            .arg(file);
+        command
+            .arg("--legal")
+            .arg(self.folder.path().join("legal.yaml"));
         if let Some(scope) = scope {
             command.args(["--match", scope]);
         }
@@ -53,7 +79,13 @@ impl Authority {
     }
 
     /// Publishes these rows.
-    pub(crate) fn publish_rows(&self, list: &str, rows: &[String], format: &str, scope: Option<&str>) -> String {
+    pub(crate) fn publish_rows(
+        &self,
+        list: &str,
+        rows: &[String],
+        format: &str,
+        scope: Option<&str>,
+    ) -> String {
         let file = self.folder.path().join(format!("{list}.rows"));
         fs::write(&file, rows.join("\n")).unwrap();
         self.publish(list, &file, format, scope)
@@ -104,7 +136,12 @@ fn serve_connection(stream: TcpStream, root: &Path) -> Option<()> {
             Ok(body) if !path.contains("..") => ("200 OK", body),
             _ => ("404 Not Found", Vec::new()),
         };
-        write!(writes, "HTTP/1.1 {status}\r\ncontent-length: {}\r\n\r\n", body.len()).ok()?;
+        write!(
+            writes,
+            "HTTP/1.1 {status}\r\ncontent-length: {}\r\n\r\n",
+            body.len()
+        )
+        .ok()?;
         writes.write_all(&body).ok()?;
     }
 }

@@ -34,9 +34,16 @@ pub(crate) fn read(packet: &[u8]) -> (u16, Answer) {
     at += 5;
     let address = (answers > 0 && packet[at..].len() >= 16).then(|| {
         let record = &packet[at..at + 16];
-        (record[2..4] == [0, 1]).then(|| Ipv4Addr::new(record[12], record[13], record[14], record[15]))
+        (record[2..4] == [0, 1])
+            .then(|| Ipv4Addr::new(record[12], record[13], record[14], record[15]))
     });
-    (id, Answer { rcode: packet[3] & 15, address: address.flatten() })
+    (
+        id,
+        Answer {
+            rcode: packet[3] & 15,
+            address: address.flatten(),
+        },
+    )
 }
 
 /// Asks one name, again after a lost packet.
@@ -44,7 +51,9 @@ pub(crate) fn read(packet: &[u8]) -> (u16, Answer) {
 pub(crate) fn ask(server: SocketAddr, name: &str) -> Answer {
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     socket.connect(server).unwrap();
-    socket.set_read_timeout(Some(Duration::from_secs(2))).unwrap();
+    socket
+        .set_read_timeout(Some(Duration::from_secs(2)))
+        .unwrap();
     let mut buffer = [0; 1500];
     for _ in 0..5 {
         socket.send(&query(7, name)).unwrap();
@@ -65,7 +74,9 @@ pub(crate) fn ask_all<'a>(
     const WINDOW: usize = 64;
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     socket.connect(server).unwrap();
-    socket.set_read_timeout(Some(Duration::from_secs(1))).unwrap();
+    socket
+        .set_read_timeout(Some(Duration::from_secs(1)))
+        .unwrap();
     let mut names = names.peekable();
     let mut in_flight: Vec<Option<&str>> = vec![None; WINDOW];
     let mut sent = 0;
@@ -77,7 +88,9 @@ pub(crate) fn ask_all<'a>(
                 && let Some(name) = names.next()
             {
                 *place = Some(name);
-                socket.send(&query(u16::try_from(id).unwrap(), name)).unwrap();
+                socket
+                    .send(&query(u16::try_from(id).unwrap(), name))
+                    .unwrap();
                 sent += 1;
             }
         }
@@ -97,7 +110,9 @@ pub(crate) fn ask_all<'a>(
                 assert!(silent < 10, "{server} does not answer");
                 for (id, name) in in_flight.iter().enumerate() {
                     if let Some(name) = name {
-                        socket.send(&query(u16::try_from(id).unwrap(), name)).unwrap();
+                        socket
+                            .send(&query(u16::try_from(id).unwrap(), name))
+                            .unwrap();
                         sent += 1;
                     }
                 }
@@ -122,7 +137,10 @@ pub(crate) struct Connection {
 
 impl Connection {
     pub(crate) fn new(server: SocketAddr) -> Self {
-        Self { server, stream: None }
+        Self {
+            server,
+            stream: None,
+        }
     }
 
     /// Sends a GET request with this target and Host; opens a new connection where the last
@@ -133,7 +151,9 @@ impl Connection {
         for _ in 0..3 {
             let stream = self.stream.take().unwrap_or_else(|| {
                 let stream = TcpStream::connect(self.server).unwrap();
-                stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+                stream
+                    .set_read_timeout(Some(Duration::from_secs(20)))
+                    .unwrap();
                 BufReader::new(stream)
             });
             if let Some((response, stream)) = exchange(stream, &request) {
@@ -145,7 +165,10 @@ impl Connection {
     }
 }
 
-fn exchange(mut stream: BufReader<TcpStream>, request: &str) -> Option<(Response, Option<BufReader<TcpStream>>)> {
+fn exchange(
+    mut stream: BufReader<TcpStream>,
+    request: &str,
+) -> Option<(Response, Option<BufReader<TcpStream>>)> {
     stream.get_mut().write_all(request.as_bytes()).ok()?;
     let mut head = String::new();
     while !head.ends_with("\r\n\r\n") {
@@ -155,10 +178,15 @@ fn exchange(mut stream: BufReader<TcpStream>, request: &str) -> Option<(Response
     }
     let status = head.split(' ').nth(1)?.parse().ok()?;
     let lower = head.to_ascii_lowercase();
-    let length = lower.lines().find_map(|line| line.strip_prefix("content-length:"));
+    let length = lower
+        .lines()
+        .find_map(|line| line.strip_prefix("content-length:"));
     let mut body = Vec::new();
     let keep = if let Some(length) = length {
-        (&mut stream).take(length.trim().parse().ok()?).read_to_end(&mut body).ok()?;
+        (&mut stream)
+            .take(length.trim().parse().ok()?)
+            .read_to_end(&mut body)
+            .ok()?;
         !lower.contains("connection: close")
     } else if lower.contains("transfer-encoding: chunked") {
         read_chunks(&mut stream, &mut body)?;
@@ -167,7 +195,11 @@ fn exchange(mut stream: BufReader<TcpStream>, request: &str) -> Option<(Response
         stream.read_to_end(&mut body).ok()?;
         false
     };
-    let response = Response { status, head, body: String::from_utf8_lossy(&body).into_owned() };
+    let response = Response {
+        status,
+        head,
+        body: String::from_utf8_lossy(&body).into_owned(),
+    };
     Some((response, keep.then_some(stream)))
 }
 

@@ -34,7 +34,10 @@ pub(crate) fn must(command: &mut Command) -> String {
 #[track_caller]
 pub(crate) fn run(command: &mut Command) -> Output {
     command.output().unwrap_or_else(|error| {
-        panic!("{} cannot be run: {error}; `tests/run` installs it", command.get_program().to_string_lossy())
+        panic!(
+            "{} cannot be run: {error}; `tests/run` installs it",
+            command.get_program().to_string_lossy()
+        )
     })
 }
 

@@ -13,7 +13,11 @@ use super::run;
 pub(crate) fn is_own(test: &str) -> bool {
     if std::env::var_os(MARK).is_some() {
         let devices = fs::read_to_string("/proc/net/dev").unwrap();
-        let others = devices.lines().skip(2).filter(|line| !line.trim_start().starts_with("lo:")).count();
+        let others = devices
+            .lines()
+            .skip(2)
+            .filter(|line| !line.trim_start().starts_with("lo:"))
+            .count();
         assert_eq!(others, 0, "there is more than loopback here:\n{devices}");
         return true;
     }
@@ -21,10 +25,20 @@ pub(crate) fn is_own(test: &str) -> bool {
     let mut command = Command::new("unshare");
     // Who is not root becomes it inside a user namespace of the test's own.
     command.args(["--net", "--map-root-user", "--", "sh", "-c", script]);
-    command.arg(std::env::current_exe().unwrap()).arg(test).env(MARK, "1");
+    command
+        .arg(std::env::current_exe().unwrap())
+        .arg(test)
+        .env(MARK, "1");
     let output = run(&mut command);
-    let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success(), "{test} in a network of its own:\n{text}");
+    let text = format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    assert!(
+        output.status.success(),
+        "{test} in a network of its own:\n{text}"
+    );
     assert!(text.contains("1 passed"), "{test} was not found:\n{text}");
     println!("{text}");
     false

@@ -20,7 +20,8 @@ pub(crate) struct Node {
 
 /// Ports that nobody has at this moment, over TCP; the test binds them a moment later.
 fn free_ports<const N: usize>() -> [u16; N] {
-    let listeners: [TcpListener; N] = std::array::from_fn(|_| TcpListener::bind("127.0.0.1:0").unwrap());
+    let listeners: [TcpListener; N] =
+        std::array::from_fn(|_| TcpListener::bind("127.0.0.1:0").unwrap());
     listeners.map(|listener| listener.local_addr().unwrap().port())
 }
 
@@ -28,15 +29,29 @@ impl Node {
     /// Writes a configuration and starts nothing. `lists` is the YAML from `repositories:`
     /// to `protect:`; the upstream answers for every name.
     pub(crate) fn new(lists: &str, upstream: SocketAddr) -> Self {
-        let [dns, stop_page, forward, report] = free_ports().map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
+        let [dns, stop_page, forward, report] =
+            free_ports().map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
         let folder = tempfile::tempdir().unwrap();
-        let node = Self { folder, child: None, dns, stop_page, forward, report };
+        let node = Self {
+            folder,
+            child: None,
+            dns,
+            stop_page,
+            forward,
+            report,
+        };
         node.configure(lists, upstream);
         node
     }
 
     pub(crate) fn configure(&self, lists: &str, upstream: SocketAddr) {
-        let Self { dns, stop_page, forward, report, .. } = self;
+        let Self {
+            dns,
+            stop_page,
+            forward,
+            report,
+            ..
+        } = self;
         let state = self.state();
         let text = format!(
             r#"version: 1
@@ -93,7 +108,10 @@ report:
         let log = self.folder.path().join("log");
         until("the node is ready", Duration::from_secs(60), || {
             if let Some(status) = child.try_wait().unwrap() {
-                panic!("the node ended with {status}\n{}", fs::read_to_string(&log).unwrap_or_default());
+                panic!(
+                    "the node ended with {status}\n{}",
+                    fs::read_to_string(&log).unwrap_or_default()
+                );
             }
             std::net::TcpStream::connect(report).is_ok()
                 && Connection::new(report).get("/readyz", "localhost").status == 200
@@ -101,7 +119,11 @@ report:
     }
 
     pub(crate) fn spawn(&mut self) {
-        let log = fs::OpenOptions::new().create(true).append(true).open(self.folder.path().join("log")).unwrap();
+        let log = fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(self.folder.path().join("log"))
+            .unwrap();
         let child = cordon()
             .args(["run", "--config"])
             .arg(self.configuration())
@@ -126,7 +148,11 @@ report:
     pub(crate) fn stop(&mut self) {
         self.signal("-TERM");
         let status = self.child.take().unwrap().wait().unwrap();
-        assert!(status.success(), "the node ended with {status}\n{}", self.log());
+        assert!(
+            status.success(),
+            "the node ended with {status}\n{}",
+            self.log()
+        );
     }
 
     /// `kill -9`.
@@ -140,7 +166,12 @@ report:
     /// Runs a command of the admin against it; it must succeed.
     #[track_caller]
     pub(crate) fn command(&self, words: &[&str]) -> String {
-        must(cordon().args(words).arg("--config").arg(self.configuration()))
+        must(
+            cordon()
+                .args(words)
+                .arg("--config")
+                .arg(self.configuration()),
+        )
     }
 
     /// A page or figure of the report.
@@ -152,10 +183,18 @@ report:
     /// CPU time of the process so far, in seconds, and its resident memory in MiB.
     pub(crate) fn cost(&self) -> (f64, u64) {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid())).unwrap();
-        let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
+        let fields: Vec<&str> = stat
+            .rsplit(')')
+            .next()
+            .unwrap()
+            .split_whitespace()
+            .collect();
         let ticks: u64 = fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap();
         let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
-        let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        let resident = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmRSS:"))
+            .unwrap();
         let kib: u64 = resident.split_whitespace().next().unwrap().parse().unwrap();
         (ticks as f64 / 100.0, kib / 1024)
     }

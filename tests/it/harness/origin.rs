@@ -36,7 +36,11 @@ fn serve(stream: TcpStream) -> Option<()> {
             reads.read_line(&mut line).ok()?;
         }
         std::io::copy(&mut (&mut reads).take(length), &mut std::io::sink()).ok()?;
-        write!(writes, "HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: {}\r\n\r\n{BODY}", BODY.len())
-            .ok()?;
+        write!(
+            writes,
+            "HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: {}\r\n\r\n{BODY}",
+            BODY.len()
+        )
+        .ok()?;
     }
 }

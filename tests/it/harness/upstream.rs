@@ -17,13 +17,17 @@ impl Upstream {
     pub(crate) fn start() -> Self {
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         let address = socket.local_addr().unwrap();
-        socket.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
+        socket
+            .set_read_timeout(Some(Duration::from_millis(100)))
+            .unwrap();
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = stop.clone();
         thread::spawn(move || {
             let mut buffer = [0; 1500];
             while !stopped.load(Ordering::Relaxed) {
-                let Ok((length, peer)) = socket.recv_from(&mut buffer) else { continue };
+                let Ok((length, peer)) = socket.recv_from(&mut buffer) else {
+                    continue;
+                };
                 if let Some(answer) = answer(&buffer[..length]) {
                     let _ = socket.send_to(&answer, peer);
                 }
