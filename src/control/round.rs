@@ -319,6 +319,22 @@ impl RoundError {
             Self::Store(_) => "not_stored",
         }
     }
+
+    /// Whether somebody may have tampered with what the mirror gave, rather than been late.
+    #[must_use]
+    pub const fn is_security(&self) -> bool {
+        match self {
+            Self::Source(_) | Self::Store(_) => false,
+            Self::Verify(error) => !matches!(
+                error,
+                VerifyError::Expired { .. }
+                    | VerifyError::Missing { .. }
+                    | VerifyError::NotPublished { .. }
+                    | VerifyError::FromTheFuture { .. }
+                    | VerifyError::Unsupported { .. }
+            ),
+        }
+    }
 }
 
 /// The one file that is asked for with a condition.

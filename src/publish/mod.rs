@@ -1,1 +1,23 @@
-//! publish
+//! THE AUTHORITY: makes a repository of signed lists, which `source` gets and `verify`
+//! believes: a static folder for any web server.
+
+mod canonical;
+mod draft;
+mod error;
+mod folder;
+mod keys;
+mod legal;
+mod publication;
+mod rehearsal;
+mod repository;
+mod roles;
+mod serve;
+mod upkeep;
+
+pub use error::PublishError;
+pub use keys::{Keyring, PublicKey};
+pub use legal::{Legal, LegalMistake};
+pub use publication::{Progress, Publication, Published};
+pub use repository::{Delegation, Renewed, Repository};
+pub use serve::serve;
+pub use upkeep::{Left, ListStatus, Refreshed, RoleStatus, Status};

@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, UdpSocket};
 use std::time::Duration;
 
 use crate::enforce::dns::{Data, Query, Response};
-use crate::enforce::resolver::{Rcode, RecordType};
+use crate::enforce::resolver::wire::{Rcode, RecordType};
 
 /// Answers queries on `socket` for as long as the process lives.
 pub(super) fn serve(socket: &UdpSocket) {

@@ -1,0 +1,124 @@
+//! [`PublishError`]: why nothing was published. What was published before still is.
+
+use std::path::PathBuf;
+
+/// Why a command of the authority did nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum PublishError {
+    /// A file cannot be read or written.
+    #[error("{path}: {source}", path = .path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What happened.
+        source: std::io::Error,
+    },
+    /// `init` where there is a repository already.
+    #[error("{path}: there is a repository already; it is left as it is", path = .path.display())]
+    Exists {
+        /// The file that was found.
+        path: PathBuf,
+    },
+    /// No repository, or a damaged one.
+    #[error("{path}: {reason}", path = .path.display())]
+    Repository {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A key file that is none.
+    #[error("{path}: is not an ed25519 key in PKCS#8 PEM: {reason}", path = .path.display())]
+    Key {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A key file that would be overwritten.
+    #[error("{path}: there is a key already; it is left as it is", path = .path.display())]
+    KeyExists {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Too few keys of a role at hand.
+    #[error(
+        "{role} is signed by {threshold} of its keys, and {have} are in the keys folder; \
+         missing are {missing}"
+    )]
+    KeysMissing {
+        /// The role.
+        role: String,
+        /// Keys that are needed.
+        threshold: usize,
+        /// Keys at hand.
+        have: usize,
+        /// The ids of those that are not.
+        missing: String,
+    },
+    /// A name that no list can have.
+    #[error("{0:?} is no name of a list: 1 to 63 of a-z, 0-9 and -, neither first nor last a -")]
+    ListName(String),
+    /// `delegate` for a list that is there.
+    #[error("list {0} is delegated already")]
+    Delegated(String),
+    /// `publish` for a list that is not.
+    #[error("list {0} is not delegated; `cordon repo delegate` makes it")]
+    NotDelegated(String),
+    /// A threshold that cannot be met.
+    #[error("a threshold is 1 to {0}")]
+    Threshold(usize),
+    /// The legal file cannot be read.
+    #[error("{path}:{line}:{column}: {reason}", path = .path.display())]
+    Legal {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: u64,
+        /// The column, from 1.
+        column: u64,
+        /// What is wrong there, and what is expected.
+        reason: String,
+    },
+    /// What an entry must have is nowhere.
+    #[error("{what} is missing: give it in the legal file, as `{key}`")]
+    Missing {
+        /// What is missing.
+        what: &'static str,
+        /// The key that gives it.
+        key: &'static str,
+    },
+    /// The list's own file has a header that cannot be used.
+    #[error("{0}")]
+    Header(String),
+    /// No row can be used.
+    #[error("none of the {rows} rows can be used, so nothing is published; line {line}: {reason}")]
+    NoRows {
+        /// How many rows there are.
+        rows: usize,
+        /// The first row's line.
+        line: u32,
+        /// Why it cannot be used.
+        reason: String,
+    },
+    /// The file has no row at all.
+    #[error("there is no row in it, so nothing is published")]
+    Empty,
+    /// A list that nodes would refuse for its size.
+    #[error("the list is larger than nodes take: {octets} octets where {octets_max} are the most")]
+    TooLong {
+        /// Its size.
+        octets: u64,
+        /// The limit.
+        octets_max: u64,
+    },
+    /// Nodes would refuse the result; it was not published.
+    #[error("nodes would refuse this, so it is not published: {0}")]
+    Rehearsal(#[from] crate::verify::VerifyError),
+    /// Something that cannot be written as canonical JSON.
+    #[error("{0} cannot be written as canonical JSON: only whole numbers are allowed")]
+    Canonical(String),
+    /// The system gives no random numbers.
+    #[error("the system gives no random numbers: {0}")]
+    Random(String),
+}

@@ -1,0 +1,177 @@
+//! [`Folder`]: the files of a repository; a reader never sees half of one.
+
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use jiff::Timestamp;
+
+use super::PublishError;
+
+/// The static folder that any web server can serve.
+#[derive(Debug)]
+pub(super) struct Folder {
+    path: PathBuf,
+    /// Held while the folder is changed, so that two commands do not interleave.
+    _lock: File,
+}
+
+impl Folder {
+    /// Opens the folder, makes it where it is not, and waits for whoever is changing it.
+    pub(super) fn open(path: &Path) -> Result<Self, PublishError> {
+        let metadata = path.join("metadata");
+        fs::create_dir_all(&metadata).map_err(|source| io(&metadata, source))?;
+        let lock = File::open(&metadata)
+            .and_then(|folder| folder.lock().map(|()| folder))
+            .map_err(|source| io(&metadata, source))?;
+        Ok(Self {
+            path: path.to_owned(),
+            _lock: lock,
+        })
+    }
+
+    /// Where a file is.
+    pub(super) fn path(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    /// Reads a file.
+    pub(super) fn read(&self, name: &str) -> Result<Vec<u8>, PublishError> {
+        let path = self.path(name);
+        fs::read(&path).map_err(|source| io(&path, source))
+    }
+
+    /// Replaces a file: temporary file, fsync, rename, fsync of its folder.
+    pub(super) fn put(&self, name: &str, bytes: &[u8]) -> Result<(), PublishError> {
+        let path = self.path(name);
+        let parent = path.parent().unwrap_or(&self.path);
+        let temporary = path.with_extension("tmp");
+        let written = fs::create_dir_all(parent)
+            .and_then(|()| File::create(&temporary))
+            .and_then(|mut file| {
+                file.write_all(bytes)?;
+                file.sync_all()
+            })
+            .and_then(|()| fs::rename(&temporary, &path))
+            .and_then(|()| File::open(parent)?.sync_all());
+        written.map_err(|source| {
+            // What is left of it would be served; the error is about the file itself.
+            let _ = fs::remove_file(&temporary);
+            io(&path, source)
+        })
+    }
+
+    /// Notes that a file is superseded at `now`; it is swept a day later.
+    pub(super) fn supersede(&self, name: &str, now: Timestamp) -> Result<(), PublishError> {
+        let path = self.path(name);
+        let noted = File::options()
+            .append(true)
+            .open(&path)
+            .and_then(|file| file.set_modified(SystemTime::from(now)));
+        match noted {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(io(&path, error)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Removes what is not in `named` and was superseded more than a day before `now`: the
+    /// snapshot that named it last is out of use by then. Roots stay for ever.
+    pub(super) fn sweep(
+        &self,
+        named: &BTreeSet<String>,
+        now: Timestamp,
+    ) -> Result<usize, PublishError> {
+        let mut removed = 0;
+        for (folder, ending) in self.swept_folders()? {
+            for entry in fs::read_dir(&folder).map_err(|source| io(&folder, source))? {
+                let path = entry.map_err(|source| io(&folder, source))?.path();
+                let name = path.strip_prefix(&self.path).unwrap_or(&path);
+                let name = name.to_string_lossy();
+                let is_ours = name.ends_with(ending) && !name.ends_with(".root.json");
+                if is_ours && !named.contains(&*name) && is_old(&path, now) {
+                    fs::remove_file(&path).map_err(|source| io(&path, source))?;
+                    removed += 1;
+                }
+            }
+        }
+        Ok(removed)
+    }
+
+    /// The folders of metadata and of each list's files, with how their files end.
+    fn swept_folders(&self) -> Result<Vec<(PathBuf, &'static str)>, PublishError> {
+        let mut folders = vec![(self.path("metadata"), ".json")];
+        let targets = self.path("targets");
+        let entries = match fs::read_dir(&targets) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(folders),
+            Err(source) => return Err(io(&targets, source)),
+        };
+        for entry in entries {
+            let path = entry.map_err(|source| io(&targets, source))?.path();
+            if path.is_dir() {
+                folders.push((path, ".full"));
+            }
+        }
+        Ok(folders)
+    }
+}
+
+/// Whether a file was last touched more than a day before `now`.
+fn is_old(path: &Path, now: Timestamp) -> bool {
+    fs::metadata(path)
+        .and_then(|metadata| metadata.modified())
+        .ok()
+        .and_then(|modified| SystemTime::from(now).duration_since(modified).ok())
+        .is_some_and(|age| age > KEPT)
+}
+
+/// The error for a file.
+fn io(path: &Path, source: std::io::Error) -> PublishError {
+    PublishError::Io {
+        path: path.to_owned(),
+        source,
+    }
+}
+
+/// How long a superseded file is kept.
+const KEPT: Duration = Duration::from_secs(24 * 3600);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn superseded_files_go_after_a_day_and_roots_never() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = Folder::open(root.path()).unwrap();
+        let names = [
+            "metadata/1.root.json",
+            "metadata/1.snapshot.json",
+            "metadata/2.snapshot.json",
+            "targets/a/00.full",
+            "targets/a/note.txt",
+        ];
+        let then: Timestamp = "2026-11-24T06:00:00Z".parse().unwrap();
+        for name in names {
+            folder.put(name, b"x").unwrap();
+            folder.supersede(name, then).unwrap();
+        }
+        let named = BTreeSet::from(["metadata/2.snapshot.json".to_owned()]);
+        let after = |hours: i64| then + jiff::SignedDuration::from_hours(hours);
+        assert_eq!(folder.sweep(&named, after(23)).unwrap(), 0);
+        assert_eq!(folder.sweep(&named, after(25)).unwrap(), 2);
+        let left = |name: &&str| folder.path(name).exists();
+        let left: Vec<&str> = names.into_iter().filter(left).collect();
+        assert_eq!(
+            left,
+            [
+                "metadata/1.root.json",
+                "metadata/2.snapshot.json",
+                "targets/a/note.txt"
+            ]
+        );
+        folder.supersede("metadata/none.json", then).unwrap();
+    }
+}

@@ -1,0 +1,158 @@
+//! Keeping a repository: renewing what expires, and saying how it stands.
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::publication::custom;
+use super::repository::Renewed;
+use super::roles::{Role, Signers};
+use super::{Keyring, PublishError, Repository};
+
+/// What a refresh did.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Refreshed {
+    /// The roles that were signed anew.
+    pub renewed: Vec<Renewed>,
+    /// The roles that are past half their life and whose keys are not at hand.
+    pub left: Vec<Left>,
+}
+
+/// A role that somebody else must renew.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Left {
+    /// Its name.
+    pub role: String,
+    /// When it expires.
+    pub expires: Timestamp,
+    /// Why it was not renewed.
+    pub reason: String,
+}
+
+/// How a repository stands.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Status {
+    /// Its roles, in the order of publication.
+    pub roles: Vec<RoleStatus>,
+    /// Its lists.
+    pub lists: Vec<ListStatus>,
+}
+
+/// How one role stands.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct RoleStatus {
+    /// Its name.
+    pub role: String,
+    /// Its version.
+    pub version: u64,
+    /// When that expires.
+    pub expires: Timestamp,
+    /// From when on `refresh` renews it.
+    pub due: Timestamp,
+    /// How many keys must sign it.
+    pub threshold: usize,
+    /// The ids of its keys, each with the name of its file when it is at hand.
+    pub keys: Vec<(String, Option<String>)>,
+}
+
+/// How one list stands.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ListStatus {
+    /// Its name.
+    pub list: String,
+    /// Its title.
+    pub title: String,
+    /// Its serial; nothing before the first version.
+    pub seq: Option<u64>,
+    /// Its entries, without the list's own test entry.
+    pub entries: u64,
+    /// When that version was issued.
+    pub issued_at: Option<String>,
+}
+
+impl Repository {
+    /// Signs every role anew that is past half its life and whose keys are at hand.
+    ///
+    /// # Errors
+    /// [`PublishError`]; what was published before still is.
+    pub fn refresh(&mut self, keys: &Keyring, now: Timestamp) -> Result<Refreshed, PublishError> {
+        let mut refreshed = Refreshed::default();
+        let due: Vec<(String, Timestamp)> = self
+            .roles()
+            .filter(|role| role.due() <= now)
+            .map(|role| (role.name.clone(), role.expires()))
+            .collect();
+        for (role, expires) in due {
+            // A root stands alone; any other role is named by the online ones.
+            let needed: &[&str] = match role.as_str() {
+                "root" => &["root"],
+                "timestamp" => &["timestamp"],
+                other => &[other, "snapshot", "timestamp"],
+            };
+            let at_hand = needed
+                .iter()
+                .try_for_each(|role| self.check_at_hand(keys, role));
+            match at_hand {
+                Ok(()) => _ = self.changed.insert(role),
+                Err(error) => refreshed.left.push(Left {
+                    role,
+                    expires,
+                    reason: error.to_string(),
+                }),
+            }
+        }
+        if !self.changed.is_empty() {
+            self.renews = true;
+            refreshed.renewed = self.commit(keys, now)?;
+        }
+        Ok(refreshed)
+    }
+
+    /// How the repository stands.
+    #[must_use]
+    pub fn status(&self, keys: &Keyring) -> Status {
+        Status {
+            roles: self
+                .roles()
+                .map(|role| self.role_status(role, keys))
+                .collect(),
+            lists: self
+                .lists
+                .iter()
+                .map(|(list, role)| self.list_status(list, role))
+                .collect(),
+        }
+    }
+
+    /// How one role stands.
+    fn role_status(&self, role: &Role, keys: &Keyring) -> RoleStatus {
+        let Signers { keyids, threshold } = self.signers(&role.name);
+        let named = |id: String| {
+            let name = keys.name_of(&id).map(str::to_owned);
+            (id, name)
+        };
+        RoleStatus {
+            role: role.name.clone(),
+            version: role.version(),
+            expires: role.expires(),
+            due: role.due(),
+            threshold,
+            keys: keyids.into_iter().map(named).collect(),
+        }
+    }
+
+    /// How one list stands.
+    fn list_status(&self, list: &str, role: &Role) -> ListStatus {
+        let custom = custom(role, list);
+        let number = |name| custom.get(name).and_then(Value::as_u64);
+        let issued_at = custom.get("issued_at").and_then(Value::as_str);
+        let (title, _) = self.about(list);
+        let title = title.get("en").and_then(Value::as_str);
+        ListStatus {
+            list: list.to_owned(),
+            title: title.unwrap_or(list).to_owned(),
+            seq: number("seq"),
+            entries: number("entries").unwrap_or(0).saturating_sub(1),
+            issued_at: issued_at.map(str::to_owned),
+        }
+    }
+}
