@@ -3,6 +3,7 @@
 mod datagrams;
 mod error;
 mod exchange;
+mod late_reply;
 mod message;
 mod outcome;
 mod response;

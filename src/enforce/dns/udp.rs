@@ -6,11 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::Transport;
 use super::datagrams::{Datagrams, ReturnPath};
+use super::late_reply::LateReply;
 use super::server::Tasks;
 use super::service::{Pending, Service, Turn};
 
@@ -76,20 +77,14 @@ impl UdpThread {
     }
 
     /// Lets the runtime wait for an upstream, and answer from the same socket.
-    fn wait(&self, pending: Pending, mut path: ReturnPath) {
-        let (service, socket) = (Arc::clone(&self.service), Arc::clone(&self.socket));
-        self.tasks.spawn_on(&self.runtime, async move {
-            let reply = pending.finish(&service, 0).await;
-            for _ in 0..SEND_TRIES {
-                match path.send(&socket, &reply) {
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                        sleep(SEND_PAUSE).await;
-                    }
-                    // One that the kernel refuses is lost, as any packet may be.
-                    _ => return,
-                }
-            }
-        });
+    fn wait(&self, pending: Pending, path: ReturnPath) {
+        let late = LateReply {
+            pending,
+            path,
+            socket: Arc::clone(&self.socket),
+        };
+        let service = Arc::clone(&self.service);
+        self.tasks.spawn_on(&self.runtime, late.send(service));
     }
 }
 
@@ -107,7 +102,3 @@ pub(super) const WAIT_MAX: Duration = Duration::from_millis(100);
 const FAILURE_PAUSE: Duration = Duration::from_millis(10);
 /// So many refusals in a row end the thread.
 const FAILURES_MAX: usize = 500;
-/// How often a late answer is tried to be sent when the socket's buffer is full.
-const SEND_TRIES: usize = 20;
-/// How long to wait between those.
-const SEND_PAUSE: Duration = Duration::from_millis(5);

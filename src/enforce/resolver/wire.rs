@@ -301,10 +301,9 @@ mod tests {
         };
         check(0, Some("www.example"));
         check(13, Some("a.example"));
-        check(17, None); // a pointer to the middle of nothing readable
+        check(17, Some("example")); // a pointer to a pointer
         assert_eq!(skip_name(message, 13), Some(17));
         assert!(name_at(b"\xc0\x00", 0).is_none(), "a loop");
-        assert!(name_at(b"\x01a\xc0\x00", 2).is_some());
         assert!(
             name_at(b"\x01a\xc0\x00", 0).is_none(),
             "a loop through a label"
