@@ -1,4 +1,4 @@
-//! [`Error`]: why the HTTP surface cannot be started or changed.
+//! [`enum@Error`]: why the HTTP surface cannot be started or changed.
 
 use std::io;
 use std::net::SocketAddr;

@@ -395,7 +395,7 @@ mod tests {
         let (mut gate, state) = HeadGate::new(server, Duration::from_millis(50));
         client.write_all(b"POST / HTTP/1.1\r\n\r\n").await.unwrap();
         let mut buffer = [0; 512];
-        gate.read(&mut buffer).await.unwrap();
+        assert_eq!(gate.read(&mut buffer).await.unwrap(), 19);
         state.claim(Following::Body(3));
         let error = gate.read(&mut buffer).await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);

@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 
 use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
 use hyper::client::conn::http1;
-use hyper::{Request, Response};
+use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use thiserror::Error;
 use tokio::net::TcpStream;
@@ -47,6 +47,9 @@ pub(super) enum OriginError {
     /// What the origin says is no HTTP, or it hangs up.
     #[error("the origin's answer cannot be read: {0}")]
     Answer(#[from] hyper::Error),
+    /// It wants another protocol, which nobody asked for.
+    #[error("the origin switches to another protocol, unasked")]
+    Switched,
     /// It takes too long.
     #[error("the origin does not answer in time")]
     Timeout,
@@ -58,7 +61,9 @@ impl OriginError {
         match self {
             Self::AddressRefused => Notice::AddressRefused,
             Self::PortRefused => Notice::PortRefused,
-            Self::Lookup(_) | Self::Connect(_) | Self::Answer(_) => Notice::Unreachable,
+            Self::Lookup(_) | Self::Connect(_) | Self::Answer(_) | Self::Switched => {
+                Notice::Unreachable
+            }
             Self::Timeout => Notice::Timeout,
         }
     }
@@ -74,7 +79,7 @@ impl Origin {
     /// accepts, within [`Limits::origin_time_max`].
     ///
     /// # Errors
-    /// Every [`OriginError`] but [`OriginError::Answer`].
+    /// The [`OriginError`]s before there is a connection.
     pub(super) async fn connect(
         host: &Host,
         port: u16,
@@ -111,7 +116,7 @@ impl Origin {
     /// passed on as they come.
     ///
     /// # Errors
-    /// [`OriginError::Answer`] and [`OriginError::Timeout`].
+    /// [`OriginError::Answer`], [`OriginError::Switched`], [`OriginError::Timeout`].
     pub(super) async fn ask(
         self,
         request: Request<Incoming>,
@@ -133,6 +138,9 @@ impl Origin {
             answer = sender.send_request(request) => answer?,
             () = activity.idle(limits.origin_idle_max) => return Err(OriginError::Timeout),
         };
+        if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
+            return Err(OriginError::Switched);
+        }
         Ok(answer.map(|body| OriginBody {
             body,
             patience: Patience::new(limits.origin_idle_max),

@@ -1,6 +1,7 @@
 //! The pages that are shown instead of what was asked for. Sans-IO.
 
 mod language;
+mod markup;
 mod notice;
 mod page;
 mod template;

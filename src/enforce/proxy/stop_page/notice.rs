@@ -2,7 +2,7 @@
 
 use hyper::StatusCode;
 
-use super::template::push_escaped;
+use super::markup::push_escaped;
 use super::texts::Texts;
 use crate::enforce::proxy::target::TargetError;
 

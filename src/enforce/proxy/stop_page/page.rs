@@ -9,8 +9,9 @@ use hyper::{Response, StatusCode};
 use jiff::Timestamp;
 
 use super::language::preferred;
+use super::markup::{link, style_sources};
 use super::notice::Notice;
-use super::template::{Field, Template, TemplateError, link, style_sources};
+use super::template::{Field, Template, TemplateError};
 use super::texts::Texts;
 use crate::compile::RuleView;
 use crate::enforce::proxy::settings::{Operator, StopPageSettings};
@@ -42,6 +43,10 @@ impl StopPage {
     /// # Errors
     /// Every [`TemplateError`].
     pub fn new(settings: &StopPageSettings, template: &str) -> Result<Self, TemplateError> {
+        // A browser reads CRLF as LF, and hashes the style after that.
+        let template = &template
+            .trim_start_matches('\u{feff}')
+            .replace("\r\n", "\n");
         let mut pages = Vec::new();
         for language in &settings.languages {
             let texts = Texts::of(language).ok_or_else(|| TemplateError::Language {
@@ -449,6 +454,14 @@ mod tests {
         assert_eq!(link, "<mailto:abuse@isp.example>; rel=\"blocked-by\"");
         operator.contact = Some("https://x.example/>; rel=evil".to_owned());
         assert_eq!(blocked_by(&operator), None);
+    }
+
+    #[test]
+    fn a_template_with_crlf_is_the_same_page() {
+        let dos = format!("\u{feff}{}", BUILT_IN_TEMPLATE.replace('\n', "\r\n"));
+        let settings = settings(&["en"]);
+        let policy = |template: &str| StopPage::new(&settings, template).unwrap().security_policy;
+        assert_eq!(policy(&dos), policy(BUILT_IN_TEMPLATE));
     }
 
     #[test]

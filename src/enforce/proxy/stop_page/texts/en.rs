@@ -8,7 +8,7 @@ pub(super) const TEXTS: Texts = Texts {
     language: "en",
     operator: "Your internet provider",
     title: "Access to this page is blocked",
-    lead: "{{operator}} has stopped this request{{#authority}} on the instructions of {{authority}}{{/authority}}{{^authority}} under a rule of its own{{/authority}}.",
+    lead: "{{operator}} has stopped this request{{#authority}} by order of the following authority: {{authority}}{{/authority}}{{^authority}} under a rule of its own{{/authority}}.",
     blocked_by: "Blocked by",
     authority: "Ordered by",
     basis: "Legal basis",
