@@ -88,12 +88,18 @@ impl Node {
         }))
     }
 
-    /// The number of nodes of it and below it.
-    fn count(&self) -> usize {
-        1 + match &self.value {
-            Value::Nothing | Value::Text { .. } => 0,
-            Value::List(items) => items.iter().map(Self::count).sum(),
-            Value::Map(entries) => entries.iter().map(|(_, node)| node.count()).sum(),
+    /// How many nodes it and what is below it are, and how deep it goes.
+    fn extent(&self) -> (usize, usize) {
+        let of = |nodes: &mut dyn Iterator<Item = &Self>| {
+            nodes.fold((1, 1), |(count, depth), node| {
+                let below = node.extent();
+                (count + below.0, depth.max(below.1 + 1))
+            })
+        };
+        match &self.value {
+            Value::Nothing | Value::Text { .. } => (1, 0),
+            Value::List(items) => of(&mut items.iter()),
+            Value::Map(entries) => of(&mut entries.iter().map(|(_, node)| node)),
         }
     }
 
@@ -213,19 +219,25 @@ impl Tree {
 
     /// Starts a list or map.
     fn enter(&mut self, place: Place, anchor: usize, content: Content) -> Result<(), NodeError> {
-        if self.open.len() >= DEPTH_MAX {
-            return Err(NodeError::new(
-                place,
-                format!("values are nested deeper than {DEPTH_MAX}"),
-                "no key of the configuration is that deep",
-            ));
-        }
+        self.not_too_deep(place, 1)?;
         self.open.push(Open {
             place,
             anchor,
             content,
         });
         Ok(())
+    }
+
+    /// Refuses what would be nested too deeply with `more` levels.
+    fn not_too_deep(&self, place: Place, more: usize) -> Result<(), NodeError> {
+        if self.open.len() + more <= DEPTH_MAX {
+            return Ok(());
+        }
+        Err(NodeError::new(
+            place,
+            format!("values are nested deeper than {DEPTH_MAX}"),
+            "no key of the configuration is that deep",
+        ))
     }
 
     /// Ends the innermost list or map.
@@ -268,7 +280,8 @@ impl Tree {
             ));
         };
         // Counted before it is copied, so that aliases of aliases cannot fill the memory.
-        let count = node.count();
+        let (count, depth) = node.extent();
+        self.not_too_deep(place, depth)?;
         if self.nodes.saturating_add(count) > NODES_MAX {
             return Err(NodeError::new(
                 place,
@@ -427,6 +440,12 @@ mod tests {
             "{error:?}"
         );
         let error = Node::parse(&"[".repeat(10_000)).unwrap_err();
-        assert!(!error.message.is_empty());
+        assert!(error.message.contains("deeper than 32"), "{error:?}");
+        let mut text = "a0: &a0 x\n".to_owned();
+        for n in 1..99 {
+            text.push_str(&format!("a{n}: &a{n} [[[*a{}]]]\n", n - 1));
+        }
+        let error = Node::parse(&text).unwrap_err();
+        assert!(error.message.contains("deeper than 32"), "{error:?}");
     }
 }

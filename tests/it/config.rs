@@ -123,6 +123,13 @@ fn survives(text: &str) {
     assert!(spent < Duration::from_secs(5), "{spent:?} for {text:?}");
 }
 
+#[test]
+fn as_many_mistakes_as_fit_are_shown_in_time() {
+    let keys = |count: usize| (0..count).map(|n| format!("no_such_key_{n}: [x]\n"));
+    survives(&keys(9_000).collect::<String>());
+    survives(&format!("lists: [{}]", "{ a: b },".repeat(6_000)));
+}
+
 /// A good configuration with some of it cut, doubled or overwritten.
 fn mutated() -> impl Strategy<Value = String> {
     let good = ["full", "off", "any-port"]
@@ -164,4 +171,45 @@ proptest! {
     fn mutated_configurations_never_panic(text in mutated()) {
         survives(&text);
     }
+}
+
+/// What `cordon check` says of a file, and its exit code.
+fn check(arguments: &[&str]) -> (String, String, Option<i32>) {
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_cordon"))
+        .arg("check")
+        .args(arguments)
+        .output()
+        .unwrap();
+    let text = |octets: Vec<u8>| String::from_utf8(octets).unwrap();
+    (
+        text(output.stdout),
+        text(output.stderr),
+        output.status.code(),
+    )
+}
+
+#[test]
+fn the_program_says_every_mistake_and_ends_with_78() {
+    let file = "tests/config/bad/wrong-type.yaml";
+    let (out, error, code) = check(&["--config", file]);
+    let expected = fs::read_to_string("tests/config/bad/wrong-type.stderr").unwrap();
+    assert_eq!((out.as_str(), code), ("", Some(78)));
+    assert!(error.contains(expected.trim_end()), "{error}");
+
+    let (out, _, code) = check(&["--json", "--config", file]);
+    let list: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((list[0]["line"].as_u64(), code), (Some(2), Some(78)));
+}
+
+#[test]
+fn the_program_takes_a_good_file_and_prints_the_schema() {
+    let (out, error, code) = check(&["--config", "tests/config/good/full.yaml"]);
+    assert_eq!((error.as_str(), code), ("", Some(0)));
+    assert!(
+        out.contains("list house-rules (unsigned, ") && out.contains("): enforced"),
+        "{out}"
+    );
+    let (out, _, code) = check(&["--schema"]);
+    let schema: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((schema["type"].as_str(), code), (Some("object"), Some(0)));
 }

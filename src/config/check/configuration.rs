@@ -1,4 +1,4 @@
-//! The whole configuration: [`Config::load`], [`Config::parse`] and [`schema`].
+//! The whole configuration: [`Config::load`], [`Config::parse`] and [`schema()`].
 
 use std::fs;
 use std::io::ErrorKind;
