@@ -18,14 +18,14 @@ use super::reload::Reloader;
 use super::signal::{Signal, Signals};
 use super::surfaces::{Bound, Surfaces};
 use super::tasks::Tasks;
-use super::update::{ORDERS_MAX, Order, Updater};
+use super::update::{ORDERS_MAX, Updater};
 use super::watch::{LOOK_INTERVAL, Watch};
 use super::{ExitError, clock, configuration, socket, systemd};
 use crate::compile::Blocklist;
 use crate::config::Config;
 use crate::count::{Counters, HitCounter, HitLedger};
 use crate::enforce::{Edition, InForce};
-use crate::report::{self, Timeline, Updates};
+use crate::report::{self, Metrics, Timeline, Updates};
 
 /// The assembled program: every socket is bound, and the last good lists are in force.
 pub struct Daemon {
@@ -68,7 +68,8 @@ impl Daemon {
                 socket::path(&config.state).display()
             ))
         })?;
-        let metrics = report::metrics::install();
+        let metrics = Metrics::new();
+        metrics.install();
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .enable_all()
             .thread_name("cordon")
@@ -86,6 +87,7 @@ impl Daemon {
             timeline: Arc::new(timeline),
             updates: Arc::new(Updates::default()),
             ready: Arc::new(AtomicBool::new(false)),
+            metrics: metrics.clone(),
         };
         let in_force = Arc::clone(&editions.in_force);
         let ready = Arc::clone(&editions.ready);

@@ -13,8 +13,8 @@ use crate::compile::{self, Blocklist, Compiler, Mode};
 use crate::config::Config;
 use crate::count::{CountedRule, Counters, HitCounter};
 use crate::enforce::{Edition, InForce};
-use crate::policy::{Action, RuleId};
-use crate::report::{self, Failure, Outcome, Timeline, Updates};
+use crate::policy::{Action, Origin, RuleId};
+use crate::report::{Failure, Metrics, Outcome, Timeline, Updates};
 use crate::verify::{ListFile, Subscription, Verified};
 
 /// Makes one edition after the other.
@@ -30,6 +30,8 @@ pub struct Editions {
     pub updates: Arc<Updates>,
     /// Whether every required list is in force.
     pub ready: Arc<AtomicBool>,
+    /// How long swaps take, and lists from their publication on.
+    pub metrics: Metrics,
 }
 
 impl Editions {
@@ -67,7 +69,8 @@ impl Editions {
         if let Err(error) = self.timeline.in_force(&edition, edition.since) {
             tracing::error!(%error, "the timeline lacks this edition");
         }
-        report::metrics::swapped(&edition, &retired, clock::instant().duration_since(begin));
+        self.metrics.swapped(clock::instant().duration_since(begin));
+        self.note_latency(&edition, &retired);
         tracing::info!(
             edition = number,
             lists = edition.blocklist.lists().len(),
@@ -76,6 +79,22 @@ impl Editions {
             ready,
             "in force"
         );
+    }
+
+    /// Notes for each list that is newer than in the retired edition how long it took from
+    /// its publication to now.
+    fn note_latency(&self, edition: &Edition, retired: &Edition) {
+        for list in edition.blocklist.lists() {
+            let name = &list.settings.name;
+            let Origin::Signed { seq, issued_at: Some(issued_at), .. } = list.provenance.origin else { continue };
+            let before = retired.blocklist.lists().iter().find(|before| before.settings.name == *name);
+            // A start is no publication: what it finds on disk was in force before.
+            let is_newer = before.is_some_and(|before| before.provenance.seq() != Some(seq));
+            let took = edition.since.as_millisecond().saturating_sub(issued_at.as_millisecond());
+            if is_newer {
+                self.metrics.enforced(name, Duration::from_millis(u64::try_from(took).unwrap_or(0)));
+            }
+        }
     }
 
     fn counter(&self, blocklist: &Blocklist) -> Result<HitCounter, crate::count::CountError> {
