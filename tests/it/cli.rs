@@ -5,7 +5,11 @@ use crate::harness::{cordon, run};
 #[track_caller]
 fn check(words: &[&str], code: i32, says: &str) {
     let output = run(cordon().args(words));
-    let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let text = format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
     assert_eq!(output.status.code(), Some(code), "{words:?}\n{text}");
     assert!(text.contains(says), "{words:?}\n{text}");
 }
@@ -15,17 +19,37 @@ fn exit_codes() {
     check(&["--help"], 0, "demo");
     check(&["--version"], 0, env!("CARGO_PKG_VERSION"));
     check(&["frobnicate"], 64, "unrecognized subcommand");
-    check(&["run", "--config", "/nonexistent/cordon.yaml"], 78, "/nonexistent/cordon.yaml");
-    check(&["check", "--config", "/nonexistent/cordon.yaml"], 78, "/nonexistent/cordon.yaml");
-    check(&["repo", "status", "/nonexistent/repo"], 1, "/nonexistent/repo");
+    check(
+        &["run", "--config", "/nonexistent/cordon.yaml"],
+        78,
+        "/nonexistent/cordon.yaml",
+    );
+    check(
+        &["check", "--config", "/nonexistent/cordon.yaml"],
+        78,
+        "/nonexistent/cordon.yaml",
+    );
+    check(
+        &["repo", "status", "/nonexistent/repo"],
+        1,
+        "/nonexistent/repo",
+    );
 }
 
 #[test]
 fn nobody_answers() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("cordon.yaml");
-    std::fs::write(&file, format!("version: 1\nstate: {}\n", folder.path().display())).unwrap();
-    check(&["status", "--config", file.to_str().unwrap()], 1, "Is the daemon running");
+    std::fs::write(
+        &file,
+        format!("version: 1\nstate: {}\n", folder.path().display()),
+    )
+    .unwrap();
+    check(
+        &["status", "--config", file.to_str().unwrap()],
+        1,
+        "Is the daemon running",
+    );
 }
 
 #[test]
@@ -46,8 +70,15 @@ fn a_taken_port_is_one_sentence_with_its_address_and_nothing_is_half_started() {
 #[test]
 fn a_state_folder_that_cannot_be_written_is_named() {
     let folder = tempfile::tempdir().unwrap();
-    let (file, state) = (folder.path().join("cordon.yaml"), folder.path().join("a-file/state"));
+    let (file, state) = (
+        folder.path().join("cordon.yaml"),
+        folder.path().join("a-file/state"),
+    );
     std::fs::write(folder.path().join("a-file"), "").unwrap();
     std::fs::write(&file, format!("version: 1\nstate: {}\n", state.display())).unwrap();
-    check(&["run", "--config", file.to_str().unwrap()], 71, state.to_str().unwrap());
+    check(
+        &["run", "--config", file.to_str().unwrap()],
+        71,
+        state.to_str().unwrap(),
+    );
 }

@@ -12,5 +12,6 @@ mod cli;
 mod config;
 mod harness;
 mod main_job;
+mod pages;
 mod proxy;
 mod tidy;
