@@ -75,12 +75,18 @@ impl Shared {
         let _ = self.0.orders.try_send(Order::Stop);
     }
 
+    /// Whether every required list is in force.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.0.ready.load(Ordering::Acquire)
+    }
+
     /// How it is, in one line.
     #[must_use]
     pub fn one_line(&self) -> String {
         let edition = self.0.in_force.load();
         let lists = edition.blocklist.lists().len();
-        let ready = if self.0.ready.load(Ordering::Acquire) { "ready" } else { "waiting for a required list" };
+        let ready = if self.is_ready() { "ready" } else { "waiting for a required list" };
         format!("{ready}; {lists} lists with {} entries in force", edition.blocklist.rule_count())
     }
 
@@ -110,8 +116,7 @@ impl Shared {
 
     fn status(&self) -> Result<Shown, String> {
         let edition = self.0.in_force.load_full();
-        let ready = self.0.ready.load(Ordering::Acquire);
-        let status = Status::of(&self.config(), &edition, &self.0.updates, ready, super::clock::timestamp());
+        let status = Status::of(&self.config(), &edition, &self.0.updates, self.is_ready(), super::clock::timestamp());
         let json = serde_json::to_value(&status).map_err(|error| error.to_string())?;
         Ok(Shown { text: status.to_text(), json })
     }

@@ -1,7 +1,6 @@
 //! [`Daemon`]: build everything, run it, drain it.
 
 use std::fs::{self, File, TryLockError};
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -275,9 +274,6 @@ fn spawn_thread(name: &str, work: impl FnOnce() + Send + 'static) -> Result<Join
         .spawn(work)
         .map_err(|error| ExitError::system(format!("the system gives no thread for {name}: {error}")))
 }
-
-/// The addresses that a started daemon answers on, by what they are for.
-pub type Addresses = Vec<(&'static str, SocketAddr)>;
 
 /// How long what is in flight may take after SIGTERM.
 const DRAIN_DEADLINE: Duration = Duration::from_secs(10);

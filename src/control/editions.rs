@@ -49,7 +49,7 @@ impl Editions {
         for settings in &config.lists {
             match text(settings) {
                 Some(file) => compiler.add(settings, &file),
-                None => tracing::warn!(list = settings.name, "there is no version of this list yet; it is not in force"),
+                None => tracing::info!(list = settings.name, "there is no version of this list yet; it is not in force"),
             }
         }
         let blocklist = compiler.finish();

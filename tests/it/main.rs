@@ -10,8 +10,10 @@
 
 mod cli;
 mod config;
+mod demo;
 mod harness;
 mod main_job;
 mod pages;
 mod proxy;
+mod readme;
 mod tidy;

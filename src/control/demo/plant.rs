@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::{authority, origin, upstream};
-use crate::control::{ExitError, daemon};
+use crate::control::{ExitError, clock, daemon};
 use crate::publish;
 
 /// Runs the main job on loopback until Ctrl-C: no root, no network, throw-away keys.
@@ -38,7 +38,14 @@ pub fn run(state: Option<PathBuf>) -> Result<(), ExitError> {
     for list in &published {
         println!("signed: list {} serial {}, {} entries", list.list, list.seq, list.entries);
     }
-    let result = daemon::run(&configuration, |_| println!("{}", what_to_try(&configuration)));
+    let result = daemon::run(&configuration, |daemon| {
+        // The first round is under way: what is printed can be tried at once.
+        let end = clock::instant() + FIRST_ROUND_MAX;
+        while !daemon.is_ready() && clock::instant() < end {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        println!("{}", what_to_try(&configuration));
+    });
     world.stop();
     result
 }
@@ -193,3 +200,6 @@ const ORIGIN_PORT: u16 = 8455;
 
 /// How often the demo's authority looks whether a role is past half its life.
 const REFRESH_INTERVAL: Duration = Duration::from_secs(300);
+
+/// How long is waited for the first round before it is said what to try.
+const FIRST_ROUND_MAX: Duration = Duration::from_secs(10);
