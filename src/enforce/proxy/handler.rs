@@ -7,10 +7,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use http_body_util::{Either, Full};
 use hyper::body::{Body, Bytes, Incoming};
-use hyper::header::{ACCEPT_LANGUAGE, CONNECTION, HeaderValue};
+use hyper::header::{ACCEPT_LANGUAGE, CONNECTION, HOST, HeaderName, HeaderValue};
 use hyper::http::request::Parts;
+use hyper::http::uri::{Authority, PathAndQuery};
 use hyper::service::Service;
-use hyper::{Method, Request, Response, Uri, Version};
+use hyper::{Method, Request, Response, StatusCode, Uri, Version};
 use tokio_util::task::TaskTracker;
 
 use super::head::{Following, Framing, GateState};
@@ -18,8 +19,8 @@ use super::origin::{Origin, OriginBody, OriginError};
 use super::origin_guard::OriginGuard;
 use super::outcome::Outcome;
 use super::proxy::{Current, Shared};
-use super::stop_page::Notice;
-use super::target::{Form, RequestTarget};
+use super::stop_page::{Notice, Page};
+use super::target::{Form, RequestTarget, TargetHead};
 use super::tunnel::Tunnel;
 use crate::policy::{Decision, Surface};
 
@@ -130,7 +131,7 @@ impl Connection {
         if self.role == Role::Forward && !current.serves(self.client) {
             return refused(Notice::ClientRefused);
         }
-        let target = match RequestTarget::read(head, framing) {
+        let target = match RequestTarget::read(&target_head(head, framing)) {
             Ok(target) => target,
             Err(error) => return malformed(Notice::Malformed(error)),
         };
@@ -163,8 +164,8 @@ impl Connection {
                 return self.notice(&current, head, Outcome::Blocked, Notice::Blocked);
             };
             let now = self.shared.now();
-            let answer = current.stop_page.blocked(&rule, languages(head), now);
-            return Verdict::Answer(Outcome::Blocked, answer);
+            let page = current.stop_page.blocked(&rule, languages(head), now);
+            return Verdict::Answer(Outcome::Blocked, response(page));
         }
         match (self.role, &target) {
             (Role::StopPage, _) => {
@@ -184,7 +185,8 @@ impl Connection {
     }
 
     fn notice(&self, current: &Current, head: &Parts, outcome: Outcome, notice: Notice) -> Verdict {
-        Verdict::Answer(outcome, current.stop_page.notice(notice, languages(head)))
+        let page = current.stop_page.notice(notice, languages(head));
+        Verdict::Answer(outcome, response(page))
     }
 
     fn own_answer(&self, outcome: Outcome, answer: Response<Bytes>) -> Response<AnswerBody> {
@@ -214,7 +216,8 @@ impl Connection {
                 };
                 let languages = languages.as_ref().and_then(|field| field.to_str().ok());
                 let current = self.shared.current();
-                self.own_answer(outcome, current.stop_page.notice(error.notice(), languages))
+                let page = current.stop_page.notice(error.notice(), languages);
+                self.own_answer(outcome, response(page))
             }
         }
     }
@@ -271,6 +274,36 @@ fn following(request: &Request<Incoming>) -> Following {
         .size_hint()
         .exact()
         .map_or(Following::Anything, Following::Body)
+}
+
+/// The parts of a head that say what is asked for.
+pub(super) fn target_head(head: &Parts, framing: Framing) -> TargetHead<'_> {
+    let mut hosts = head.headers.get_all(HOST).iter().map(HeaderValue::as_bytes);
+    TargetHead {
+        method: head.method.as_str(),
+        is_http_1_1: head.version == Version::HTTP_11,
+        scheme: head.uri.scheme_str(),
+        authority: head.uri.authority().map(Authority::as_str),
+        path_and_query: head.uri.path_and_query().map(PathAndQuery::as_str),
+        hosts: [hosts.next(), hosts.next()],
+        framing,
+    }
+}
+
+/// A page of ours as an answer.
+fn response(page: Page) -> Response<Bytes> {
+    let mut answer = Response::new(Bytes::from(page.body));
+    if let Ok(status) = StatusCode::from_u16(page.status) {
+        *answer.status_mut() = status;
+    }
+    for (name, value) in page.fields {
+        if let Ok(value) = HeaderValue::try_from(value.as_ref()) {
+            answer
+                .headers_mut()
+                .insert(HeaderName::from_static(name), value);
+        }
+    }
+    answer
 }
 
 fn languages(head: &Parts) -> Option<&str> {
