@@ -4,14 +4,16 @@ use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use http_body_util::{Either, Full};
+use http_body_util::{BodyExt, Either, Full};
 use hyper::body::{Body, Bytes, Incoming};
-use hyper::header::{ACCEPT_LANGUAGE, CONNECTION, HOST, HeaderName, HeaderValue};
+use hyper::header::{ACCEPT_LANGUAGE, CONNECTION, EXPECT, HOST, HeaderName, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::http::uri::{Authority, PathAndQuery};
 use hyper::service::Service;
 use hyper::{Method, Request, Response, StatusCode, Uri, Version};
+use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 
 use super::head::{Following, Framing, GateState};
@@ -99,7 +101,14 @@ impl Service<Request<Incoming>> for Handler {
         let verdict = connection.judge(&head, framing);
         Box::pin(async move {
             let mut answer = match verdict {
-                Verdict::Answer(outcome, answer) => connection.own_answer(outcome, answer),
+                Verdict::Answer(outcome, answer) => {
+                    let answer = connection.own_answer(outcome, answer);
+                    // Who waits for 100 (Continue) has not sent its body, and need not.
+                    if !head.headers.contains_key(EXPECT) {
+                        discard(body).await;
+                    }
+                    answer
+                }
                 Verdict::Pass(target) => connection.pass(target, head, body).await,
             };
             // After such a request no other is read: where it ends is not ours to say.
@@ -264,6 +273,23 @@ impl Connection {
     }
 }
 
+/// Takes in a body that nobody wants, within limits: a connection that is closed with
+/// octets unread is reset, and the answer may be lost on the way.
+async fn discard(mut body: Incoming) {
+    let taken = async {
+        let mut left = DISCARD_OCTETS_MAX;
+        while let Some(Ok(frame)) = body.frame().await {
+            let octets = frame.data_ref().map_or(0, Bytes::len);
+            let Some(rest) = left.checked_sub(octets) else {
+                return;
+            };
+            left = rest;
+        }
+    };
+    // What is too much or too slow is answered all the same, and the connection closed.
+    let _ = timeout(DISCARD_TIME_MAX, taken).await;
+}
+
 /// What the parser will read behind this head.
 fn following(request: &Request<Incoming>) -> Following {
     if *request.method() == Method::CONNECT {
@@ -321,3 +347,9 @@ fn origin_form(target: &Uri) -> Uri {
     };
     Uri::try_from(text).unwrap_or_default()
 }
+
+/// How much of an unwanted body is taken in, in octets.
+const DISCARD_OCTETS_MAX: usize = 1024 * 1024;
+
+/// For how long an unwanted body is taken in.
+const DISCARD_TIME_MAX: Duration = Duration::from_secs(2);
