@@ -4,13 +4,16 @@ use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use http_body_util::{Either, Full};
+use http_body_util::{BodyExt, Either, Full};
 use hyper::body::{Body, Bytes, Incoming};
-use hyper::header::{ACCEPT_LANGUAGE, CONNECTION, HeaderValue};
+use hyper::header::{ACCEPT_LANGUAGE, CONNECTION, EXPECT, HOST, HeaderName, HeaderValue};
 use hyper::http::request::Parts;
+use hyper::http::uri::{Authority, PathAndQuery};
 use hyper::service::Service;
-use hyper::{Method, Request, Response, Uri, Version};
+use hyper::{Method, Request, Response, StatusCode, Uri, Version};
+use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 
 use super::head::{Following, Framing, GateState};
@@ -18,8 +21,8 @@ use super::origin::{Origin, OriginBody, OriginError};
 use super::origin_guard::OriginGuard;
 use super::outcome::Outcome;
 use super::proxy::{Current, Shared};
-use super::stop_page::Notice;
-use super::target::{Form, RequestTarget};
+use super::stop_page::{Notice, Page};
+use super::target::{Form, RequestTarget, TargetHead};
 use super::tunnel::Tunnel;
 use crate::policy::{Decision, Surface};
 
@@ -98,7 +101,14 @@ impl Service<Request<Incoming>> for Handler {
         let verdict = connection.judge(&head, framing);
         Box::pin(async move {
             let mut answer = match verdict {
-                Verdict::Answer(outcome, answer) => connection.own_answer(outcome, answer),
+                Verdict::Answer(outcome, answer) => {
+                    let answer = connection.own_answer(outcome, answer);
+                    // Who waits for 100 (Continue) has not sent its body, and need not.
+                    if !head.headers.contains_key(EXPECT) {
+                        discard(body).await;
+                    }
+                    answer
+                }
                 Verdict::Pass(target) => connection.pass(target, head, body).await,
             };
             // After such a request no other is read: where it ends is not ours to say.
@@ -130,7 +140,7 @@ impl Connection {
         if self.role == Role::Forward && !current.serves(self.client) {
             return refused(Notice::ClientRefused);
         }
-        let target = match RequestTarget::read(head, framing) {
+        let target = match RequestTarget::read(&target_head(head, framing)) {
             Ok(target) => target,
             Err(error) => return malformed(Notice::Malformed(error)),
         };
@@ -163,8 +173,8 @@ impl Connection {
                 return self.notice(&current, head, Outcome::Blocked, Notice::Blocked);
             };
             let now = self.shared.now();
-            let answer = current.stop_page.blocked(&rule, languages(head), now);
-            return Verdict::Answer(Outcome::Blocked, answer);
+            let page = current.stop_page.blocked(&rule, languages(head), now);
+            return Verdict::Answer(Outcome::Blocked, response(page));
         }
         match (self.role, &target) {
             (Role::StopPage, _) => {
@@ -184,7 +194,8 @@ impl Connection {
     }
 
     fn notice(&self, current: &Current, head: &Parts, outcome: Outcome, notice: Notice) -> Verdict {
-        Verdict::Answer(outcome, current.stop_page.notice(notice, languages(head)))
+        let page = current.stop_page.notice(notice, languages(head));
+        Verdict::Answer(outcome, response(page))
     }
 
     fn own_answer(&self, outcome: Outcome, answer: Response<Bytes>) -> Response<AnswerBody> {
@@ -214,7 +225,8 @@ impl Connection {
                 };
                 let languages = languages.as_ref().and_then(|field| field.to_str().ok());
                 let current = self.shared.current();
-                self.own_answer(outcome, current.stop_page.notice(error.notice(), languages))
+                let page = current.stop_page.notice(error.notice(), languages);
+                self.own_answer(outcome, response(page))
             }
         }
     }
@@ -261,6 +273,23 @@ impl Connection {
     }
 }
 
+/// Takes in a body that nobody wants, within limits: a connection that is closed with
+/// octets unread is reset, and the answer may be lost on the way.
+async fn discard(mut body: Incoming) {
+    let taken = async {
+        let mut left = DISCARD_OCTETS_MAX;
+        while let Some(Ok(frame)) = body.frame().await {
+            let octets = frame.data_ref().map_or(0, Bytes::len);
+            let Some(rest) = left.checked_sub(octets) else {
+                return;
+            };
+            left = rest;
+        }
+    };
+    // What is too much or too slow is answered all the same, and the connection closed.
+    let _ = timeout(DISCARD_TIME_MAX, taken).await;
+}
+
 /// What the parser will read behind this head.
 fn following(request: &Request<Incoming>) -> Following {
     if *request.method() == Method::CONNECT {
@@ -271,6 +300,36 @@ fn following(request: &Request<Incoming>) -> Following {
         .size_hint()
         .exact()
         .map_or(Following::Anything, Following::Body)
+}
+
+/// The parts of a head that say what is asked for.
+pub(super) fn target_head(head: &Parts, framing: Framing) -> TargetHead<'_> {
+    let mut hosts = head.headers.get_all(HOST).iter().map(HeaderValue::as_bytes);
+    TargetHead {
+        method: head.method.as_str(),
+        is_http_1_1: head.version == Version::HTTP_11,
+        scheme: head.uri.scheme_str(),
+        authority: head.uri.authority().map(Authority::as_str),
+        path_and_query: head.uri.path_and_query().map(PathAndQuery::as_str),
+        hosts: [hosts.next(), hosts.next()],
+        framing,
+    }
+}
+
+/// A page of ours as an answer.
+fn response(page: Page) -> Response<Bytes> {
+    let mut answer = Response::new(Bytes::from(page.body));
+    if let Ok(status) = StatusCode::from_u16(page.status) {
+        *answer.status_mut() = status;
+    }
+    for (name, value) in page.fields {
+        if let Ok(value) = HeaderValue::try_from(value.as_ref()) {
+            answer
+                .headers_mut()
+                .insert(HeaderName::from_static(name), value);
+        }
+    }
+    answer
 }
 
 fn languages(head: &Parts) -> Option<&str> {
@@ -288,3 +347,9 @@ fn origin_form(target: &Uri) -> Uri {
     };
     Uri::try_from(text).unwrap_or_default()
 }
+
+/// How much of an unwanted body is taken in, in octets.
+const DISCARD_OCTETS_MAX: usize = 1024 * 1024;
+
+/// For how long an unwanted body is taken in.
+const DISCARD_TIME_MAX: Duration = Duration::from_secs(2);

@@ -27,5 +27,7 @@ pub use limits::Limits;
 pub use proxy::Proxy;
 pub use server::Bound;
 pub use settings::{Operator, Origins, Settings, StopPageSettings};
-pub use stop_page::{BUILT_IN_TEMPLATE, Notice, StopPage, TEMPLATE_OCTETS_MAX, TemplateError};
-pub use target::{Form, RequestTarget, TargetError};
+pub use stop_page::{
+    BUILT_IN_TEMPLATE, Notice, Page, StopPage, TEMPLATE_OCTETS_MAX, TemplateError,
+};
+pub use target::{Form, RequestTarget, TargetError, TargetHead};

@@ -54,6 +54,21 @@ impl Bound {
         Self { http, forward }
     }
 
+    /// The same sockets once more, so that serving can begin anew after a failure.
+    ///
+    /// # Errors
+    /// What the system says, mostly that there are too many open files.
+    pub fn try_clone(&self) -> io::Result<Self> {
+        let clone = |listeners: &[StdListener]| {
+            let clones = listeners.iter().map(StdListener::try_clone);
+            clones.collect::<io::Result<Vec<_>>>()
+        };
+        Ok(Self {
+            http: clone(&self.http)?,
+            forward: clone(&self.forward)?,
+        })
+    }
+
     /// Where the stop page is served.
     #[must_use]
     pub fn http(&self) -> Vec<SocketAddr> {

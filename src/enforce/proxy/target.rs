@@ -1,8 +1,5 @@
 //! [`RequestTarget`]: what a request asks for, or why that cannot be said for certain.
 
-use hyper::header::HOST;
-use hyper::http::request::Parts;
-use hyper::{Method, Version};
 use thiserror::Error;
 
 use super::head::Framing;
@@ -31,6 +28,25 @@ pub enum RequestTarget {
         /// To this port.
         port: u16,
     },
+}
+
+/// The parts of a request head that say what is asked for, as a parser leaves them.
+#[derive(Clone, Copy, Debug)]
+pub struct TargetHead<'a> {
+    /// The method.
+    pub method: &'a str,
+    /// Whether it is HTTP/1.1, which demands a `Host` field.
+    pub is_http_1_1: bool,
+    /// The request target's scheme.
+    pub scheme: Option<&'a str>,
+    /// The request target's host and port.
+    pub authority: Option<&'a str>,
+    /// The request target's path and query, or `*`.
+    pub path_and_query: Option<&'a str>,
+    /// The first two `Host` fields.
+    pub hosts: [Option<&'a [u8]>; 2],
+    /// What the head said of its body before a parser resolved it.
+    pub framing: Framing,
 }
 
 /// How the target of a resource was written.
@@ -92,22 +108,20 @@ pub enum TargetError {
 }
 
 impl RequestTarget {
-    /// Reads what the request asks for. `framing` is what its head said of its body before
-    /// a parser resolved it.
+    /// Reads what the request asks for.
     ///
     /// # Errors
     /// Every [`TargetError`].
-    pub fn read(head: &Parts, framing: Framing) -> Result<Self, TargetError> {
-        if framing.is_ambiguous() {
+    pub fn read(head: &TargetHead<'_>) -> Result<Self, TargetError> {
+        if head.framing.is_ambiguous() {
             return Err(TargetError::Framing);
         }
         let host_field = host_field(head)?;
-        if head.method == Method::CONNECT {
-            return Self::tunnel(head, framing, host_field);
+        if head.method == "CONNECT" {
+            return Self::tunnel(head, host_field);
         }
-        let uri = &head.uri;
-        let path_and_query = uri.path_and_query().map_or("/", |path| path.as_str());
-        let (scheme, authority, form) = match (uri.scheme_str(), uri.authority()) {
+        let path_and_query = head.path_and_query.unwrap_or("/");
+        let (scheme, authority, form) = match (head.scheme, head.authority) {
             (Some(scheme), Some(authority)) => {
                 let (scheme, form) = if scheme.eq_ignore_ascii_case("http") {
                     ("http", Form::Absolute)
@@ -116,12 +130,12 @@ impl RequestTarget {
                 } else {
                     return Err(TargetError::Scheme);
                 };
-                (scheme, authority.as_str(), form)
+                (scheme, authority, form)
             }
             (None, None) => {
                 let host = host_field.ok_or(TargetError::HostMissing)?;
-                match (path_and_query, &head.method) {
-                    ("*", &Method::OPTIONS) => ("http", host, Form::Asterisk),
+                match (path_and_query, head.method) {
+                    ("*", "OPTIONS") => ("http", host, Form::Asterisk),
                     (path, _) if path.starts_with('/') => ("http", host, Form::Origin),
                     _ => return Err(TargetError::Form),
                 }
@@ -149,18 +163,14 @@ impl RequestTarget {
         Ok(Self::Resource { url, port, form })
     }
 
-    fn tunnel(
-        head: &Parts,
-        framing: Framing,
-        host_field: Option<&str>,
-    ) -> Result<Self, TargetError> {
-        if framing.transfer_encoding || framing.content_length {
+    fn tunnel(head: &TargetHead<'_>, host_field: Option<&str>) -> Result<Self, TargetError> {
+        if head.framing.transfer_encoding || head.framing.content_length {
             return Err(TargetError::TunnelBody);
         }
-        if head.uri.scheme().is_some() || head.uri.path_and_query().is_some() {
+        if head.scheme.is_some() || head.path_and_query.is_some() {
             return Err(TargetError::Form);
         }
-        let authority = head.uri.authority().ok_or(TargetError::Form)?.as_str();
+        let authority = head.authority.ok_or(TargetError::Form)?;
         if authority.contains('@') {
             return Err(TargetError::Userinfo);
         }
@@ -194,21 +204,17 @@ impl RequestTarget {
 }
 
 /// The one `Host` field; none is only possible before HTTP/1.1 (RFC 9112 section 3.2).
-fn host_field(head: &Parts) -> Result<Option<&str>, TargetError> {
-    let mut fields = head.headers.get_all(HOST).iter();
-    let Some(field) = fields.next() else {
-        return if head.version == Version::HTTP_11 {
-            Err(TargetError::HostMissing)
-        } else {
-            Ok(None)
-        };
+fn host_field<'a>(head: &TargetHead<'a>) -> Result<Option<&'a str>, TargetError> {
+    let field = match head.hosts {
+        [_, Some(_)] => return Err(TargetError::HostRepeated),
+        [Some(field), None] => field,
+        [None, None] if head.is_http_1_1 => return Err(TargetError::HostMissing),
+        [None, None] => return Ok(None),
     };
-    if fields.next().is_some() {
-        return Err(TargetError::HostRepeated);
-    }
-    let text = field.to_str().map_err(|_| TargetError::HostField)?;
+    let text = std::str::from_utf8(field).map_err(|_| TargetError::HostField)?;
     // What would end or extend the authority of a URL is no part of a host.
     let is_host = !text.is_empty()
+        && text.is_ascii()
         && !text.contains(['/', '\\', '?', '#', '@', ',', ' ', '\t', '"', '<', '>']);
     if is_host {
         Ok(Some(text))
@@ -260,9 +266,11 @@ fn port_of(authority: &str) -> Result<Option<u16>, TargetError> {
 
 #[cfg(test)]
 mod tests {
-    use hyper::Request;
+    use hyper::header::HOST;
+    use hyper::{Request, Version};
     use proptest::prelude::*;
 
+    use super::super::handler::target_head;
     use super::*;
 
     /// Reads `METHOD TARGET`, with these `Host` fields.
@@ -273,7 +281,7 @@ mod tests {
             request = request.header(HOST, *host);
         }
         let (head, ()) = request.body(()).map_err(|_| TargetError::Url)?.into_parts();
-        RequestTarget::read(&head, Framing::default())
+        RequestTarget::read(&target_head(&head, Framing::default()))
     }
 
     #[track_caller]
@@ -432,16 +440,16 @@ mod tests {
             transfer_encoding: true,
         };
         assert_eq!(
-            RequestTarget::read(&head("POST", "/"), both),
+            RequestTarget::read(&target_head(&head("POST", "/"), both)),
             Err(TargetError::Framing)
         );
         let one = Framing {
             content_length: true,
             transfer_encoding: false,
         };
-        assert!(RequestTarget::read(&head("POST", "/"), one).is_ok());
+        assert!(RequestTarget::read(&target_head(&head("POST", "/"), one)).is_ok());
         assert_eq!(
-            RequestTarget::read(&head("CONNECT", "a.test:443"), one),
+            RequestTarget::read(&target_head(&head("CONNECT", "a.test:443"), one)),
             Err(TargetError::TunnelBody)
         );
     }
@@ -450,11 +458,11 @@ mod tests {
     fn http_1_0_may_leave_the_host_to_the_target() {
         let request = Request::builder().version(Version::HTTP_10);
         let (head, ()) = request.uri("http://a.test/").body(()).unwrap().into_parts();
-        assert!(RequestTarget::read(&head, Framing::default()).is_ok());
+        assert!(RequestTarget::read(&target_head(&head, Framing::default())).is_ok());
         let request = Request::builder().version(Version::HTTP_10);
         let (head, ()) = request.uri("/").body(()).unwrap().into_parts();
         assert_eq!(
-            RequestTarget::read(&head, Framing::default()),
+            RequestTarget::read(&target_head(&head, Framing::default())),
             Err(TargetError::HostMissing)
         );
     }

@@ -10,6 +10,8 @@ use cordon::enforce::proxy::{Bound, Operator, Origins, Settings, StopPageSetting
 use jiff::Timestamp;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use super::node::{Node, Plan};
 use super::wire::{PATIENCE, ask, is_closed, read_answer, send};
@@ -123,6 +125,28 @@ async fn stopping_lets_requests_finish_and_closes_the_rest() {
         TcpStream::connect(node.http).await.is_err(),
         "nobody listens any more"
     );
+}
+
+#[tokio::test]
+async fn serving_can_begin_anew_on_the_same_sockets() {
+    let node = Node::start().await;
+    let bound = Bound::bind(&node.settings).unwrap();
+    let address = bound.http()[0];
+    let request = "GET / HTTP/1.1\r\nHost: listed.test\r\n\r\n";
+    for _ in 0..2 {
+        let (token, tracker) = (CancellationToken::new(), TaskTracker::new());
+        let serving = node
+            .proxy
+            .serve(bound.try_clone().unwrap(), &tracker, token.clone());
+        let asking = async {
+            let status = ask(address, request).await.status();
+            token.cancel();
+            status
+        };
+        let (served, status) = tokio::join!(serving, asking);
+        served.unwrap();
+        assert_eq!(status, 451);
+    }
 }
 
 #[test]

@@ -193,3 +193,31 @@ async fn gate_and_parser_agree_on_garbage() {
         451
     );
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_upload_that_is_blocked_gets_its_answer() {
+    let node = Node::start().await;
+    let upload = |octets: usize| {
+        let body = "a".repeat(octets);
+        format!(
+            "POST http://listed.test/ HTTP/1.1\r\nHost: listed.test\r\nContent-Length: {octets}\r\n\r\n{body}"
+        )
+    };
+    let mut stream = send(node.forward, &upload(900_000)).await;
+    for _ in 0..2 {
+        assert_eq!(
+            read_answer(&mut stream, "POST").await.unwrap().status(),
+            451
+        );
+        stream.write_all(upload(10).as_bytes()).await.unwrap();
+    }
+    // Nobody has to send what is not wanted.
+    let asking =
+        "POST / HTTP/1.1\r\nHost: listed.test\r\nExpect: 100-continue\r\nContent-Length: 9\r\n\r\n";
+    let mut stream = send(node.http, asking).await;
+    assert_eq!(
+        read_answer(&mut stream, "POST").await.unwrap().status(),
+        451
+    );
+    assert!(is_closed(&mut stream).await);
+}

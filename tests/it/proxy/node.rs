@@ -5,13 +5,14 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use cordon::compile::{
-    Compiler, Ede, Format, From, ListText, Mode, PassThru, Protected, Settings as ListSettings,
+    Compiler, Ede, Format, From, Mode, PassThru, Protected, Settings as ListSettings,
 };
 use cordon::count::HitCounter;
 use cordon::enforce::proxy::{Bound, Limits, Operator, Origins, Proxy, Settings, StopPageSettings};
 use cordon::enforce::resolver::{Resolver, Settings as ResolverSettings, Upstream};
 use cordon::enforce::{Edition, InForce};
-use cordon::policy::{Kind, Origin as ListOrigin, Provenance, RuleId, Surface};
+use cordon::policy::{Kind, RuleId, Surface};
+use cordon::verify::Verified;
 use jiff::Timestamp;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tokio_util::sync::CancellationToken;
@@ -171,25 +172,11 @@ fn edition(number: u64, origin: SocketAddr) -> Edition {
         ede: Ede::Censored,
         required: true,
     };
-    let provenance = Provenance {
-        list: "csam".into(),
-        title: "csam".into(),
-        issuer: None,
-        origin: ListOrigin::Unsigned {
-            path: "csam.ndjson".into(),
-            digest: String::new(),
-        },
-    };
     let mut compiler = Compiler::new(&Protected::default(), Timestamp::UNIX_EPOCH);
     let text = LIST.replace("$ORIGIN", &origin.port().to_string());
     compiler.add(
         &settings,
-        ListText {
-            format: Format::Native,
-            scope: None,
-            provenance: &provenance,
-            text: text.as_bytes(),
-        },
+        &Verified::unsigned("csam", "csam.ndjson", text.into_bytes()),
     );
     let blocklist = compiler.finish();
     assert_eq!(blocklist.lists()[0].rejects.len(), 0);

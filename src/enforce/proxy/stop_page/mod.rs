@@ -8,5 +8,5 @@ mod template;
 mod texts;
 
 pub use notice::Notice;
-pub use page::{BUILT_IN_TEMPLATE, StopPage};
+pub use page::{BUILT_IN_TEMPLATE, Page, StopPage};
 pub use template::{TEMPLATE_OCTETS_MAX, TemplateError};

@@ -1,7 +1,5 @@
 //! [`Notice`]: the short answers that are not the stop page.
 
-use hyper::StatusCode;
-
 use super::markup::push_escaped;
 use super::texts::Texts;
 use crate::enforce::proxy::target::TargetError;
@@ -40,19 +38,17 @@ pub enum Notice {
 impl Notice {
     /// Its status.
     #[must_use]
-    pub const fn status(self) -> StatusCode {
+    pub const fn status(self) -> u16 {
         match self {
-            Self::Blocked => StatusCode::UNAVAILABLE_FOR_LEGAL_REASONS,
-            Self::NotBlocked => StatusCode::MISDIRECTED_REQUEST,
-            Self::Malformed(TargetError::TooLong) => StatusCode::URI_TOO_LONG,
-            Self::Malformed(_) | Self::NotAnOrigin | Self::NotAProxy | Self::TlsInTheClear => {
-                StatusCode::BAD_REQUEST
-            }
-            Self::ClientRefused | Self::AddressRefused | Self::PortRefused => StatusCode::FORBIDDEN,
-            Self::MethodRefused => StatusCode::METHOD_NOT_ALLOWED,
-            Self::Unreachable => StatusCode::BAD_GATEWAY,
-            Self::Timeout => StatusCode::GATEWAY_TIMEOUT,
-            Self::Loop => StatusCode::LOOP_DETECTED,
+            Self::Blocked => 451,
+            Self::NotBlocked => 421,
+            Self::Malformed(TargetError::TooLong) => 414,
+            Self::Malformed(_) | Self::NotAnOrigin | Self::NotAProxy | Self::TlsInTheClear => 400,
+            Self::ClientRefused | Self::AddressRefused | Self::PortRefused => 403,
+            Self::MethodRefused => 405,
+            Self::Unreachable => 502,
+            Self::Timeout => 504,
+            Self::Loop => 508,
         }
     }
 
@@ -127,7 +123,7 @@ mod tests {
     #[track_caller]
     fn check(notice: Notice, status: u16, language: &str, part: &str) {
         let (found, page) = notice.page(Texts::of("nl"));
-        assert_eq!((notice.status().as_u16(), found), (status, language));
+        assert_eq!((notice.status(), found), (status, language));
         assert!(page.contains(part), "{page}");
     }
 

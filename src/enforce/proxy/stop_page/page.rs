@@ -1,11 +1,7 @@
 //! [`StopPage`]: the 451 response (RFC 7725).
 
-use hyper::body::Bytes;
-use hyper::header::{
-    CACHE_CONTROL, CONTENT_LANGUAGE, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue, LINK,
-    REFERRER_POLICY, VARY, X_CONTENT_TYPE_OPTIONS,
-};
-use hyper::{Response, StatusCode};
+use std::borrow::Cow;
+
 use jiff::Timestamp;
 
 use super::language::preferred;
@@ -22,17 +18,28 @@ use crate::enforce::proxy::settings::{Operator, StopPageSettings};
 /// nothing of the request gets into it, and nothing of the visitor is kept.
 #[derive(Clone, Debug)]
 pub struct StopPage {
-    pages: Vec<Page>,
+    pages: Vec<LanguagePage>,
     /// The primary tags of `pages`.
     languages: Vec<&'static str>,
     operator: Operator,
-    blocked_by: Option<HeaderValue>,
-    security_policy: HeaderValue,
+    blocked_by: Option<String>,
+    security_policy: String,
+}
+
+/// An answer of our own, ready to be sent.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Page {
+    /// Its status code.
+    pub status: u16,
+    /// Its fields; names are in lower case.
+    pub fields: Vec<(&'static str, Cow<'static, str>)>,
+    /// The page itself, in HTML.
+    pub body: String,
 }
 
 /// The stop page in one language.
 #[derive(Clone, Debug)]
-struct Page {
+struct LanguagePage {
     texts: &'static Texts,
     template: Template,
 }
@@ -53,7 +60,7 @@ impl StopPage {
                 language: language.clone(),
             })?;
             let template = Template::parse(template, texts)?;
-            pages.push(Page { texts, template });
+            pages.push(LanguagePage { texts, template });
         }
         if pages.is_empty() {
             return Err(TemplateError::NoLanguage);
@@ -75,7 +82,7 @@ impl StopPage {
         rule: &RuleView<'_>,
         accept_language: Option<&str>,
         now: Timestamp,
-    ) -> Response<Bytes> {
+    ) -> Page {
         let place = preferred(accept_language, &self.languages);
         let Some(page) = self.pages.get(place) else {
             return self.notice(Notice::Blocked, accept_language);
@@ -88,29 +95,50 @@ impl StopPage {
             Field::OperatorUrl => operator.url.as_deref().unwrap_or_default(),
             field => values.of(field),
         });
-        let status = StatusCode::UNAVAILABLE_FOR_LEGAL_REASONS;
-        let mut answer = page_response(status, body.into(), page.texts.language);
-        let headers = answer.headers_mut();
-        headers.insert(CONTENT_SECURITY_POLICY, self.security_policy.clone());
-        if let Some(link) = &self.blocked_by {
-            headers.insert(LINK, link.clone());
-        }
-        answer
+        let policy = self.security_policy.clone();
+        self.signed(Page::new(451, page.texts.language, policy, body))
     }
 
     /// A page that says one sentence.
     #[must_use]
-    pub fn notice(&self, notice: Notice, accept_language: Option<&str>) -> Response<Bytes> {
+    pub fn notice(&self, notice: Notice, accept_language: Option<&str>) -> Page {
         let place = preferred(accept_language, &self.languages);
         let texts = self.pages.get(place).map(|page| page.texts);
         let (language, body) = notice.page(texts);
-        let mut answer = page_response(notice.status(), body.into(), language);
-        let policy = security_policy(&String::from_utf8_lossy(answer.body()));
-        answer.headers_mut().insert(CONTENT_SECURITY_POLICY, policy);
-        if let (Notice::Blocked, Some(link)) = (notice, &self.blocked_by) {
-            answer.headers_mut().insert(LINK, link.clone());
+        let answer = Page::new(notice.status(), language, security_policy(&body), body);
+        if notice == Notice::Blocked {
+            self.signed(answer)
+        } else {
+            answer
+        }
+    }
+
+    /// The answer with the name of who blocks (RFC 7725 section 4).
+    fn signed(&self, mut answer: Page) -> Page {
+        if let Some(link) = &self.blocked_by {
+            answer.fields.push(("link", link.clone().into()));
         }
         answer
+    }
+}
+
+impl Page {
+    /// An answer with the fields that all of them have.
+    fn new(status: u16, language: &'static str, policy: String, body: String) -> Self {
+        let fields = vec![
+            ("content-type", "text/html; charset=utf-8".into()),
+            ("content-language", language.into()),
+            ("content-security-policy", policy.into()),
+            ("cache-control", "no-store".into()),
+            ("vary", "Accept-Language".into()),
+            ("referrer-policy", "no-referrer".into()),
+            ("x-content-type-options", "nosniff".into()),
+        ];
+        Self {
+            status,
+            fields,
+            body,
+        }
     }
 }
 
@@ -181,44 +209,21 @@ impl<'a> Values<'a> {
     }
 }
 
-/// A page with the fields that all pages have.
-fn page_response(status: StatusCode, body: Bytes, language: &'static str) -> Response<Bytes> {
-    let mut answer = Response::new(body);
-    *answer.status_mut() = status;
-    let fields = [
-        (CONTENT_TYPE, "text/html; charset=utf-8"),
-        (CONTENT_LANGUAGE, language),
-        (CACHE_CONTROL, "no-store"),
-        (VARY, "Accept-Language"),
-        (REFERRER_POLICY, "no-referrer"),
-        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
-    ];
-    for (name, value) in fields {
-        answer
-            .headers_mut()
-            .insert(name, HeaderValue::from_static(value));
-    }
-    answer
-}
-
 /// Nothing but the page's own style. Framing stays allowed: who meets a blocked frame is to
 /// be told why, and the page has nothing to click that acts.
-fn security_policy(page: &str) -> HeaderValue {
-    let policy = format!(
-        "default-src 'none'; style-src {}; base-uri 'none'; form-action 'none'",
-        style_sources(page)
-    );
-    HeaderValue::try_from(policy).unwrap_or_else(|_| HeaderValue::from_static("default-src 'none'"))
+fn security_policy(page: &str) -> String {
+    let sources = style_sources(page);
+    format!("default-src 'none'; style-src {sources}; base-uri 'none'; form-action 'none'")
 }
 
 /// Who blocks (RFC 7725 section 4): the operator's page about blocking, else the contact.
 /// The authority does not block, and is never named here.
-fn blocked_by(operator: &Operator) -> Option<HeaderValue> {
+fn blocked_by(operator: &Operator) -> Option<String> {
     let address = [&operator.url, &operator.contact]
         .into_iter()
         .flatten()
         .find_map(|text| link(text))?;
-    HeaderValue::try_from(format!("<{address}>; rel=\"blocked-by\"")).ok()
+    Some(format!("<{address}>; rel=\"blocked-by\""))
 }
 
 /// The template that is used where the operator names none.
@@ -304,7 +309,7 @@ mod tests {
         }
     }
 
-    fn answer(record: &LegalRecord, origin: Origin, languages: Option<&str>) -> Response<Bytes> {
+    fn answer(record: &LegalRecord, origin: Origin, languages: Option<&str>) -> Page {
         let list = list(origin);
         let rule = RuleView {
             list: &list,
@@ -327,15 +332,16 @@ mod tests {
         page.unwrap().blocked(&rule, languages, now)
     }
 
-    fn body(answer: &Response<Bytes>) -> String {
-        String::from_utf8(answer.body().to_vec()).unwrap()
+    fn field<'a>(answer: &'a Page, name: &str) -> &'a str {
+        let found = answer.fields.iter().find(|(known, _)| *known == name);
+        found.map_or("", |(_, value)| value)
     }
 
     #[test]
     fn it_says_who_why_and_what_to_do() {
         let answer = answer(&record(), signed(), Some("de-AT, en;q=0.5"));
-        assert_eq!(answer.status(), 451);
-        let header = |name: &str| answer.headers().get(name).unwrap().to_str().unwrap();
+        assert_eq!(answer.status, 451);
+        let header = |name: &str| field(&answer, name);
         assert_eq!(
             header("link"),
             "<https://isp.example/blocking>; rel=\"blocked-by\""
@@ -346,8 +352,8 @@ mod tests {
         assert!(
             header("content-security-policy").starts_with("default-src 'none'; style-src 'sha256-")
         );
-        assert!(!answer.headers().contains_key("set-cookie"));
-        let body = body(&answer);
+        assert_eq!(header("set-cookie"), "");
+        let body = &answer.body;
         for part in [
             "<html lang=\"de\">",
             "Example Net",
@@ -380,7 +386,7 @@ mod tests {
             path: "house-rules".to_owned(),
             digest: String::new(),
         };
-        let body = body(&answer(&LegalRecord::default(), unsigned, None));
+        let body = answer(&LegalRecord::default(), unsigned, None).body;
         assert!(body.contains("under a rule of its own"));
         assert!(body.contains("Example list</bdi> (not signed)"));
         assert!(body.contains(">csam/EX-000123 2026-11-24 08:00 UTC<"));
@@ -407,7 +413,7 @@ mod tests {
         record.notice_url = Some("javascript:alert(1)".to_owned());
         record.redress.url = Some(format!("https://a.example/{evil}"));
         record.redress.court = Some(evil.to_owned());
-        let body = body(&answer(&record, signed(), None));
+        let body = answer(&record, signed(), None).body;
         assert!(!body.contains("<script") && !body.contains("<img"));
         assert!(!body.contains("href=\"javascript:"));
         assert!(body.contains("&lt;script&gt;"));
@@ -420,8 +426,8 @@ mod tests {
                 let mut record = record();
                 record.category = category;
                 let answer = answer(&record, signed(), Some(texts.language));
-                assert_eq!(answer.headers()["content-language"], texts.language);
-                let body = body(&answer);
+                assert_eq!(field(&answer, "content-language"), texts.language);
+                let body = &answer.body;
                 assert!(body.contains((texts.categories)(category)));
                 assert!(body.contains((texts.statement)(category)));
                 assert!(body.len() < 9000, "{} octets", body.len());
