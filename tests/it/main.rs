@@ -10,6 +10,7 @@
 
 mod cli;
 mod config;
+mod dns;
 mod harness;
 mod main_job;
 mod pages;
