@@ -282,7 +282,10 @@ impl Blocklist {
             kind: rule.kind,
             action: rule.action,
             record: self.records.get(rule.record as usize)?,
-            expires_at: Timestamp::from_second(rule.expires_at).ok(),
+            // An error of the calendar would allocate.
+            expires_at: (rule.expires_at != i64::MAX)
+                .then(|| Timestamp::from_second(rule.expires_at).ok())
+                .flatten(),
             line: rule.line,
             canary: rule.canary,
         })

@@ -11,6 +11,7 @@
 mod cli;
 mod config;
 mod demo;
+mod dns;
 mod harness;
 mod main_job;
 mod pages;

@@ -194,3 +194,323 @@ const EDE_NOT_READY: u16 = 14;
 const EDE_PROHIBITED: u16 = 18;
 /// Not Supported (RFC 8914 section 4.22).
 const EDE_NOT_SUPPORTED: u16 = 21;
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, Ipv6Addr};
+
+    use hickory_proto::op::{Edns, Message, OpCode, Query as WireQuery};
+    use hickory_proto::rr::rdata::opt::{EdnsCode, EdnsOption};
+    use hickory_proto::rr::{DNSClass, Name as WireName, RecordType as WireType};
+    use proptest::prelude::*;
+
+    use super::super::StopAddresses;
+    use super::*;
+    use crate::compile::{Compiler, Ede, Format, From, Mode, PassThru, Protected};
+    use crate::count::HitCounter;
+    use crate::policy::{Kind, Name};
+    use crate::verify::Verified;
+
+    /// Entries of the list `csam`: one for each action, its name the action's word, and its
+    /// canary.
+    fn edition() -> Edition {
+        let mut text = String::from(
+            r#"{"defaults":{"category":"csam","legal":{"authority":"a","basis":"b"}},"format":1,"list":"csam"}"#,
+        );
+        for action in Action::ALL.map(Action::as_str) {
+            let kind = match action {
+                "passthru" => "exception",
+                _ => "domain",
+            };
+            text += &format!(
+                "\n{{\"action\":\"{action}\",\"id\":\"EX-{action}\",\"kind\":\"{kind}\",\"match\":\"subtree\",\"value\":\"{}.test\"}}",
+                action.replace('_', "-")
+            );
+        }
+        text += "\n{\"canary\":true,\"id\":\"canary\",\"kind\":\"domain\",\"match\":\"subtree\",\"value\":\"csam.canary.invalid\"}";
+        let protected = Protected {
+            names: vec![Name::from_text("bank.block.test").unwrap()],
+        };
+        let mut compiler = Compiler::new(&protected, jiff::Timestamp::UNIX_EPOCH);
+        let settings = crate::compile::Settings {
+            name: "csam".into(),
+            from: From::File {
+                path: "x".into(),
+                format: Format::Native,
+                scope: None,
+            },
+            mode: Mode::Enforce,
+            kinds: vec![Kind::Domain],
+            action: None,
+            passthru: PassThru::List,
+            ede: Ede::Censored,
+            required: true,
+        };
+        let file = Verified::unsigned("csam", "x", text.into_bytes());
+        compiler.add(&settings, &file);
+        let blocklist = compiler.finish();
+        assert_eq!(blocklist.rule_count(), 9);
+        Edition {
+            number: 1,
+            since: jiff::Timestamp::UNIX_EPOCH,
+            counter: HitCounter::in_memory(blocklist.rule_count()),
+            blocklist,
+        }
+    }
+
+    fn settings(stop_page: StopAddresses) -> Settings {
+        Settings {
+            listen: Vec::new(),
+            threads: 1,
+            clients: Vec::new(),
+            stop_page,
+            ttl: Duration::from_secs(10),
+            servfail_until_ready: false,
+        }
+    }
+
+    fn both() -> StopAddresses {
+        StopAddresses {
+            ipv4: Some(Ipv4Addr::new(192, 0, 2, 80)),
+            ipv6: Some(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0x80)),
+        }
+    }
+
+    fn packet(name: &str, rtype: WireType) -> Message {
+        let mut message = Message::query();
+        let name = WireName::from_ascii(format!("{name}.")).unwrap();
+        message.add_query(WireQuery::query(name, rtype));
+        message.set_edns(Edns::new());
+        message
+    }
+
+    /// One exchange with everything that can differ.
+    struct Case {
+        packet: Message,
+        stop_page: StopAddresses,
+        transport: Transport,
+        allowed: bool,
+        ready: bool,
+    }
+
+    impl Case {
+        fn new(name: &str, rtype: WireType) -> Self {
+            Self {
+                packet: packet(name, rtype),
+                stop_page: both(),
+                transport: Transport::Udp,
+                allowed: true,
+                ready: true,
+            }
+        }
+
+        /// What happened in short: the outcome, rcode, `tc`, the records and the error; and
+        /// the entries that are to be counted.
+        fn run(&self) -> (String, Vec<String>) {
+            let edition = edition();
+            let mut settings = settings(self.stop_page);
+            settings.servfail_until_ready = true;
+            let exchange = Exchange {
+                edition: &edition,
+                settings: &settings,
+                ready: self.ready,
+                transport: self.transport,
+            };
+            let mut buffer = self.packet.to_vec().unwrap();
+            let len = buffer.len();
+            buffer.resize(1500, 0);
+            let (step, decision) = exchange.begin(&mut buffer, len, self.allowed);
+            let acted = decision.act.iter().map(|(rule, _)| rule);
+            let counted = acted
+                .chain(&decision.monitored)
+                .map(|rule| edition.blocklist.rule(*rule).unwrap().entry_id.to_owned())
+                .collect();
+            let said = match step {
+                Step::Forward(query) => format!("forward {}", query.name),
+                Step::Drop(outcome) => format!("{} nothing", outcome.as_str()),
+                Step::Reply(len, outcome) => {
+                    let reply = Message::from_vec(&buffer[..len]).unwrap();
+                    assert_eq!(reply.id, self.packet.id);
+                    format!("{} {}", outcome.as_str(), told(&reply))
+                }
+            };
+            (said, counted)
+        }
+    }
+
+    fn told(reply: &Message) -> String {
+        let mut said = u16::from(reply.response_code).to_string();
+        if reply.truncation {
+            said += " tc";
+        }
+        for record in &reply.answers {
+            said += &format!(" {}/{}", record.data, record.ttl);
+        }
+        let option = reply
+            .edns
+            .as_ref()
+            .and_then(|edns| edns.option(EdnsCode::Unknown(15)));
+        if let Some(EdnsOption::Unknown(_, data)) = option {
+            let text = String::from_utf8_lossy(&data[2..]);
+            said += &format!(" ede{}", u16::from_be_bytes([data[0], data[1]]));
+            said += if text.is_empty() { "" } else { ":" };
+            said += &text;
+        }
+        said
+    }
+
+    #[track_caller]
+    fn check(case: &Case, expected: &str, counted: &[&str]) {
+        let (said, found) = case.run();
+        assert_eq!(said, expected);
+        assert_eq!(found, counted);
+    }
+
+    #[test]
+    fn each_action_has_its_answer() {
+        let a = |name| Case::new(name, WireType::A);
+        let e = |id| format!("ede16:csam EX-{id}");
+        check(
+            &a("x.block.test"),
+            &format!("blocked 0 192.0.2.80/10 {}", e("block")),
+            &["EX-block"],
+        );
+        check(
+            &a("nxdomain.test"),
+            &format!("blocked 3 {}", e("nxdomain")),
+            &["EX-nxdomain"],
+        );
+        check(
+            &a("nodata.test"),
+            &format!("blocked 0 {}", e("nodata")),
+            &["EX-nodata"],
+        );
+        check(
+            &a("refused.test"),
+            &format!("blocked 5 {}", e("refused")),
+            &["EX-refused"],
+        );
+        check(&a("drop.test"), "dropped nothing", &["EX-drop"]);
+        check(
+            &a("tcp-only.test"),
+            &format!("blocked 0 tc {}", e("tcp_only")),
+            &["EX-tcp_only"],
+        );
+        check(&a("monitor.test"), "forward monitor.test", &["EX-monitor"]);
+        check(
+            &a("passthru.test"),
+            "forward passthru.test",
+            &["EX-passthru"],
+        );
+        check(&a("other.test"), "forward other.test", &[]);
+        check(&a("bank.block.test"), "forward bank.block.test", &[]);
+    }
+
+    #[test]
+    fn types_and_families_without_data_are_nodata() {
+        let nodata = "blocked 0 ede16:csam EX-block";
+        let aaaa = Case::new("block.test", WireType::AAAA);
+        check(
+            &aaaa,
+            "blocked 0 2001:db8::80/10 ede16:csam EX-block",
+            &["EX-block"],
+        );
+        for rtype in [
+            WireType::HTTPS,
+            WireType::SVCB,
+            WireType::MX,
+            WireType::TXT,
+            WireType::ANY,
+        ] {
+            check(&Case::new("block.test", rtype), nodata, &["EX-block"]);
+        }
+        let mut v4_only = aaaa;
+        v4_only.stop_page.ipv6 = None;
+        check(&v4_only, nodata, &["EX-block"]);
+        v4_only.stop_page.ipv4 = None;
+        check(&v4_only, "blocked 3 ede16:csam EX-block", &["EX-block"]);
+    }
+
+    #[test]
+    fn tcp_only_passes_over_tcp() {
+        let mut case = Case::new("tcp-only.test", WireType::A);
+        case.transport = Transport::Tcp;
+        check(&case, "forward tcp-only.test", &["EX-tcp_only"]);
+    }
+
+    #[test]
+    fn a_canary_comes_before_special_use_names() {
+        let case = Case::new("csam.canary.invalid", WireType::A);
+        check(
+            &case,
+            "blocked 0 192.0.2.80/10 ede16:csam canary",
+            &["canary"],
+        );
+    }
+
+    #[test]
+    fn clients_come_before_policy_and_readiness_after() {
+        let mut case = Case::new("block.test", WireType::A);
+        case.allowed = false;
+        check(&case, "refused 5 ede18", &[]);
+        case.allowed = true;
+        case.ready = false;
+        check(
+            &case,
+            "blocked 0 192.0.2.80/10 ede16:csam EX-block",
+            &["EX-block"],
+        );
+        let mut case = Case::new("other.test", WireType::A);
+        case.ready = false;
+        check(&case, "servfail 2 ede14", &[]);
+    }
+
+    #[test]
+    fn what_no_resolver_is_asked_is_said_so() {
+        check(&Case::new("other.test", WireType::AXFR), "refused 5", &[]);
+        check(
+            &Case::new("other.test", WireType::from(249)),
+            "notimp 4 ede21",
+            &[],
+        );
+        let mut chaos = Case::new("version.bind", WireType::TXT);
+        chaos.packet.queries[0].set_query_class(DNSClass::CH);
+        check(&chaos, "refused 5 ede21", &[]);
+        let mut chaos = Case::new("block.test", WireType::TXT);
+        chaos.packet.queries[0].set_query_class(DNSClass::CH);
+        check(&chaos, "refused 5 ede21", &[]);
+        let mut notify = Case::new("block.test", WireType::SOA);
+        notify.packet.metadata.op_code = OpCode::Notify;
+        check(&notify, "notimp 4", &[]);
+        let mut version = Case::new("block.test", WireType::A);
+        let mut edns = Edns::new();
+        edns.set_version(1);
+        version.packet.set_edns(edns);
+        check(&version, "badvers 16", &[]);
+        let mut two = Case::new("block.test", WireType::A);
+        let again = two.packet.queries[0].clone();
+        two.packet.add_query(again);
+        check(&two, "formerr 1", &[]);
+    }
+
+    #[test]
+    fn responses_are_ignored() {
+        let mut case = Case::new("block.test", WireType::A);
+        case.packet.metadata.message_type = hickory_proto::op::MessageType::Response;
+        check(&case, "ignored nothing", &[]);
+    }
+
+    proptest! {
+        #[test]
+        fn random_octets_never_panic(octets in prop::collection::vec(any::<u8>(), 0..100), room in 0usize..600) {
+            let (edition, settings) = (edition(), settings(both()));
+            let exchange = Exchange { edition: &edition, settings: &settings, ready: true, transport: Transport::Udp };
+            let len = octets.len();
+            let mut buffer = octets;
+            buffer.resize(len + room, 0);
+            if let (Step::Reply(reply, _), _) = exchange.begin(&mut buffer, len, true) {
+                prop_assert!(reply <= buffer.len());
+            }
+        }
+    }
+}

@@ -20,3 +20,4 @@ pub use packet_cache::{PacketCache, Remembered};
 pub use question::{Flags, Question};
 pub use resolver::{Admission, QUERIES_IN_FLIGHT_MAX, Resolver};
 pub use settings::{Settings, Upstream, ZoneForward};
+pub use wire::{Rcode, RecordType};
