@@ -15,23 +15,24 @@ pub(super) struct Attempts {
 }
 
 impl Attempts {
-    /// Whether a password for this name may be tried now.
+    /// Whether a password for this name may be tried now. It counts as a wrong one until
+    /// [`Self::succeeded`], so that tries at the same time cannot exceed the limit.
     pub(super) fn may_try(&mut self, name: &str, now: Timestamp) -> bool {
         self.forget(now);
-        self.all < ALL_MAX && self.by_name.get(name).is_none_or(|failed| *failed < NAME_MAX)
-    }
-
-    /// Notes a wrong password.
-    pub(super) fn failed(&mut self, name: &str, now: Timestamp) {
-        self.forget(now);
+        let failed = self.by_name.get(name).copied().unwrap_or(0);
+        if self.all >= ALL_MAX || failed >= NAME_MAX {
+            return false;
+        }
         self.all += 1;
-        // Bounded by `ALL_MAX`, for no name beyond it is tried.
-        *self.by_name.entry(name.to_owned()).or_default() += 1;
+        // Bounded by `ALL_MAX`, for no name beyond it is noted.
+        self.by_name.insert(name.to_owned(), failed + 1);
+        true
     }
 
-    /// Notes a right password.
+    /// Notes that the password was right.
     pub(super) fn succeeded(&mut self, name: &str) {
-        self.by_name.remove(name);
+        let failed = self.by_name.remove(name).unwrap_or(0);
+        self.all = self.all.saturating_sub(failed);
     }
 
     fn forget(&mut self, now: Timestamp) {
@@ -65,7 +66,6 @@ mod tests {
         let mut attempts = Attempts::default();
         for _ in 0..NAME_MAX {
             assert!(attempts.may_try("alice", at(0)));
-            attempts.failed("alice", at(0));
         }
         assert!(!attempts.may_try("alice", at(299)));
         assert!(attempts.may_try("bob", at(299)));
@@ -76,7 +76,7 @@ mod tests {
     fn many_names_together_have_a_limit_too() {
         let mut attempts = Attempts::default();
         for number in 0..ALL_MAX {
-            attempts.failed(&number.to_string(), at(0));
+            assert!(attempts.may_try(&number.to_string(), at(0)));
         }
         assert!(!attempts.may_try("alice", at(1)));
         assert!(attempts.may_try("alice", at(301)));
@@ -85,11 +85,11 @@ mod tests {
     #[test]
     fn a_right_password_clears_the_name() {
         let mut attempts = Attempts::default();
-        for _ in 0..NAME_MAX - 1 {
-            attempts.failed("alice", at(0));
+        for _ in 0..NAME_MAX {
+            assert!(attempts.may_try("alice", at(0)));
         }
         attempts.succeeded("alice");
-        attempts.failed("alice", at(0));
         assert!(attempts.may_try("alice", at(0)));
+        assert_eq!(attempts.all, 1);
     }
 }

@@ -1,15 +1,22 @@
 //! 6 · REPORT: what the regulator and the operator may see.
 
+mod access;
+mod api;
 mod attempts;
 mod csv;
+mod dashboard;
+mod desk;
 mod error;
 mod json;
 mod openmetrics;
 mod password;
+mod problem;
+mod routes;
+mod server;
 mod sessions;
 mod settings;
-pub mod summary;
-pub mod suppression;
+mod summary;
+mod suppression;
 mod timeline;
 mod updates;
 mod users;
@@ -20,8 +27,10 @@ mod example;
 pub use error::ReportError;
 pub use openmetrics::Metrics;
 pub use password::PASSWORD_CHARS_MIN;
+pub use server::{Bound, DRAIN, Sources, bind, serve};
 pub use settings::{ServerTls, Settings};
 pub use summary::{Health, ListStatus, Summary};
+pub use suppression::{Figure, suppress};
 pub use timeline::{End, ListInForce, Period, Timeline};
 pub use updates::{Failure, ListUpdates, Outcome, Updates};
 pub use users::{Role, User, Users};

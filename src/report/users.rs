@@ -176,7 +176,7 @@ impl Role {
 }
 
 /// Whether a name can be a user's, or a list's as a user's file names it: no quoting needed.
-fn is_name(name: &str) -> bool {
+pub(super) fn is_name(name: &str) -> bool {
     (1..=NAME_CHARS_MAX).contains(&name.len())
         && name
             .bytes()
