@@ -489,6 +489,7 @@ mod tests {
                 by,
                 per,
                 lists: None,
+                top: None,
             };
             let rows = self.ledger().sums(&question).unwrap();
             rows.iter()

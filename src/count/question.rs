@@ -18,6 +18,8 @@ pub struct Question {
     pub per: Per,
     /// Only hits of these lists; nothing for all.
     pub lists: Option<Vec<String>>,
+    /// Only so many rows, those with the most hits; nothing for all, up to [`ROWS_MAX`].
+    pub top: Option<usize>,
 }
 
 /// What the sums are of. Surfaces and actions are always kept apart.
@@ -130,7 +132,8 @@ impl By {
 }
 
 impl Question {
-    /// The rows of the answer, at most one more than [`ROWS_MAX`], by time and then by name.
+    /// The rows of the answer, at most one more than [`ROWS_MAX`], by time and then by name;
+    /// with `top`, by hits.
     pub(super) fn ask(&self, connection: &Connection) -> rusqlite::Result<Vec<Sum>> {
         let (tables, table, action) = self.by.tables();
         let [list, category, authority, entry] = self.by.columns();
@@ -153,12 +156,15 @@ impl Question {
                 format!("AND class.list IN ({})", places.join(", "))
             }
         };
+        let (order, limit) = match self.top {
+            Some(top) => ("8 DESC,", top.min(ROWS_MAX)),
+            None => ("", ROWS_MAX + 1),
+        };
         let sql = format!(
             "SELECT {start}, {list}, {category}, {authority}, {entry}, {table}.surface, {action}, \
              SUM({table}.hits) FROM {tables} \
              WHERE {table}.hour >= ?1 AND {table}.hour < ?2 {only} \
-             GROUP BY 1, 2, 3, 4, 5, 6, 7 ORDER BY 1, 2, 3, 4, 5, 6, 7 LIMIT {}",
-            ROWS_MAX + 1
+             GROUP BY 1, 2, 3, 4, 5, 6, 7 ORDER BY {order} 1, 2, 3, 4, 5, 6, 7 LIMIT {limit}"
         );
         let mut statement = connection.prepare_cached(&sql)?;
         let rows = statement.query_map(params_from_iter(values), sum)?;
@@ -189,4 +195,4 @@ fn sum(row: &Row<'_>) -> rusqlite::Result<Option<Sum>> {
 }
 
 /// The most rows of one answer.
-pub const ROWS_MAX: usize = 50_000;
+pub const ROWS_MAX: usize = 100_000;

@@ -457,8 +457,6 @@ const MAGIC: &[u8] = b"CORDONSB";
 pub(super) const FORMAT: u32 = 1;
 /// Magic, format and id.
 const HEADER: usize = 8 + 4 + 8;
-/// Length and hash.
-const BATCH_HEAD: usize = 4 + 8;
 /// A record that numbers a list, category and authority.
 const SOURCE: u8 = 1;
 /// A record that numbers a slot.

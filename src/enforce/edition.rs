@@ -6,8 +6,8 @@ use arc_swap::{ArcSwap, Guard};
 use jiff::Timestamp;
 
 use crate::compile::Blocklist;
-use crate::count::HitCounter;
-use crate::policy::{Decision, Surface};
+use crate::count::{CountedRule, HitCounter};
+use crate::policy::{Decision, RuleId, Surface};
 
 /// A blocklist in force with its counters. Immutable, replaced whole; one query or request
 /// sees one edition.
@@ -34,6 +34,24 @@ impl Edition {
             }
         }
     }
+}
+
+/// What the counters must know of each rule, in the order of their numbers; nothing for a
+/// list's canary. It is walked more than once, and made anew each time.
+pub fn counted_rules(
+    blocklist: &Blocklist,
+) -> impl Iterator<Item = Option<CountedRule<'_>>> + Clone {
+    let count = u32::try_from(blocklist.rule_count()).unwrap_or(u32::MAX);
+    (0..count).map(|number| {
+        let rule = blocklist.rule(RuleId(number))?;
+        (!rule.canary).then_some(CountedRule {
+            list: &rule.list.settings.name,
+            entry_id: rule.entry_id,
+            action: rule.action,
+            category: rule.record.category,
+            authority: &rule.record.authority,
+        })
+    })
 }
 
 /// The one pointer to the edition in force: all that the two planes share.

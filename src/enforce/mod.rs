@@ -5,4 +5,4 @@ mod edition;
 pub mod proxy;
 pub mod resolver;
 
-pub use edition::{Edition, InForce};
+pub use edition::{Edition, InForce, counted_rules};

@@ -1,5 +1,36 @@
 //! 6 · REPORT: what the regulator and the operator may see.
 
+mod access;
+mod api;
+mod attempts;
+mod csv;
+mod dashboard;
+mod desk;
+mod error;
+mod json;
+mod openmetrics;
+mod password;
+mod problem;
+mod routes;
+mod server;
+mod sessions;
 mod settings;
+mod summary;
+mod suppression;
+mod timeline;
+mod updates;
+mod users;
 
+#[cfg(test)]
+mod example;
+
+pub use error::ReportError;
+pub use openmetrics::Metrics;
+pub use password::PASSWORD_CHARS_MIN;
+pub use server::{Bound, DRAIN, Sources, bind, serve};
 pub use settings::{ServerTls, Settings};
+pub use summary::{Health, ListStatus, Summary};
+pub use suppression::{Figure, suppress};
+pub use timeline::{End, ListInForce, Period, Timeline};
+pub use updates::{Failure, ListUpdates, Outcome, Updates};
+pub use users::{Role, User, Users};

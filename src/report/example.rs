@@ -1,0 +1,93 @@
+//! An edition of two small lists, for the tests of this folder.
+
+use std::sync::Arc;
+
+use crate::compile::{
+    Compiler, Ede, Format, From, ListText, Mode, PassThru, Protected, Settings,
+};
+use crate::count::HitCounter;
+use crate::enforce::Edition;
+use crate::policy::{Kind, Origin, Provenance, Scope};
+
+/// The time at which the example is looked at.
+pub(super) const NOW: &str = "2026-11-24T08:30:00Z";
+
+const GAMBLING: &str = r#"{"defaults":{"category":"gambling","legal":{"authority":"Example Authority","basis":"Gambling Act, s. 4"}},"format":1,"issuer":{"authority_id":"xx","name":"Example Authority"},"list":"gambling","title":{"en":"Register of unlicensed gambling"}}
+{"id":"G-1","kind":"domain","match":"subtree","value":"one.test"}
+{"id":"G-2","kind":"domain","match":"exact","value":"two.test"}
+{"id":"G-3","kind":"url","match":"exact","value":"http://three.test/a"}
+{"id":"G-4","kind":"domain","match":"subtree","value":"bad..name.test"}
+"#;
+
+fn settings(name: &str, format: Format) -> Settings {
+    Settings {
+        name: name.into(),
+        from: From::File {
+            path: "x".into(),
+            format,
+            scope: None,
+        },
+        mode: Mode::Enforce,
+        kinds: vec![Kind::Domain, Kind::Url],
+        action: None,
+        passthru: PassThru::List,
+        ede: Ede::Censored,
+        required: false,
+    }
+}
+
+/// Edition 3: `gambling`, signed, serial 7, three entries and a quarantined row;
+/// `house-rules`, unsigned, one entry.
+pub(super) fn edition() -> Edition {
+    let mut compiler = Compiler::new(&Protected::default(), NOW.parse().unwrap());
+    let signed = Provenance {
+        list: "gambling".into(),
+        title: "gambling".into(),
+        issuer: None,
+        origin: Origin::Signed {
+            repository: "authority".into(),
+            generation: 1,
+            seq: 7,
+            state: "ab".repeat(32),
+            signers: vec!["a1b2".into(), "c3d4".into()],
+            issued_at: Some("2026-11-24T06:00:00Z".parse().unwrap()),
+            expires: "2026-12-24T06:00:00Z".parse().unwrap(),
+        },
+    };
+    let text = ListText {
+        format: Format::Native,
+        scope: None,
+        provenance: &signed,
+        text: GAMBLING.as_bytes(),
+    };
+    compiler.add(&settings("gambling", Format::Native), text);
+    let unsigned = Provenance {
+        list: "house-rules".into(),
+        title: "house-rules".into(),
+        issuer: None,
+        origin: Origin::Unsigned {
+            path: "/etc/cordon/house-rules.txt".into(),
+            digest: "cd".repeat(32),
+        },
+    };
+    let text = ListText {
+        format: Format::Domains,
+        scope: Some(Scope::Subtree),
+        provenance: &unsigned,
+        text: b"four.test\n",
+    };
+    compiler.add(&settings("house-rules", Format::Domains), text);
+    let blocklist = compiler.finish();
+    let counter = HitCounter::in_memory(blocklist.rule_count());
+    Edition {
+        number: 3,
+        since: "2026-11-24T07:00:00Z".parse().unwrap(),
+        blocklist,
+        counter,
+    }
+}
+
+/// The example in force.
+pub(super) fn in_force() -> Arc<crate::enforce::InForce> {
+    Arc::new(crate::enforce::InForce::new(edition()))
+}

@@ -1,0 +1,257 @@
+//! [`Summary`]: how the node stands: what is in force, how old it is, whether all is well.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::ListUpdates;
+use super::updates::Failure;
+use crate::compile::CompiledList;
+use crate::enforce::Edition;
+use crate::policy::Origin;
+
+/// How the node stands at one moment. Made of facts alone, so that a page, the API and the
+/// metrics say the same.
+#[derive(Clone, Debug)]
+pub struct Summary {
+    /// The node's name.
+    pub node: String,
+    /// The moment.
+    pub now: Timestamp,
+    /// The number of the edition in force.
+    pub edition: u64,
+    /// Since when it is in force.
+    pub since: Timestamp,
+    /// Every required list is in force.
+    pub ready: bool,
+    /// The lists that are configured or in force, in the operator's order.
+    pub lists: Vec<ListStatus>,
+}
+
+/// How one list stands.
+#[derive(Clone, Debug)]
+pub struct ListStatus {
+    /// Its name in the configuration.
+    pub name: String,
+    /// `readyz` is false until it is in force.
+    pub required: bool,
+    /// What is in force; nothing where nothing is.
+    pub compiled: Option<CompiledList>,
+    /// How its update rounds went; nothing for a list that is no longer configured.
+    pub updates: Option<ListUpdates>,
+}
+
+/// How well a list or the node is, in one word.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum Health {
+    /// All is well.
+    Good,
+    /// It is in force, but somebody should look.
+    Attention,
+    /// It is not in force.
+    Missing,
+}
+
+impl Summary {
+    /// The summary of an edition and its update rounds at `now`, as far as `is_visible` lets
+    /// see it. Whether the node is ready is judged by all lists.
+    #[must_use]
+    pub fn new(
+        node: &str,
+        edition: &Edition,
+        updates: &[ListUpdates],
+        now: Timestamp,
+        is_visible: &dyn Fn(&str) -> bool,
+    ) -> Self {
+        let compiled = edition.blocklist.lists();
+        let in_force = |name: &str| compiled.iter().find(|list| list.settings.name == name);
+        let mut lists: Vec<ListStatus> = updates
+            .iter()
+            .map(|known| ListStatus {
+                name: known.list.clone(),
+                required: known.required,
+                compiled: in_force(&known.list).cloned(),
+                updates: Some(known.clone()),
+            })
+            .collect();
+        for list in compiled {
+            if !updates.iter().any(|known| known.list == list.settings.name) {
+                lists.push(ListStatus {
+                    name: list.settings.name.clone(),
+                    required: list.settings.required,
+                    compiled: Some(list.clone()),
+                    updates: None,
+                });
+            }
+        }
+        let ready = is_ready(edition, updates);
+        lists.retain(|list| is_visible(&list.name));
+        Self {
+            node: node.to_owned(),
+            now,
+            edition: edition.number,
+            since: edition.since,
+            ready,
+            lists,
+        }
+    }
+
+    /// One list.
+    #[must_use]
+    pub fn list(&self, name: &str) -> Option<&ListStatus> {
+        self.lists.iter().find(|list| list.name == name)
+    }
+
+    /// How well the node is: as well as its worst list.
+    #[must_use]
+    pub fn health(&self) -> Health {
+        let worst = self.lists.iter().map(|list| list.health(self.now)).max();
+        match worst.unwrap_or(Health::Good) {
+            health if self.ready => health.min(Health::Attention),
+            _ => Health::Missing,
+        }
+    }
+}
+
+/// Whether every required list is in force.
+#[must_use]
+pub fn is_ready(edition: &Edition, updates: &[ListUpdates]) -> bool {
+    let lists = edition.blocklist.lists();
+    let is_in_force = |name: &str| lists.iter().any(|list| list.settings.name == name);
+    updates
+        .iter()
+        .filter(|known| known.required)
+        .all(|known| is_in_force(&known.list))
+}
+
+impl ListStatus {
+    /// Its title; its name where it has none.
+    #[must_use]
+    pub fn title(&self) -> &str {
+        self.compiled
+            .as_ref()
+            .map_or(&self.name, |list| &list.provenance.title)
+    }
+
+    /// Its serial; an unsigned list has none.
+    #[must_use]
+    pub fn serial(&self) -> Option<u64> {
+        self.compiled
+            .as_ref()
+            .and_then(|list| list.provenance.seq())
+    }
+
+    /// How many entries are in force.
+    #[must_use]
+    pub fn entries(&self) -> usize {
+        self.compiled
+            .iter()
+            .flat_map(|list| &list.entries)
+            .map(|(_, count)| count)
+            .sum()
+    }
+
+    /// How many rows were left out.
+    #[must_use]
+    pub fn rejected(&self) -> usize {
+        self.compiled.as_ref().map_or(0, |list| list.rejected)
+    }
+
+    /// Where it came from.
+    #[must_use]
+    pub fn origin(&self) -> Option<&Origin> {
+        self.compiled.as_ref().map(|list| &list.provenance.origin)
+    }
+
+    /// How long ago the authority issued it, by its own clock.
+    #[must_use]
+    pub fn age(&self, now: Timestamp) -> Option<SignedDuration> {
+        match self.origin()? {
+            Origin::Signed { issued_at, .. } => issued_at.map(|at| now.duration_since(at)),
+            Origin::Unsigned { .. } => None,
+        }
+    }
+
+    /// How long it is still valid; negative where it has expired.
+    #[must_use]
+    pub fn expires_in(&self, now: Timestamp) -> Option<SignedDuration> {
+        match self.origin()? {
+            Origin::Signed { expires, .. } => Some(expires.duration_since(now)),
+            Origin::Unsigned { .. } => None,
+        }
+    }
+
+    /// Why its last round failed.
+    #[must_use]
+    pub fn failure(&self) -> Option<&Failure> {
+        self.updates.as_ref()?.failure.as_ref()
+    }
+
+    /// How well it is.
+    #[must_use]
+    pub fn health(&self, now: Timestamp) -> Health {
+        if self.compiled.is_none() {
+            return Health::Missing;
+        }
+        let is_expired = self.expires_in(now).is_some_and(|left| left.is_negative());
+        if is_expired || self.failure().is_some() {
+            Health::Attention
+        } else {
+            Health::Good
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::example;
+
+    fn known(list: &str, required: bool) -> ListUpdates {
+        ListUpdates {
+            list: list.into(),
+            required,
+            ..ListUpdates::default()
+        }
+    }
+
+    fn summary(updates: &[ListUpdates], now: &str) -> Summary {
+        let now = now.parse().unwrap();
+        Summary::new("n", &example::edition(), updates, now, &|_| true)
+    }
+
+    #[test]
+    fn ready_means_every_required_list() {
+        let now = example::NOW;
+        let lists = [known("gambling", true), known("house-rules", false)];
+        assert!(summary(&lists, now).ready);
+        assert_eq!(summary(&lists, now).health(), Health::Good);
+        let lists = [known("gambling", true), known("other", false)];
+        assert!(summary(&lists, now).ready);
+        assert_eq!(summary(&lists, now).health(), Health::Attention);
+        let lists = [known("gambling", true), known("other", true)];
+        assert!(!summary(&lists, now).ready);
+        assert_eq!(summary(&lists, now).health(), Health::Missing);
+    }
+
+    #[test]
+    fn who_sees_one_list_sees_whether_all_is_ready() {
+        let lists = [known("gambling", true), known("other", true)];
+        let now = example::NOW.parse().unwrap();
+        let summary = Summary::new("n", &example::edition(), &lists, now, &|name| {
+            name == "gambling"
+        });
+        assert!(!summary.ready);
+        assert_eq!(summary.lists.len(), 1);
+    }
+
+    #[test]
+    fn an_expired_list_wants_attention() {
+        let lists = [known("gambling", true)];
+        let later = summary(&lists, "2027-11-24T08:30:00Z");
+        let list = later.list("gambling").unwrap();
+        assert_eq!(list.health(later.now), Health::Attention);
+        assert!(list.expires_in(later.now).unwrap().is_negative());
+        assert_eq!((list.entries(), list.rejected(), list.serial()), (3, 1, Some(7)));
+        let unsigned = later.list("house-rules").unwrap();
+        assert_eq!((unsigned.serial(), unsigned.expires_in(later.now)), (None, None));
+    }
+}
