@@ -24,7 +24,7 @@ use crate::compile::Blocklist;
 use crate::config::Config;
 use crate::count::{Counters, HitCounter, HitLedger};
 use crate::enforce::{Edition, InForce};
-use crate::report::{self, Metrics, Timeline, Updates};
+use crate::report::{Metrics, Sources, Timeline, Updates};
 
 /// The assembled program: every socket is bound, and the last good lists are in force.
 pub struct Daemon {
@@ -35,6 +35,7 @@ pub struct Daemon {
     shared: Shared,
     updater: JoinHandle<()>,
     ledger: Arc<HitLedger>,
+    timeline: Arc<Timeline>,
     /// Held as long as the process lives: no other daemon works in this state folder.
     _lock: File,
 }
@@ -96,13 +97,11 @@ impl Daemon {
         updater.start();
 
         let (tasks, gave_up) = Tasks::new(runtime.handle().clone());
-        let sources = report::Sources {
-            node: config.node.clone(),
+        let sources = Sources {
             in_force: Arc::clone(&in_force),
             ledger: Arc::clone(&ledger),
-            timeline,
+            timeline: Arc::clone(&timeline),
             updates: Arc::clone(&updates),
-            ready: Arc::clone(&ready),
             metrics,
             clock: clock::timestamp,
         };
@@ -114,7 +113,7 @@ impl Daemon {
         start_settling(&ledger, &tasks, config.count.settle_interval);
         start_watching(&shared, &tasks, watched(file, &config));
         let updater = spawn_thread("updates", move || updater.run(&ordered))?;
-        Ok(Self { runtime, tasks, gave_up, signals, shared, updater, ledger, _lock: lock })
+        Ok(Self { runtime, tasks, gave_up, signals, shared, updater, ledger, timeline, _lock: lock })
     }
 
     /// Runs until a signal, then drains.
@@ -151,6 +150,9 @@ impl Daemon {
         }
         if let Err(error) = self.ledger.settle(clock::timestamp()) {
             tracing::error!(%error, "the last hits wait in the counters and are settled at the next start");
+        }
+        if let Err(error) = self.timeline.stopped(clock::timestamp()) {
+            tracing::error!(%error, "the timeline lacks this stop");
         }
         runtime.shutdown_timeout(Duration::from_secs(1));
         tracing::info!(everything = drained, "ended");

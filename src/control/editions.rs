@@ -9,11 +9,11 @@ use jiff::Timestamp;
 
 use super::clock;
 use super::round::{ListOutcome, Round};
-use crate::compile::{self, Blocklist, Compiler, Mode};
+use crate::compile::{self, Blocklist, Compiler};
 use crate::config::Config;
-use crate::count::{CountedRule, Counters, HitCounter};
-use crate::enforce::{Edition, InForce};
-use crate::policy::{Action, Origin, RuleId};
+use crate::count::{CountError, Counters, HitCounter};
+use crate::enforce::{Edition, InForce, counted_rules};
+use crate::policy::Origin;
 use crate::report::{Failure, Metrics, Outcome, Timeline, Updates};
 use crate::verify::{ListFile, Subscription, Verified};
 
@@ -97,19 +97,8 @@ impl Editions {
         }
     }
 
-    fn counter(&self, blocklist: &Blocklist) -> Result<HitCounter, crate::count::CountError> {
-        let rules = (0..u32::try_from(blocklist.rule_count()).unwrap_or(u32::MAX)).map(|number| {
-            let rule = blocklist.rule(RuleId(number))?;
-            let watches = rule.list.settings.mode == Mode::Monitor;
-            (!rule.canary).then_some(CountedRule {
-                list: &rule.list.settings.name,
-                entry_id: rule.entry_id,
-                action: if watches { Action::Monitor } else { rule.action },
-                category: rule.record.category,
-                authority: &rule.record.authority,
-            })
-        });
-        let (counter, refused) = self.counters.counter(rules)?;
+    fn counter(&self, blocklist: &Blocklist) -> Result<HitCounter, CountError> {
+        let (counter, refused) = self.counters.counter(counted_rules(blocklist))?;
         if let Some(error) = refused {
             tracing::error!(%error, "new entries are counted in memory until the disk takes them");
         }

@@ -1,10 +1,11 @@
 //! [`Surfaces`]: DNS, HTTP and report on their sockets, told of a new configuration while
 //! they run.
 
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
+use tokio_util::sync::CancellationToken;
 
 use super::tasks::Tasks;
 use super::{ExitError, clock};
@@ -13,7 +14,7 @@ use crate::enforce::dns::{self, Server};
 use crate::enforce::proxy::{self, Limits, Proxy};
 use crate::enforce::resolver::{self, Resolver};
 use crate::enforce::InForce;
-use crate::report;
+use crate::report::{self, ReportError};
 
 /// Every socket of the surfaces, bound and not served yet.
 #[derive(Debug)]
@@ -28,7 +29,7 @@ pub struct Bound {
 pub struct Surfaces {
     dns: Option<Arc<Server>>,
     proxy: Option<Proxy>,
-    report: Option<report::Server>,
+    report: Option<Reporting>,
     resolvers: ArcSwap<Resolvers>,
 }
 
@@ -48,7 +49,7 @@ impl Bound {
         Ok(Self {
             dns: config.dns.as_ref().map(dns::Bound::bind).transpose().map_err(ExitError::system)?,
             proxy: config.proxy.as_ref().map(proxy::Bound::bind).transpose().map_err(ExitError::system)?,
-            report: config.report.as_ref().map(report::Bound::bind).transpose().map_err(ExitError::system)?,
+            report: config.report.as_ref().map(|settings| report::bind(&settings.listen)).transpose().map_err(ExitError::system)?,
         })
     }
 }
@@ -85,7 +86,7 @@ impl Surfaces {
         };
         let report = match (bound.report, &config.report) {
             (Some(bound), Some(settings)) => {
-                Some(report::Server::start(bound, settings, sources, tasks.token.clone()).map_err(ExitError::system)?)
+                Some(Reporting::start(bound, settings, sources, tasks).map_err(ExitError::system)?)
             }
             _ => None,
         };
@@ -105,7 +106,7 @@ impl Surfaces {
         if let (Some(report), Some(settings)) = (&self.report, &config.report)
             && change.concerns(Part::Report)
         {
-            report.replace(settings).map_err(|error| error.to_string())?;
+            report.replace(settings)?;
         }
         if let (Some(server), Some(settings), Some((_, resolver))) = (&self.dns, &config.dns, &resolvers.dns) {
             server.replace(settings.clone(), Arc::clone(resolver));
@@ -149,6 +150,40 @@ impl Resolvers {
     }
 }
 
+/// The report on its sockets, started anew with other settings.
+#[derive(Debug)]
+struct Reporting {
+    bound: report::Bound,
+    sources: report::Sources,
+    stop: CancellationToken,
+    /// Ends the server that runs now.
+    stop_present: Mutex<CancellationToken>,
+}
+
+impl Reporting {
+    fn start(
+        bound: report::Bound,
+        settings: &report::Settings,
+        sources: report::Sources,
+        tasks: &Tasks,
+    ) -> Result<Self, ReportError> {
+        let stop = tasks.token.clone();
+        let present = stop.child_token();
+        report::serve(&bound, settings, sources.clone(), present.clone())?;
+        Ok(Self { bound, sources, stop, stop_present: Mutex::new(present) })
+    }
+
+    /// Starts a server with other settings, then ends the old one: for a moment both answer
+    /// on the same sockets, and no connection is refused.
+    fn replace(&self, settings: &report::Settings) -> Result<(), String> {
+        let next = self.stop.child_token();
+        report::serve(&self.bound, settings, self.sources.clone(), next.clone()).map_err(|error| error.to_string())?;
+        let mut present = self.stop_present.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::replace(&mut *present, next).cancel();
+        Ok(())
+    }
+}
+
 fn serve_dns(server: Arc<Server>, tasks: &Tasks) -> Arc<Server> {
     let (serving, tracker, token) = (Arc::clone(&server), tasks.tracker.clone(), tasks.token.clone());
     tasks.supervise("dns", move || {
@@ -168,15 +203,16 @@ fn serve_dns(server: Arc<Server>, tasks: &Tasks) -> Arc<Server> {
 
 fn serve_proxy(proxy: Proxy, bound: proxy::Bound, tasks: &Tasks) -> Proxy {
     let (serving, tracker, token) = (proxy.clone(), tasks.tracker.clone(), tasks.token.clone());
-    // The sockets go to the first run; one that panics has none left, and the third panic
-    // ends the daemon, which is started anew as a whole.
-    let mut bound = Some(bound);
     tasks.supervise("proxy", move || {
-        let (proxy, bound, tracker, token) = (serving.clone(), bound.take(), tracker.clone(), token.clone());
+        let (proxy, bound) = (serving.clone(), bound.try_clone());
+        let (tracker, token) = (tracker.clone(), token.clone());
         async move {
-            let Some(bound) = bound else { std::panic::panic_any("the proxy's sockets are gone") };
-            if let Err(error) = proxy.serve(bound, &tracker, token).await {
-                tracing::error!(%error, "the HTTP surface ended");
+            let served = match bound {
+                Ok(bound) => proxy.serve(bound, &tracker, token).await,
+                Err(error) => Err(error),
+            };
+            if let Err(error) = served {
+                tracing::error!(%error, "the HTTP surface ended; restart cordon");
             }
         }
     });

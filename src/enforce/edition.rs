@@ -5,9 +5,9 @@ use std::sync::Arc;
 use arc_swap::{ArcSwap, Guard};
 use jiff::Timestamp;
 
-use crate::compile::Blocklist;
+use crate::compile::{Blocklist, Mode};
 use crate::count::{CountedRule, HitCounter};
-use crate::policy::{Decision, RuleId, Surface};
+use crate::policy::{Action, Decision, RuleId, Surface};
 
 /// A blocklist in force with its counters. Immutable, replaced whole; one query or request
 /// sees one edition.
@@ -44,10 +44,11 @@ pub fn counted_rules(
     let count = u32::try_from(blocklist.rule_count()).unwrap_or(u32::MAX);
     (0..count).map(|number| {
         let rule = blocklist.rule(RuleId(number))?;
+        let watches = rule.list.settings.mode == Mode::Monitor;
         (!rule.canary).then_some(CountedRule {
             list: &rule.list.settings.name,
             entry_id: rule.entry_id,
-            action: rule.action,
+            action: if watches { Action::Monitor } else { rule.action },
             category: rule.record.category,
             authority: &rule.record.authority,
         })
