@@ -32,6 +32,12 @@ impl Authority {
                 .arg("--keys")
                 .arg(folder.path().join("keys")),
         );
+        // A node's own copy: the repository may be gone, the pinned root is not.
+        fs::copy(
+            folder.path().join("repo/metadata/1.root.json"),
+            folder.path().join("pinned.root.json"),
+        )
+        .unwrap();
         let address = serve(folder.path().join("repo"));
         Self { folder, address }
     }
@@ -93,7 +99,7 @@ impl Authority {
 
     /// What a node pins.
     pub(crate) fn root(&self) -> PathBuf {
-        self.folder.path().join("repo/metadata/1.root.json")
+        self.folder.path().join("pinned.root.json")
     }
 
     pub(crate) fn folder(&self) -> PathBuf {
