@@ -532,6 +532,23 @@ fn without_an_upstream_blocked_names_are_still_answered() {
 }
 
 #[test]
+fn beyond_the_most_queries_in_flight_only_the_truth_is_missing() {
+    let world = World::start();
+    let node = Node::start("127.0.0.1:0", &[world.address]);
+    assert_eq!(node.ask(&a("shop.test.")).unwrap().answers.len(), 1);
+    let held: Vec<_> = (0..resolver::QUERIES_IN_FLIGHT_MAX)
+        .map(|_| node.resolver.admit().unwrap())
+        .collect();
+    let reply = node.ask(&a("other.test.")).unwrap();
+    assert_eq!(reply.response_code, ResponseCode::ServFail);
+    for name in ["shop.test.", "blocked.test."] {
+        assert_eq!(node.ask(&a(name)).unwrap().answers.len(), 1, "{name}");
+    }
+    drop(held);
+    assert_eq!(node.ask(&a("other.test.")).unwrap().answers.len(), 1);
+}
+
+#[test]
 fn another_upstream_is_asked_when_one_is_silent_or_broken() {
     let (world, silent) = (World::start(), UdpSocket::bind("127.0.0.1:0").unwrap());
     let node = Node::start(

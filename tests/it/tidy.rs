@@ -81,8 +81,7 @@ const ASYNC: &[&str] = &[
 
 /// The files that may hold unsafe code, each with a reason in it.
 const UNSAFE: &[&str] = &[
-    "enforce/dns/udp.rs",
-    "enforce/dns/batch.rs",
+    "enforce/dns/datagrams.rs",
     "count/counter_map.rs",
 ];
 

@@ -1,4 +1,4 @@
-//! [`Error`]: why DNS cannot be served.
+//! [`enum@Error`]: why DNS cannot be served.
 
 use std::io;
 use std::net::SocketAddr;

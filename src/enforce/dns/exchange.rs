@@ -26,6 +26,10 @@ pub struct Exchange<'a> {
 
 /// What a packet leads to.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "it is made once for each packet, on the stack, and an allocation would cost more"
+)]
 pub enum Step {
     /// An answer of so many octets is in the buffer.
     Reply(usize, Outcome),

@@ -202,8 +202,11 @@ mod tests {
         assert_eq!(query.udp_octets_max(), 512);
     }
 
+    /// Name, type, class, and of EDNS the size and DO.
+    type Seen = (Vec<u8>, u16, u16, Option<(u16, bool)>);
+
     /// What hickory makes of a packet, as far as we read it.
-    fn by_hickory(packet: &[u8]) -> Option<(Vec<u8>, u16, u16, Option<(u16, bool)>)> {
+    fn by_hickory(packet: &[u8]) -> Option<Seen> {
         let message = Message::from_vec(packet).ok()?;
         let question = message.queries.first()?;
         let lower = question.name().to_lowercase();
@@ -223,7 +226,7 @@ mod tests {
         ))
     }
 
-    fn by_us(packet: &[u8]) -> Option<(Vec<u8>, u16, u16, Option<(u16, bool)>)> {
+    fn by_us(packet: &[u8]) -> Option<Seen> {
         let query = Query::parse(packet).ok()?;
         let edns = query.edns;
         // hickory's own least size.

@@ -77,6 +77,10 @@ pub(super) struct Batch<'a> {
 }
 
 /// What is to be done about one packet.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "it is made once for each packet, on the stack, and an allocation would cost more"
+)]
 pub(super) enum Turn {
     /// Send so many octets of the buffer.
     Reply(usize),

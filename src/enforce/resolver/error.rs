@@ -1,4 +1,4 @@
-//! [`Error`] and [`LookupError`]: why a resolver cannot be made, or finds no address.
+//! [`enum@Error`] and [`LookupError`]: why a resolver cannot be made, or finds no address.
 
 use thiserror::Error;
 

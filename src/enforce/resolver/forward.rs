@@ -17,7 +17,7 @@ use hickory_proto::serialize::binary::BinDecodable;
 use rustls::pki_types::ServerName;
 use rustls_platform_verifier::BuilderVerifierExt;
 use tokio::sync::Mutex;
-use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::wire::Rcode;
 use super::{Answer, Error, Question, Unusable, Upstream};
@@ -129,7 +129,7 @@ struct Server {
     datagrams: Mutex<Option<Exchange>>,
     /// The TCP or TLS connection, shared by all queries. The lock is held while connecting,
     /// so that a burst of queries makes one connection.
-    stream: Mutex<Option<Exchange>>,
+    stream: Mutex<Stream>,
     /// When it last failed, by [`Forwarder::clock`]; 0 if it answered since.
     failed_at: AtomicU64,
 }
@@ -157,7 +157,7 @@ impl Server {
             tls,
             provider: TokioRuntimeProvider::new(),
             datagrams: Mutex::new(None),
-            stream: Mutex::new(None),
+            stream: Mutex::default(),
             failed_at: AtomicU64::new(0),
         })
     }
@@ -210,14 +210,15 @@ impl Server {
         question: &Question,
     ) -> Result<Result<Answer, Unusable>, Failure> {
         loop {
-            let (exchange, is_new) = self.connected().await?;
-            match exchange.send(request.clone()).first_answer().await {
+            let connection = self.connected().await?;
+            let sent = connection.exchange.send(request.clone());
+            match sent.first_answer().await {
                 Ok(response) => return Ok(read(question, response)),
-                Err(NetError::Busy) => sleep(BUSY_PAUSE).await,
+                // An upstream may close a connection at any time (RFC 7766 section 6.2.3),
+                // and one that is full comes to us the same way as one that is closed.
                 Err(error) => {
-                    *self.stream.lock().await = None;
-                    // An upstream may close a connection at any time (RFC 7766 section 6.2.3).
-                    if is_new {
+                    self.leave(connection.number).await;
+                    if connection.is_new {
                         return Err(failure(&error));
                     }
                 }
@@ -225,11 +226,15 @@ impl Server {
         }
     }
 
-    /// The connection, and whether it was made just now.
-    async fn connected(&self) -> Result<(Exchange, bool), Failure> {
+    /// The connection that is used now, made if there is none.
+    async fn connected(&self) -> Result<Connection, Failure> {
         let mut stream = self.stream.lock().await;
-        if let Some(exchange) = &*stream {
-            return Ok((exchange.clone(), false));
+        if let Some(exchange) = &stream.exchange {
+            return Ok(Connection {
+                exchange: exchange.clone(),
+                number: stream.number,
+                is_new: false,
+            });
         }
         let (address, provider) = (self.upstream.address, self.provider.clone());
         let at_once = Some(STREAM_QUERIES_MAX);
@@ -243,9 +248,36 @@ impl Server {
             }
         };
         let exchange = connected.map_err(|error| failure(&error))?;
-        *stream = Some(exchange.clone());
-        Ok((exchange, true))
+        stream.exchange = Some(exchange.clone());
+        stream.number += 1;
+        Ok(Connection {
+            exchange,
+            number: stream.number,
+            is_new: true,
+        })
     }
+
+    /// Uses that connection no more; those who wait on it still get their answers.
+    async fn leave(&self, number: u64) {
+        let mut stream = self.stream.lock().await;
+        if stream.number == number {
+            stream.exchange = None;
+        }
+    }
+}
+
+/// The TCP or TLS connection of an upstream, and how many there were before.
+#[derive(Default)]
+struct Stream {
+    exchange: Option<Exchange>,
+    number: u64,
+}
+
+/// A connection as one query uses it.
+struct Connection {
+    exchange: Exchange,
+    number: u64,
+    is_new: bool,
 }
 
 /// The TLS settings for `tls://` upstreams, which the system's authorities vouch for.
@@ -304,9 +336,7 @@ const RESEND_MILLIS: u64 = 500;
 const ROUNDS: usize = 2;
 /// How long an upstream that failed is asked after all others.
 const BACK_OFF_MILLIS: u64 = 5000;
-/// The most queries at once on one TCP or TLS connection; more wait.
+/// The most queries at once on one TCP or TLS connection; the next takes another one.
 const STREAM_QUERIES_MAX: usize = 1024;
-/// How long to wait when a connection is full.
-const BUSY_PAUSE: Duration = Duration::from_millis(20);
 /// The largest UDP answer that is asked for, so that none is fragmented (RFC 9715).
 const UDP_OCTETS_MAX: u16 = 1232;

@@ -231,3 +231,137 @@ impl Drop for Asking<'_> {
 pub const QUERIES_IN_FLIGHT_MAX: usize = 10_000;
 /// The longest chain of aliases that is followed by asking again.
 const ALIASES_MAX: usize = 8;
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+
+    use hickory_proto::op::Message;
+    use hickory_proto::rr::{RData, Record, rdata};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+    use tokio_rustls::TlsAcceptor;
+
+    use super::*;
+
+    /// An upstream over TLS whose certificate is for `dns.test`; the client settings that
+    /// trust it; and how many connections it took.
+    async fn tls_upstream() -> (SocketAddr, rustls::ClientConfig, Arc<Mutex<usize>>) {
+        let made = rcgen::generate_simple_self_signed(["dns.test".to_owned()]).unwrap();
+        let certificate = made.cert.der().clone();
+        let key = rustls::pki_types::PrivateKeyDer::try_from(made.signing_key.serialize_der());
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let server = rustls::ServerConfig::builder_with_provider(Arc::clone(&provider))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate.clone()], key.unwrap())
+            .unwrap();
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(certificate).unwrap();
+        let client = rustls::ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let connections = Arc::new(Mutex::new(0));
+        let counted = Arc::clone(&connections);
+        let acceptor = TlsAcceptor::from(Arc::new(server));
+        tokio_util::task::TaskTracker::new().spawn(async move {
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                let Ok(mut stream) = acceptor.accept(stream).await else {
+                    continue;
+                };
+                *counted.lock().unwrap() += 1;
+                // Two answers, then it closes, as an upstream may at any time.
+                for _ in 0..2 {
+                    let Ok(length) = stream.read_u16().await else {
+                        break;
+                    };
+                    let mut octets = vec![0; usize::from(length)];
+                    stream.read_exact(&mut octets).await.unwrap();
+                    let query = Message::from_vec(&octets).unwrap();
+                    let question = query.queries[0].clone();
+                    let mut reply = Message::response(query.id, query.op_code);
+                    let address = RData::A(rdata::A::new(192, 0, 2, 53));
+                    reply.add_answer(Record::from_rdata(question.name().clone(), 60, address));
+                    reply.add_query(question);
+                    let octets = reply.to_vec().unwrap();
+                    let length = u16::try_from(octets.len()).unwrap();
+                    stream.write_u16(length).await.unwrap();
+                    stream.write_all(&octets).await.unwrap();
+                    stream.flush().await.unwrap();
+                }
+            }
+        });
+        (address, client, connections)
+    }
+
+    fn resolver(address: SocketAddr, name: &str, tls: &rustls::ClientConfig) -> Arc<Resolver> {
+        let settings = Settings {
+            forward: vec![Upstream {
+                address,
+                tls_name: Some(name.to_owned()),
+            }],
+            zones: Vec::new(),
+            cache_octets: 1 << 20,
+        };
+        Arc::new(Resolver::with_tls(&settings, Some(tls)).unwrap())
+    }
+
+    async fn ask(resolver: &Arc<Resolver>, name: &str) -> Arc<Answer> {
+        let question = Question::new(Name::from_text(name).unwrap(), RecordType::A);
+        resolver.admit().unwrap().resolve(&question).await
+    }
+
+    #[tokio::test]
+    async fn an_upstream_over_tls_is_asked_on_one_connection_until_it_closes() {
+        let (address, tls, connections) = tls_upstream().await;
+        let resolver = resolver(address, "dns.test", &tls);
+        for name in ["a.test", "b.test", "c.test"] {
+            assert_eq!(ask(&resolver, name).await.rcode(), Rcode::NOERROR, "{name}");
+        }
+        assert_eq!(*connections.lock().unwrap(), 2);
+    }
+
+    #[tokio::test]
+    async fn a_certificate_for_another_name_is_a_network_error() {
+        let (address, tls, _) = tls_upstream().await;
+        let answer = ask(&resolver(address, "other.test", &tls), "a.test").await;
+        assert_eq!(answer.rcode(), Rcode::SERVFAIL);
+        assert_eq!(answer.error_options(), b"\0\x0f\0\x02\0\x17");
+    }
+
+    #[tokio::test]
+    async fn who_is_nobodys_to_ask_is_refused() {
+        let settings = Settings {
+            forward: Vec::new(),
+            zones: Vec::new(),
+            cache_octets: 0,
+        };
+        let resolver = Arc::new(Resolver::new(&settings).unwrap());
+        assert_eq!(ask(&resolver, "a.test").await.rcode(), Rcode::REFUSED);
+        let name = Name::from_text("localhost").unwrap();
+        let found = resolver.addresses(&name).await.unwrap();
+        assert!(found.iter().all(IpAddr::is_loopback));
+        assert_eq!(found.len(), 2);
+    }
+
+    #[test]
+    fn a_name_that_no_certificate_has_is_told() {
+        let upstream = Upstream {
+            address: "127.0.0.1:853".parse().unwrap(),
+            tls_name: Some("not a name".to_owned()),
+        };
+        let settings = Settings {
+            forward: vec![upstream],
+            zones: Vec::new(),
+            cache_octets: 0,
+        };
+        let error = Resolver::new(&settings).unwrap_err();
+        assert!(error.to_string().contains("\"not a name\""), "{error}");
+    }
+}
