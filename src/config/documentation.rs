@@ -212,6 +212,7 @@ fn the_schema_describes_every_key() {
         assert_eq!(at.get("default").is_some(), has_default, "{path:?}");
     });
     assert_eq!(schema["required"][0], "version");
+    assert_eq!(schema["properties"]["version"]["const"], 1);
     assert_eq!(
         schema["properties"]["proxy"]["properties"]["hybrid"]["const"],
         false

@@ -1,13 +1,14 @@
 //! [`Mistakes`]: everything that is wrong with a configuration, each with its place and a way
 //! to mend it.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use annotate_snippets::renderer::DecorStyle;
-use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
+use annotate_snippets::{Annotation, AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 use serde_json::{Value as Json, json};
 
 use super::Place;
@@ -64,9 +65,12 @@ impl Mistakes {
         };
         let renderer = renderer.decor_style(DecorStyle::Ascii);
         let mut text = String::new();
-        for mistake in &self.mistakes {
+        for mistake in self.mistakes.iter().take(SHOWN_MAX) {
             text.push_str(&renderer.render(&[self.group(mistake)]));
             text.push_str("\n\n");
+        }
+        if let Some(more) = self.len().checked_sub(SHOWN_MAX).filter(|more| *more > 0) {
+            text.push_str(&format!("and {more} more; `cordon check --json` has them all\n\n"));
         }
         text.push_str(&self.summary());
         text
@@ -140,23 +144,28 @@ impl Mistakes {
     fn group<'a>(&'a self, mistake: &'a Mistake) -> Group<'a> {
         let group = Group::with_title(Level::ERROR.primary_title(&*mistake.message));
         let path = mistake.path.to_string_lossy();
-        let excerpt = mistake
-            .place
-            .zip(self.texts.get(&mistake.path))
-            .and_then(|(place, text)| Excerpt::of(text, place, mistake.other.as_ref()));
-        let group = match excerpt {
-            Some(excerpt) => {
-                let other = excerpt
-                    .other
-                    .map(|(octets, label)| AnnotationKind::Context.span(octets).label(label));
-                let snippet = Snippet::source(excerpt.text)
-                    .line_start(excerpt.line)
-                    .path(path)
-                    .annotation(AnnotationKind::Primary.span(excerpt.octets))
-                    .annotations(other);
-                group.element(snippet)
+        let (place, text) = (mistake.place, self.texts.get(&mistake.path));
+        let other = mistake.other.as_ref();
+        let excerpt = place.zip(text).and_then(|(place, text)| {
+            let both = other.and_then(|other| Excerpt::of(text, place, Some(other)));
+            both.or_else(|| Excerpt::of(text, place, None))
+        });
+        let shows_other = excerpt
+            .as_ref()
+            .is_some_and(|excerpt| excerpt.other.is_some());
+        let group = match (excerpt, place) {
+            (Some(excerpt), _) => group.element(excerpt.snippet(path)),
+            (None, None) => group.element(Origin::path(path)),
+            (None, Some(Place { line, column, .. })) => {
+                group.element(Origin::path(path).line(line).char_column(column))
             }
-            None => group.element(Origin::path(path)),
+        };
+        let group = match other {
+            Some((place, label)) if !shows_other => {
+                let note = format!("line {}, column {}: {label}", place.line, place.column);
+                group.element(Level::NOTE.message(note))
+            }
+            _ => group,
         };
         group.element(Level::HELP.message(&*mistake.help))
     }
@@ -175,7 +184,8 @@ struct Excerpt<'a> {
 }
 
 impl<'a> Excerpt<'a> {
-    /// The lines of `place` and of `other`. Of a place of many lines only the first is shown.
+    /// The lines of `place` and of `other`, if they are short enough to be shown. Of a place of
+    /// many lines only the first is shown.
     fn of(text: &'a str, place: Place, other: Option<&'a (Place, String)>) -> Option<Self> {
         let octets = first_line(text, place);
         let other = other.map(|(place, label)| (first_line(text, *place), place.line, label));
@@ -186,10 +196,9 @@ impl<'a> Excerpt<'a> {
             line = line.min(*other_line);
         }
         let start = text.get(..start)?.rfind('\n').map_or(0, |at| at + 1);
-        let end = text
-            .get(end..)?
-            .find('\n')
-            .map_or(text.len(), |at| end + at);
+        let most = text.floor_char_boundary(start.saturating_add(EXCERPT_OCTETS_MAX));
+        let rest = text.get(end..most)?;
+        let end = end + rest.find('\n').unwrap_or(rest.len());
         let inside = |octets: Range<usize>| octets.start - start..octets.end - start;
         Some(Self {
             text: text.get(start..end)?,
@@ -197,6 +206,18 @@ impl<'a> Excerpt<'a> {
             octets: inside(octets),
             other: other.map(|(octets, _, label)| (inside(octets), label.as_str())),
         })
+    }
+
+    /// It with its marks, for a file at `path`.
+    fn snippet(self, path: Cow<'a, str>) -> Snippet<'a, Annotation<'a>> {
+        let other = self
+            .other
+            .map(|(octets, label)| AnnotationKind::Context.span(octets).label(label));
+        Snippet::source(self.text)
+            .line_start(self.line)
+            .path(path)
+            .annotation(AnnotationKind::Primary.span(self.octets))
+            .annotations(other)
     }
 }
 
@@ -216,3 +237,8 @@ impl fmt::Display for Mistakes {
 }
 
 impl std::error::Error for Mistakes {}
+
+/// How many mistakes people are shown; programs get all of them.
+const SHOWN_MAX: usize = 200;
+/// How much of a file is shown for one mistake.
+const EXCERPT_OCTETS_MAX: usize = 1_000;

@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 
-use serde_saphyr::granit_parser::{self, Event, Parser, ScalarStyle};
+use serde_saphyr::granit_parser::{self, ErrorKind, Event, Parser, ScalarStyle};
 
 use super::Place;
 
@@ -64,13 +64,13 @@ impl Node {
         options.emit_comments = false;
         options.emit_unresolved_aliases = true;
         options.disallow_directives = true;
-        // The tree's own limit comes first, with a better message.
-        options.flow_nesting_limit = DEPTH_MAX * 2;
-        options.block_nesting_limit = DEPTH_MAX * 2;
+        options.flow_nesting_limit = DEPTH_MAX;
+        options.block_nesting_limit = DEPTH_MAX;
         let mut tree = Tree::default();
         for event in Parser::new_from_str_with_options(text, options) {
-            let (event, span) = event.map_err(|error| {
-                NodeError::new(Place::at(error.marker()), error.info(), SYNTAX_HELP)
+            let (event, span) = event.map_err(|error| match error.kind() {
+                ErrorKind::RecursionLimitExceeded => too_deep(Place::at(error.marker())),
+                _ => NodeError::new(Place::at(error.marker()), error.info(), SYNTAX_HELP),
             })?;
             if let Some(tag) = span.tag_span() {
                 let help = "remove the word that starts with `!`, or put the text in quotes";
@@ -231,13 +231,10 @@ impl Tree {
     /// Refuses what would be nested too deeply with `more` levels.
     fn not_too_deep(&self, place: Place, more: usize) -> Result<(), NodeError> {
         if self.open.len() + more <= DEPTH_MAX {
-            return Ok(());
+            Ok(())
+        } else {
+            Err(too_deep(place))
         }
-        Err(NodeError::new(
-            place,
-            format!("values are nested deeper than {DEPTH_MAX}"),
-            "no key of the configuration is that deep",
-        ))
     }
 
     /// Ends the innermost list or map.
@@ -334,6 +331,15 @@ impl Key {
             )),
         }
     }
+}
+
+/// The mistake of values below values below values.
+fn too_deep(place: Place) -> NodeError {
+    NodeError::new(
+        place,
+        format!("values are nested deeper than {DEPTH_MAX}"),
+        "no key of the configuration is that deep",
+    )
 }
 
 /// How deep lists and maps may be nested; the deepest key is at 6.

@@ -93,26 +93,29 @@ impl<T: 'static> Scalar<T> {
 /// One of some words.
 pub(super) fn word<T: Clone + 'static>(words: &[(&'static str, T)]) -> Scalar<T> {
     let names: Vec<&str> = words.iter().map(|(name, _)| *name).collect();
-    let expected = match names.as_slice() {
-        [only] => format!("`{only}`"),
-        names => format!("one of `{}`", names.join("`, `")),
-    };
+    let expected = format!("one of `{}`", names.join("`, `"));
     let schema = json!({"enum": names});
     let words = words.to_vec();
     Scalar::new(expected, move |text| {
         let found = words.iter().find(|(name, _)| *name == text);
         found.map(|(_, value)| value.clone()).ok_or_else(|| {
-            match (
-                nearest(text, words.iter().map(|(name, _)| *name)),
-                words.as_slice(),
-            ) {
-                (_, [(only, _)]) => format!("write `{only}`"),
-                (Some(near), _) => format!("did you mean `{near}`?"),
-                (None, _) => "write one of these words".to_owned(),
+            match nearest(text, words.iter().map(|(name, _)| *name)) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => "write one of these words".to_owned(),
             }
         })
     })
     .described(schema)
+}
+
+/// The version of the format: 1, a number.
+pub(super) fn version() -> Scalar<()> {
+    Scalar::new("`1`", |text| match text {
+        "1" => Ok(()),
+        _ => Err("this program reads version 1 of the format".to_owned()),
+    })
+    .described(json!({"const": 1}))
+    .bare()
 }
 
 /// `true` or `false`.

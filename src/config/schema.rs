@@ -94,12 +94,25 @@ fn section(keys: &[Key]) -> Json {
     })
 }
 
+/// The schema of the keys below a key. Nothing written there is the same as no keys, unless
+/// there have to be some.
+fn section_or_nothing(key: &Key, keys: &[Key]) -> Json {
+    let mut schema = section(keys);
+    if let Some(kind) = schema
+        .get_mut("type")
+        .filter(|_| key.absent != Absent::Wrong)
+    {
+        *kind = json!(["object", "null"]);
+    }
+    schema
+}
+
 /// The schema of the value of a key, with what it is for.
 fn described(key: &Key) -> Json {
     let (mut schema, item) = match &key.shape {
         Shape::One(schema) => (schema.clone(), schema.clone()),
         Shape::Many(item) => (json!({"type": "array", "items": item}), item.clone()),
-        Shape::Section(keys) => (section(keys), json!({})),
+        Shape::Section(keys) => (section_or_nothing(key, keys), json!({})),
         Shape::Sections(keys) => {
             let item = section(keys);
             (json!({"type": "array", "items": item}), item)

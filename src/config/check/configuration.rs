@@ -12,7 +12,7 @@ use crate::config::error::{Mistake, Mistakes};
 use crate::config::file;
 use crate::config::node::Node;
 use crate::config::reading::Reading;
-use crate::config::scalar::{Scalar, path, word};
+use crate::config::scalar::{Scalar, path, version, word};
 use crate::config::schema::{self, Key};
 use crate::config::section::Section;
 use crate::config::{Config, LogFormat, LogSettings};
@@ -75,7 +75,7 @@ pub(in crate::config) fn keys() -> Vec<Key> {
 
 /// Reads everything. Parts that refer to others come after them.
 fn configuration(s: &mut Section<'_, '_>) -> Option<Config> {
-    let version = s.required("version", "The version of this format.", word(&[("1", ())]));
+    let version = s.required("version", "The version of this format.", version());
     let node = s.optional(
         "node",
         "The name of this node, in logs and reports; the host name unless it is given.",
