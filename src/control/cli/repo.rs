@@ -17,7 +17,7 @@ use crate::publish::{
 
 /// Make and keep a signed repository of lists: a static folder for any web server.
 #[derive(Debug, clap::Subcommand)]
-pub enum RepoCommand {
+pub(super) enum RepoCommand {
     /// Make a repository and its keys.
     Init {
         #[command(flatten)]
@@ -104,7 +104,7 @@ pub enum RepoCommand {
 
 /// Where repository and keys are.
 #[derive(Debug, clap::Args)]
-pub struct Place {
+pub(super) struct Place {
     /// The repository.
     repo: PathBuf,
     /// The folder of the keys.
@@ -114,7 +114,7 @@ pub struct Place {
 
 /// How the outcome is said.
 #[derive(Debug, clap::Args)]
-pub struct Output {
+pub(super) struct Output {
     /// For programs.
     #[arg(long)]
     json: bool,
@@ -124,7 +124,7 @@ pub struct Output {
 ///
 /// # Errors
 /// [`ExitError`] when it could not be done; what was published before still is.
-pub fn run(command: RepoCommand) -> Result<(), ExitError> {
+pub(super) fn run(command: RepoCommand) -> Result<(), ExitError> {
     match command {
         RepoCommand::Init {
             place,
