@@ -115,7 +115,7 @@ mod tests {
     fn the_last_five_are_kept_and_current_comes_first() {
         let state = tempfile::tempdir().unwrap();
         let states = ListStates::open(state.path(), "list").unwrap();
-        assert_eq!(states.serials(), []);
+        assert_eq!(states.serials(), Vec::<u64>::new());
         for seq in 1..=7 {
             states
                 .save(seq, format!("state {seq}").as_bytes(), b"proof")
