@@ -70,7 +70,9 @@ impl Mistakes {
             text.push_str("\n\n");
         }
         if let Some(more) = self.len().checked_sub(SHOWN_MAX).filter(|more| *more > 0) {
-            text.push_str(&format!("and {more} more; `cordon check --json` has them all\n\n"));
+            text.push_str(&format!(
+                "and {more} more; `cordon check --json` has them all\n\n"
+            ));
         }
         text.push_str(&self.summary());
         text

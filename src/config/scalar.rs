@@ -11,6 +11,7 @@ use serde_json::{Value as Json, json};
 
 use super::nearest::nearest;
 use crate::policy::{Name, Prefix};
+use crate::verify::is_list_name;
 
 /// One kind of value.
 pub(super) struct Scalar<T> {
@@ -207,11 +208,7 @@ pub(super) fn text(expected: &'static str) -> Scalar<String> {
 /// A name of our own: usable as a DNS label and as a folder.
 pub(super) fn label() -> Scalar<String> {
     Scalar::new("a name of lower-case letters, digits and hyphens", |text| {
-        let bytes = text.as_bytes();
-        let letters = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
-        let ends = bytes.first().is_some_and(letters) && bytes.last().is_some_and(letters);
-        let inside = bytes.iter().all(|byte| letters(byte) || *byte == b'-');
-        if ends && inside && bytes.len() <= 63 {
+        if is_list_name(text) {
             Ok(text.to_owned())
         } else {
             Err(
