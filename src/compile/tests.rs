@@ -58,7 +58,10 @@ fn compile(lists: &[(Settings, Vec<Row>)], protected: &[&str]) -> Blocklist {
     let mut compiler = Compiler::new(&protected, "2026-11-24T06:00:00Z".parse().unwrap());
     for (settings, rows) in lists {
         let text = native(&settings.name, rows);
-        compiler.add(settings, &Verified::unsigned(&settings.name, "x", text.into_bytes()));
+        compiler.add(
+            settings,
+            &Verified::unsigned(&settings.name, "x", text.into_bytes()),
+        );
     }
     compiler.finish()
 }

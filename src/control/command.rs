@@ -22,7 +22,7 @@ use crate::report::Updates;
 
 /// The running daemon, as commands, signals and the watching thread see it.
 #[derive(Clone, Debug)]
-pub struct Shared(Arc<Inner>);
+pub(super) struct Shared(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
@@ -37,7 +37,7 @@ struct Inner {
 impl Shared {
     /// Joins the parts.
     #[must_use]
-    pub fn new(
+    pub(super) fn new(
         in_force: Arc<InForce>,
         updates: Arc<Updates>,
         ready: Arc<AtomicBool>,
@@ -45,24 +45,31 @@ impl Shared {
         reloader: Reloader,
         file: PathBuf,
     ) -> Self {
-        Self(Arc::new(Inner { in_force, updates, ready, orders, reloader, file }))
+        Self(Arc::new(Inner {
+            in_force,
+            updates,
+            ready,
+            orders,
+            reloader,
+            file,
+        }))
     }
 
     /// The configuration in force.
     #[must_use]
-    pub fn config(&self) -> Arc<Config> {
+    pub(super) fn config(&self) -> Arc<Config> {
         self.0.reloader.config()
     }
 
     /// The configuration and every file that it names.
     #[must_use]
-    pub fn watched(&self) -> Vec<PathBuf> {
+    pub(super) fn watched(&self) -> Vec<PathBuf> {
         watched(&self.0.file, &self.config())
     }
 
     /// Takes the configuration anew, for a signal or a changed file: what came of it goes to
     /// the log.
-    pub async fn reload_and_log(&self) {
+    pub(super) async fn reload_and_log(&self) {
         match self.0.reloader.reload().await {
             Ok(message) => tracing::info!("{message}"),
             Err(message) => tracing::error!("the old configuration stays in force.\n{message}"),
@@ -70,24 +77,31 @@ impl Shared {
     }
 
     /// Ends the updater.
-    pub fn stop_updates(&self) {
+    pub(super) fn stop_updates(&self) {
         // One that is busy sees it after its round, or the process ends before.
         let _ = self.0.orders.try_send(Order::Stop);
     }
 
     /// Whether every required list is in force.
     #[must_use]
-    pub fn is_ready(&self) -> bool {
+    pub(super) fn is_ready(&self) -> bool {
         self.0.ready.load(Ordering::Acquire)
     }
 
     /// How it is, in one line.
     #[must_use]
-    pub fn one_line(&self) -> String {
+    pub(super) fn one_line(&self) -> String {
         let edition = self.0.in_force.load();
         let lists = edition.blocklist.lists().len();
-        let ready = if self.is_ready() { "ready" } else { "waiting for a required list" };
-        format!("{ready}; {lists} lists with {} entries in force", edition.blocklist.rule_count())
+        let ready = if self.is_ready() {
+            "ready"
+        } else {
+            "waiting for a required list"
+        };
+        format!(
+            "{ready}; {lists} lists with {} entries in force",
+            edition.blocklist.rule_count()
+        )
     }
 
     async fn update(&self, list: Option<String>) -> Result<String, String> {
@@ -98,27 +112,45 @@ impl Shared {
         if !matches!(sent, Ok(Ok(()))) {
             return Err("the updater has ended; restart cordon".to_owned());
         }
-        replied.await.unwrap_or_else(|_| Err("the updater ended during the round".to_owned()))
+        replied
+            .await
+            .unwrap_or_else(|_| Err("the updater ended during the round".to_owned()))
     }
 
     fn flush(&self, name: &str) -> Result<String, String> {
         let name = Name::from_text(name).map_err(|error| format!("{name}: {error}"))?;
         let count = self.0.reloader.surfaces.flush(&name);
-        Ok(format!("{count} cached answers at and below {name} are forgotten."))
+        Ok(format!(
+            "{count} cached answers at and below {name} are forgotten."
+        ))
     }
 
     fn explain(&self, asked: &str, client: Option<IpAddr>, rtype: &str) -> Result<Shown, String> {
         let config = self.config();
         let edition = self.0.in_force.load_full();
-        let question = Question { asked, client, rtype, dns: config.dns.as_ref() };
+        let question = Question {
+            asked,
+            client,
+            rtype,
+            dns: config.dns.as_ref(),
+        };
         explained(&Explanation::of(&edition.blocklist, &question)?)
     }
 
     fn status(&self) -> Result<Shown, String> {
         let edition = self.0.in_force.load_full();
-        let status = Status::of(&self.config(), &edition, &self.0.updates, self.is_ready(), super::clock::timestamp());
+        let status = Status::of(
+            &self.config(),
+            &edition,
+            &self.0.updates,
+            self.is_ready(),
+            super::clock::timestamp(),
+        );
         let json = serde_json::to_value(&status).map_err(|error| error.to_string())?;
-        Ok(Shown { text: status.to_text(), json })
+        Ok(Shown {
+            text: status.to_text(),
+            json,
+        })
     }
 }
 
@@ -126,19 +158,26 @@ impl Shared {
 ///
 /// # Errors
 /// None that can be met: everything in it can be written as JSON.
-pub fn explained(explanation: &Explanation) -> Result<Shown, String> {
+pub(super) fn explained(explanation: &Explanation) -> Result<Shown, String> {
     let json = serde_json::to_value(explanation).map_err(|error| error.to_string())?;
-    Ok(Shown { text: explanation.to_text(), json })
+    Ok(Shown {
+        text: explanation.to_text(),
+        json,
+    })
 }
 
 /// Does what is asked.
-pub async fn run(shared: &Shared, request: Request) -> Response {
+pub(super) async fn run(shared: &Shared, request: Request) -> Response {
     let done = match request {
         Request::Status => shared.status().map(shown),
         Request::Reload => shared.0.reloader.reload().await.map(Value::from),
         Request::Update { list } => shared.update(list).await.map(Value::from),
         Request::FlushCache { name } => shared.flush(&name).map(Value::from),
-        Request::Explain { asked, client, rtype } => shared.explain(&asked, client, &rtype).map(shown),
+        Request::Explain {
+            asked,
+            client,
+            rtype,
+        } => shared.explain(&asked, client, &rtype).map(shown),
     };
     match done {
         Ok(value) => Response::Done(value),

@@ -11,9 +11,10 @@ use crate::config::Config;
 ///
 /// # Errors
 /// Every mistake, with file, line, column and a way to mend it; exit code 78.
-pub fn load(file: &Path) -> Result<Config, ExitError> {
-    Config::load(file)
-        .map_err(|mistakes| ExitError::configuration(mistakes.render(std::io::stderr().is_terminal())))
+pub(super) fn load(file: &Path) -> Result<Config, ExitError> {
+    Config::load(file).map_err(|mistakes| {
+        ExitError::configuration(mistakes.render(std::io::stderr().is_terminal()))
+    })
 }
 
 /// The state folder, for commands that only speak to the running daemon: it runs with the
@@ -21,15 +22,24 @@ pub fn load(file: &Path) -> Result<Config, ExitError> {
 ///
 /// # Errors
 /// Every mistake, where the file does not even say that.
-pub fn state(file: &Path) -> Result<PathBuf, ExitError> {
+pub(super) fn state(file: &Path) -> Result<PathBuf, ExitError> {
     let mistakes = match Config::load(file) {
         Ok(config) => return Ok(config.state),
         Err(mistakes) => mistakes,
     };
     let text = std::fs::read_to_string(file).unwrap_or_default();
     let line = text.lines().find_map(|line| line.strip_prefix("state:"));
-    let Some(state) = line.map(|value| value.split(" #").next().unwrap_or_default().trim().trim_matches(['"', '\''])) else {
-        return Err(ExitError::configuration(mistakes.render(std::io::stderr().is_terminal())));
+    let Some(state) = line.map(|value| {
+        value
+            .split(" #")
+            .next()
+            .unwrap_or_default()
+            .trim()
+            .trim_matches(['"', '\''])
+    }) else {
+        return Err(ExitError::configuration(
+            mistakes.render(std::io::stderr().is_terminal()),
+        ));
     };
     eprintln!(
         "The configuration {} has mistakes by now (`cordon check` shows them); the daemon is asked about what it took before.",

@@ -27,7 +27,7 @@ use crate::enforce::{Edition, InForce};
 use crate::report::{Metrics, Sources, Timeline, Updates};
 
 /// The assembled program: every socket is bound, and the last good lists are in force.
-pub struct Daemon {
+pub(super) struct Daemon {
     runtime: Runtime,
     tasks: Tasks,
     gave_up: tokio::sync::mpsc::Receiver<&'static str>,
@@ -46,10 +46,13 @@ pub struct Daemon {
 /// # Errors
 /// 78 where the configuration is wrong, 71 where the system refuses a port or folder, 1
 /// where the daemon had to give up.
-pub fn run(file: &Path, started: impl FnOnce(&Shared)) -> Result<(), ExitError> {
+pub(super) fn run(file: &Path, started: impl FnOnce(&Shared)) -> Result<(), ExitError> {
     let config = configuration::load(file)?;
-    let log = Log::start(&config.log)
-        .map_err(|error| ExitError::system(format!("the log cannot be written to the journal: {error}; is this started by systemd?")))?;
+    let log = Log::start(&config.log).map_err(|error| {
+        ExitError::system(format!(
+            "the log cannot be written to the journal: {error}; is this started by systemd?"
+        ))
+    })?;
     let daemon = Daemon::build(file, config, log)?;
     started(&daemon.shared);
     daemon.run()
@@ -76,11 +79,13 @@ impl Daemon {
             .build()
             .map_err(|error| ExitError::system(format!("the system gives no threads: {error}")))?;
         let _in_runtime = runtime.enter();
-        let signals = Signals::listen()
-            .map_err(|error| ExitError::system(format!("the system gives no signal handlers: {error}")))?;
+        let signals = Signals::listen().map_err(|error| {
+            ExitError::system(format!("the system gives no signal handlers: {error}"))
+        })?;
 
         let (counters, ledger) = open_counting(&config)?;
-        let timeline = Timeline::open(&config.state.join("timeline.jsonl")).map_err(ExitError::system)?;
+        let timeline =
+            Timeline::open(&config.state.join("timeline.jsonl")).map_err(ExitError::system)?;
         let editions = Editions {
             in_force: Arc::new(InForce::new(empty_edition())),
             counters,
@@ -91,7 +96,10 @@ impl Daemon {
         };
         let in_force = Arc::clone(&editions.in_force);
         let ready = Arc::clone(&editions.ready);
-        let (timeline, updates) = (Arc::clone(&editions.timeline), Arc::clone(&editions.updates));
+        let (timeline, updates) = (
+            Arc::clone(&editions.timeline),
+            Arc::clone(&editions.updates),
+        );
         let config = Arc::new(config);
         let mut updater = Updater::open(Arc::clone(&config), editions)?;
         updater.start();
@@ -107,13 +115,29 @@ impl Daemon {
         };
         let surfaces = Surfaces::start(bound, &config, &in_force, &ready, sources, &tasks)?;
         let (orders, ordered) = mpsc::sync_channel(ORDERS_MAX);
-        let reloader = Reloader::new(file.to_owned(), Arc::clone(&config), orders.clone(), surfaces, log);
+        let reloader = Reloader::new(
+            file.to_owned(),
+            Arc::clone(&config),
+            orders.clone(),
+            surfaces,
+            log,
+        );
         let shared = Shared::new(in_force, updates, ready, orders, reloader, file.to_owned());
         start_control_socket(control, &shared, &tasks)?;
         start_settling(&ledger, &tasks, config.count.settle_interval);
         start_watching(&shared, &tasks, watched(file, &config));
         let updater = spawn_thread("updates", move || updater.run(&ordered))?;
-        Ok(Self { runtime, tasks, gave_up, signals, shared, updater, ledger, timeline, _lock: lock })
+        Ok(Self {
+            runtime,
+            tasks,
+            gave_up,
+            signals,
+            shared,
+            updater,
+            ledger,
+            timeline,
+            _lock: lock,
+        })
     }
 
     /// Runs until a signal, then drains.
@@ -169,7 +193,12 @@ fn prepare_state(state: &Path) -> Result<File, ExitError> {
         ))
     };
     fs::create_dir_all(state).map_err(cannot)?;
-    let lock = File::options().create(true).truncate(false).write(true).open(state.join("lock")).map_err(cannot)?;
+    let lock = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(state.join("lock"))
+        .map_err(cannot)?;
     match lock.try_lock() {
         Ok(()) => Ok(lock),
         Err(TryLockError::WouldBlock) => Err(ExitError::system(format!(
@@ -182,12 +211,14 @@ fn prepare_state(state: &Path) -> Result<File, ExitError> {
 
 fn open_counting(config: &Config) -> Result<(Arc<Counters>, Arc<HitLedger>), ExitError> {
     let now = clock::timestamp();
-    let (counters, damaged) = Counters::open(&config.count.counters, now).map_err(ExitError::system)?;
+    let (counters, damaged) =
+        Counters::open(&config.count.counters, now).map_err(ExitError::system)?;
     for damage in damaged {
         tracing::error!(?damage, "a file of counters was damaged and is set aside");
     }
     let counters = Arc::new(counters);
-    let ledger = HitLedger::open(&config.count.ledger, Arc::clone(&counters)).map_err(ExitError::system)?;
+    let ledger =
+        HitLedger::open(&config.count.ledger, Arc::clone(&counters)).map_err(ExitError::system)?;
     // What a killed process left is settled before slots are assigned anew.
     if let Err(error) = ledger.settle(now) {
         tracing::error!(%error, "the ledger cannot be written; hits wait in the counters");
@@ -209,10 +240,15 @@ fn start_control_socket(
     shared: &Shared,
     tasks: &Tasks,
 ) -> Result<(), ExitError> {
-    let again = move || listener.try_clone().and_then(tokio::net::UnixListener::from_std);
+    let again = move || {
+        listener
+            .try_clone()
+            .and_then(tokio::net::UnixListener::from_std)
+    };
     let (shared, tracker, token) = (shared.clone(), tasks.tracker.clone(), tasks.token.clone());
     tasks.supervise("the control socket", move || {
-        let (listener, shared, tracker, token) = (again(), shared.clone(), tracker.clone(), token.clone());
+        let (listener, shared, tracker, token) =
+            (again(), shared.clone(), tracker.clone(), token.clone());
         async move {
             match listener {
                 Ok(listener) => socket::serve(listener, shared, tracker, token).await,
@@ -267,14 +303,21 @@ fn start_watching(shared: &Shared, tasks: &Tasks, files: Vec<PathBuf>) {
 
 /// The configuration and every file that it names.
 pub(super) fn watched(file: &Path, config: &Config) -> Vec<PathBuf> {
-    std::iter::once(file.to_owned()).chain(config.watched.iter().cloned()).collect()
+    std::iter::once(file.to_owned())
+        .chain(config.watched.iter().cloned())
+        .collect()
 }
 
-fn spawn_thread(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, ExitError> {
+fn spawn_thread(
+    name: &str,
+    work: impl FnOnce() + Send + 'static,
+) -> Result<JoinHandle<()>, ExitError> {
     std::thread::Builder::new()
         .name(name.to_owned())
         .spawn(work)
-        .map_err(|error| ExitError::system(format!("the system gives no thread for {name}: {error}")))
+        .map_err(|error| {
+            ExitError::system(format!("the system gives no thread for {name}: {error}"))
+        })
 }
 
 /// How long what is in flight may take after SIGTERM.

@@ -19,7 +19,7 @@ use crate::verify::{ListFile, Subscription, Verified};
 
 /// Makes one edition after the other.
 #[derive(Debug)]
-pub struct Editions {
+pub(super) struct Editions {
     /// The pointer.
     pub in_force: Arc<InForce>,
     /// The counters of all editions.
@@ -37,19 +37,27 @@ pub struct Editions {
 impl Editions {
     /// Compiles the lists of `config` in their order and puts them in force. `text` gives
     /// the current version of a list; a list without one is left out, and said.
-    pub fn put_in_force(
+    pub(super) fn put_in_force(
         &self,
         config: &Config,
         mut text: impl FnMut(&compile::Settings) -> Option<Verified<ListFile>>,
     ) {
         let begin = clock::instant();
         let now = clock::timestamp();
-        self.updates.configure(config.lists.iter().map(|list| (list.name.as_str(), list.required)));
+        self.updates.configure(
+            config
+                .lists
+                .iter()
+                .map(|list| (list.name.as_str(), list.required)),
+        );
         let mut compiler = Compiler::new(&config.protect, now);
         for settings in &config.lists {
             match text(settings) {
                 Some(file) => compiler.add(settings, &file),
-                None => tracing::info!(list = settings.name, "there is no version of this list yet; it is not in force"),
+                None => tracing::info!(
+                    list = settings.name,
+                    "there is no version of this list yet; it is not in force"
+                ),
             }
         }
         let blocklist = compiler.finish();
@@ -62,7 +70,12 @@ impl Editions {
         };
         let number = self.in_force.load().number.saturating_add(1);
         let ready = is_ready(config, &blocklist);
-        let edition = Edition { number, since: clock::timestamp(), blocklist, counter };
+        let edition = Edition {
+            number,
+            since: clock::timestamp(),
+            blocklist,
+            counter,
+        };
         let retired = self.in_force.replace(edition);
         self.ready.store(ready, Ordering::Release);
         let edition = self.in_force.load_full();
@@ -75,7 +88,12 @@ impl Editions {
             edition = number,
             lists = edition.blocklist.lists().len(),
             entries = edition.blocklist.rule_count(),
-            quarantined = edition.blocklist.lists().iter().map(|list| list.rejected).sum::<usize>(),
+            quarantined = edition
+                .blocklist
+                .lists()
+                .iter()
+                .map(|list| list.rejected)
+                .sum::<usize>(),
             ready,
             "in force"
         );
@@ -86,13 +104,30 @@ impl Editions {
     fn note_latency(&self, edition: &Edition, retired: &Edition) {
         for list in edition.blocklist.lists() {
             let name = &list.settings.name;
-            let Origin::Signed { seq, issued_at: Some(issued_at), .. } = list.provenance.origin else { continue };
-            let before = retired.blocklist.lists().iter().find(|before| before.settings.name == *name);
+            let Origin::Signed {
+                seq,
+                issued_at: Some(issued_at),
+                ..
+            } = list.provenance.origin
+            else {
+                continue;
+            };
+            let before = retired
+                .blocklist
+                .lists()
+                .iter()
+                .find(|before| before.settings.name == *name);
             // A start is no publication: what it finds on disk was in force before.
             let is_newer = before.is_some_and(|before| before.provenance.seq() != Some(seq));
-            let took = edition.since.as_millisecond().saturating_sub(issued_at.as_millisecond());
+            let took = edition
+                .since
+                .as_millisecond()
+                .saturating_sub(issued_at.as_millisecond());
             if is_newer {
-                self.metrics.enforced(name, Duration::from_millis(u64::try_from(took).unwrap_or(0)));
+                self.metrics.enforced(
+                    name,
+                    Duration::from_millis(u64::try_from(took).unwrap_or(0)),
+                );
             }
         }
     }
@@ -107,12 +142,12 @@ impl Editions {
 
     /// When an entry in force next begins or ends.
     #[must_use]
-    pub fn next_change(&self) -> Option<Timestamp> {
+    pub(super) fn next_change(&self) -> Option<Timestamp> {
         self.in_force.load().blocklist.next_change()
     }
 
     /// Takes note of what a round brought, and of what it refused.
-    pub fn note_round(
+    pub(super) fn note_round(
         &self,
         repository: &str,
         subscriptions: &[Subscription],
@@ -152,9 +187,13 @@ impl Editions {
 
     /// One line on a list for who asked for a round.
     #[must_use]
-    pub fn sentence(&self, list: &str) -> String {
+    pub(super) fn sentence(&self, list: &str) -> String {
         let edition = self.in_force.load();
-        let found = edition.blocklist.lists().iter().find(|compiled| compiled.settings.name == list);
+        let found = edition
+            .blocklist
+            .lists()
+            .iter()
+            .find(|compiled| compiled.settings.name == list);
         let in_force = found.map_or_else(
             || "not in force".to_owned(),
             |list| {
@@ -165,9 +204,16 @@ impl Editions {
                 }
             },
         );
-        let failure = self.updates.lists().into_iter().find(|updates| updates.list == list);
+        let failure = self
+            .updates
+            .lists()
+            .into_iter()
+            .find(|updates| updates.list == list);
         match failure.and_then(|updates| updates.failure) {
-            Some(failure) => format!("{list}: {in_force}; the last round failed ({}): {}", failure.name, failure.sentence),
+            Some(failure) => format!(
+                "{list}: {in_force}; the last round failed ({}): {}",
+                failure.name, failure.sentence
+            ),
             None => format!("{list}: {in_force}"),
         }
     }
@@ -175,6 +221,15 @@ impl Editions {
 
 /// Whether every required list is in force.
 fn is_ready(config: &Config, blocklist: &Blocklist) -> bool {
-    let in_force = |name: &str| blocklist.lists().iter().any(|list| list.settings.name == name);
-    config.lists.iter().filter(|list| list.required).all(|list| in_force(&list.name))
+    let in_force = |name: &str| {
+        blocklist
+            .lists()
+            .iter()
+            .any(|list| list.settings.name == name)
+    };
+    config
+        .lists
+        .iter()
+        .filter(|list| list.required)
+        .all(|list| in_force(&list.name))
 }

@@ -11,7 +11,7 @@ use crate::policy::{Action, CanonicalUrl, Decision, Host, Name, RuleId};
 
 /// What the edition in force says about a name, URL or address.
 #[derive(Clone, Debug, Serialize)]
-pub struct Explanation {
+pub(super) struct Explanation {
     /// What was asked, in its canonical spelling.
     asked: String,
     /// Whether the operator protects it; then no list is asked.
@@ -59,7 +59,7 @@ struct Match {
 
 /// What is asked, by whom, and how the DNS surface would answer.
 #[derive(Clone, Debug)]
-pub struct Question<'a> {
+pub(super) struct Question<'a> {
     /// A name, URL or address.
     pub asked: &'a str,
     /// The client that would ask; nothing for one that is served.
@@ -75,7 +75,7 @@ impl Explanation {
     ///
     /// # Errors
     /// A sentence where `asked` is none of these.
-    pub fn of(blocklist: &Blocklist, question: &Question<'_>) -> Result<Self, String> {
+    pub(super) fn of(blocklist: &Blocklist, question: &Question<'_>) -> Result<Self, String> {
         let mut explanation = Self::by_lists(blocklist, question.asked)?;
         explanation.see_as_client(question);
         Ok(explanation)
@@ -84,14 +84,23 @@ impl Explanation {
     /// Adds what the client would be answered over DNS.
     fn see_as_client(&mut self, question: &Question<'_>) {
         let Some(dns) = question.dns else { return };
-        let served = question.client.is_none_or(|client| dns.clients.iter().any(|prefix| prefix.contains(client)));
+        let served = question
+            .client
+            .is_none_or(|client| dns.clients.iter().any(|prefix| prefix.contains(client)));
         let rtype = question.rtype.to_ascii_uppercase();
-        for verdict in self.surfaces.iter_mut().filter(|verdict| verdict.surface == "dns") {
+        for verdict in self
+            .surfaces
+            .iter_mut()
+            .filter(|verdict| verdict.surface == "dns")
+        {
             if !served {
                 verdict.outcome = "refused";
                 verdict.answer = Some("REFUSED: this client is not among `dns.clients`".to_owned());
             } else if verdict.outcome == "blocked" {
-                verdict.answer = verdict.action.and_then(Action::from_word).map(|action| dns_answer(action, &rtype, dns));
+                verdict.answer = verdict
+                    .action
+                    .and_then(Action::from_word)
+                    .map(|action| dns_answer(action, &rtype, dns));
             }
         }
     }
@@ -122,14 +131,18 @@ impl Explanation {
             protected: blocklist.is_protected(name),
             surfaces,
             matches: matches(blocklist, blocklist.matches(Some(name), None), &decision),
-            notes: vec!["URL entries on this host are judged by the whole URL: ask with http://".to_owned()],
+            notes: vec![
+                "URL entries on this host are judged by the whole URL: ask with http://".to_owned(),
+            ],
         }
     }
 
     fn of_url(blocklist: &Blocklist, url: &CanonicalUrl) -> Self {
         let http = blocklist.decide_url(url);
         let name = url.host().as_name();
-        let host = name.map(|name| blocklist.decide_name(&name)).unwrap_or_default();
+        let host = name
+            .map(|name| blocklist.decide_name(&name))
+            .unwrap_or_default();
         let mut notes = Vec::new();
         if !http.passes() && host.passes() {
             notes.push(
@@ -148,7 +161,11 @@ impl Explanation {
                 verdict(blocklist, "http", &http),
                 verdict(blocklist, "tls", &host),
             ],
-            matches: matches(blocklist, blocklist.matches(name.as_ref(), Some(url)), &http),
+            matches: matches(
+                blocklist,
+                blocklist.matches(name.as_ref(), Some(url)),
+                &http,
+            ),
             notes,
         }
     }
@@ -168,7 +185,7 @@ impl Explanation {
 
     /// The explanation for people.
     #[must_use]
-    pub fn to_text(&self) -> String {
+    pub(super) fn to_text(&self) -> String {
         let mut text = format!("{}\n", self.asked);
         if self.protected {
             text += "  protected: `protect` in the configuration outranks every list\n";
@@ -176,7 +193,11 @@ impl Explanation {
         for verdict in &self.surfaces {
             let _ = match (&verdict.because, verdict.action) {
                 (Some((list, entry)), Some(action)) => {
-                    writeln!(text, "  {:<5} {:<8} {action}, by entry {entry} of list {list}", verdict.surface, verdict.outcome)
+                    writeln!(
+                        text,
+                        "  {:<5} {:<8} {action}, by entry {entry} of list {list}",
+                        verdict.surface, verdict.outcome
+                    )
                 }
                 _ => writeln!(text, "  {:<5} {}", verdict.surface, verdict.outcome),
             };
@@ -188,7 +209,10 @@ impl Explanation {
             text += "\nNo entry matches.\n";
         }
         for found in &self.matches {
-            let serial = found.serial.map_or_else(|| "unsigned".to_owned(), |serial| format!("serial {serial}"));
+            let serial = found.serial.map_or_else(
+                || "unsigned".to_owned(),
+                |serial| format!("serial {serial}"),
+            );
             let _ = write!(
                 text,
                 "\n{} · {} ({serial}, line {})\n  {} {} {}\n  {}, {} ({})",
@@ -228,7 +252,10 @@ fn dns_answer(action: Action, rtype: &str, dns: &dns::Settings) -> String {
                 "AAAA" => stop.ipv6.map(|address| address.to_string()),
                 _ => None,
             };
-            return address.map_or_else(|| format!("{rtype}: NODATA"), |address| format!("{rtype} {address}, the stop page"));
+            return address.map_or_else(
+                || format!("{rtype}: NODATA"),
+                |address| format!("{rtype} {address}, the stop page"),
+            );
         }
         Action::NxDomain => "NXDOMAIN",
         Action::NoData => "NODATA",
@@ -244,7 +271,11 @@ fn verdict(blocklist: &Blocklist, surface: &'static str, decision: &Decision) ->
     let because = decision.act.and_then(|(rule, _)| blocklist.rule(rule));
     Verdict {
         surface,
-        outcome: if decision.passes() { "passes" } else { "blocked" },
+        outcome: if decision.passes() {
+            "passes"
+        } else {
+            "blocked"
+        },
         action: decision.act.map(|(_, action)| action.as_str()),
         answer: None,
         because: because.map(|rule| (rule.list.settings.name.clone(), rule.entry_id.to_owned())),
@@ -256,7 +287,9 @@ fn matches(blocklist: &Blocklist, rules: Vec<RuleId>, decision: &Decision) -> Ve
     let mut behind = false;
     let mut found = Vec::new();
     for id in rules {
-        let Some(rule) = blocklist.rule(id) else { continue };
+        let Some(rule) = blocklist.rule(id) else {
+            continue;
+        };
         let outcome = if decider == Some(id) {
             behind = rule.action != Action::PassThru;
             "decides".to_owned()

@@ -11,7 +11,7 @@ use crate::config::{LogFormat, LogSettings};
 
 /// The log of the process; changing its level takes effect at once.
 #[derive(Clone, Debug)]
-pub struct Log {
+pub(super) struct Log {
     level: reload::Handle<EnvFilter, Registry>,
 }
 
@@ -21,21 +21,26 @@ impl Log {
     ///
     /// # Errors
     /// Where the journal is asked for and is not there.
-    pub fn start(settings: &LogSettings) -> std::io::Result<Self> {
+    pub(super) fn start(settings: &LogSettings) -> std::io::Result<Self> {
         let (filter, level) = reload::Layer::new(filter(&settings.level).unwrap_or_default());
-        let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(false);
+        let lines = tracing_subscriber::fmt::layer()
+            .with_writer(std::io::stderr)
+            .with_target(false);
         let layer = match settings.format {
             LogFormat::Text => lines.with_ansi(std::io::stderr().is_terminal()).boxed(),
             LogFormat::Json => lines.json().flatten_event(true).boxed(),
             LogFormat::Journald => tracing_journald::layer()?.boxed(),
         };
         // A second daemon of one process, as tests have it, keeps the first log.
-        let _ = tracing_subscriber::registry().with(filter).with(layer).try_init();
+        let _ = tracing_subscriber::registry()
+            .with(filter)
+            .with(layer)
+            .try_init();
         Ok(Self { level })
     }
 
     /// Takes another level.
-    pub fn set_level(&self, level: &str) {
+    pub(super) fn set_level(&self, level: &str) {
         if let Ok(filter) = filter(level) {
             // It fails only where another log was there first.
             let _ = self.level.reload(filter);

@@ -16,17 +16,30 @@ use crate::config::Config;
 ///
 /// # Errors
 /// A sentence where the state cannot be read, or `asked` is no name, URL or address.
-pub fn explain(config: &Config, asked: &str, client: Option<IpAddr>, rtype: &str) -> Result<Shown, ExitError> {
+pub(super) fn explain(
+    config: &Config,
+    asked: &str,
+    client: Option<IpAddr>,
+    rtype: &str,
+) -> Result<Shown, ExitError> {
     let blocklist = compile(config)?;
-    let question = Question { asked, client, rtype, dns: config.dns.as_ref() };
-    Explanation::of(&blocklist, &question).and_then(|explanation| explained(&explanation)).map_err(ExitError::failed)
+    let question = Question {
+        asked,
+        client,
+        rtype,
+        dns: config.dns.as_ref(),
+    };
+    Explanation::of(&blocklist, &question)
+        .and_then(|explanation| explained(&explanation))
+        .map_err(ExitError::failed)
 }
 
 fn compile(config: &Config) -> Result<Blocklist, ExitError> {
     let mut pullers = BTreeMap::new();
     for repository in &config.repositories {
-        let puller = Puller::open(&config.state, &repository.source, &repository.verify)
-            .map_err(|error| ExitError::system(format!("repository {}: {error}", repository.name)))?;
+        let puller = Puller::open(&config.state, &repository.source, &repository.verify).map_err(
+            |error| ExitError::system(format!("repository {}: {error}", repository.name)),
+        )?;
         pullers.insert(repository.name.clone(), puller);
     }
     let mut compiler = Compiler::new(&config.protect, clock::timestamp());

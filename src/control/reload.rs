@@ -14,7 +14,7 @@ use crate::config::{Config, ConfigChange, Part};
 
 /// Takes a new configuration, one at a time: all of it, or nothing.
 #[derive(Debug)]
-pub struct Reloader {
+pub(super) struct Reloader {
     file: PathBuf,
     /// What is in force.
     config: ArcSwap<Config>,
@@ -28,13 +28,26 @@ pub struct Reloader {
 impl Reloader {
     /// For the configuration that the daemon started with.
     #[must_use]
-    pub fn new(file: PathBuf, config: Arc<Config>, orders: Orders, surfaces: Surfaces, log: Log) -> Self {
-        Self { file, config: ArcSwap::new(config), orders, surfaces, log, one_at_a_time: Mutex::new(()) }
+    pub(super) fn new(
+        file: PathBuf,
+        config: Arc<Config>,
+        orders: Orders,
+        surfaces: Surfaces,
+        log: Log,
+    ) -> Self {
+        Self {
+            file,
+            config: ArcSwap::new(config),
+            orders,
+            surfaces,
+            log,
+            one_at_a_time: Mutex::new(()),
+        }
     }
 
     /// The configuration in force.
     #[must_use]
-    pub fn config(&self) -> Arc<Config> {
+    pub(super) fn config(&self) -> Arc<Config> {
         self.config.load_full()
     }
 
@@ -43,7 +56,7 @@ impl Reloader {
     /// # Errors
     /// Every mistake, or what needs a restart, or what a part cannot take; the old
     /// configuration stays in force.
-    pub async fn reload(&self) -> Result<String, String> {
+    pub(super) async fn reload(&self) -> Result<String, String> {
         let _one = self.one_at_a_time.lock().await;
         systemd::reloading();
         let result = self.take().await;
@@ -64,7 +77,8 @@ impl Reloader {
         self.surfaces.replace(&config, &change)?;
         if let Err(message) = self.update_lists(Arc::clone(&config)).await {
             // The surfaces took it already; they take the old one again.
-            let back = ConfigChange::between(&config, &old).map_err(|restart| restart.to_string())?;
+            let back =
+                ConfigChange::between(&config, &old).map_err(|restart| restart.to_string())?;
             self.surfaces.replace(&old, &back)?;
             return Err(message);
         }
@@ -74,7 +88,10 @@ impl Reloader {
             "The configuration is unchanged; local lists were read anew.".to_owned()
         } else {
             let parts: Vec<&str> = change.parts.iter().map(|part| word(*part)).collect();
-            format!("The new configuration is in force; taken anew: {}.", parts.join(", "))
+            format!(
+                "The new configuration is in force; taken anew: {}.",
+                parts.join(", ")
+            )
         })
     }
 
@@ -86,7 +103,9 @@ impl Reloader {
         if !matches!(sent, Ok(Ok(()))) {
             return Err("the updater has ended; restart cordon".to_owned());
         }
-        replied.await.unwrap_or_else(|_| Err("the updater ended while it took the configuration; restart cordon".to_owned()))
+        replied.await.unwrap_or_else(|_| {
+            Err("the updater ended while it took the configuration; restart cordon".to_owned())
+        })
     }
 }
 

@@ -11,7 +11,7 @@ use super::socket::{self, Request};
 /// What a command shows. The daemon makes both, so that the command that asks need not be
 /// of its version to understand it.
 #[derive(Clone, Debug, Deserialize, Serialize)]
-pub struct Shown {
+pub(super) struct Shown {
     /// For people.
     pub text: String,
     /// For programs.
@@ -23,13 +23,14 @@ impl Shown {
     ///
     /// # Errors
     /// As [`socket::ask`].
-    pub fn ask(state: &Path, request: &Request) -> Result<Self, ExitError> {
-        serde_json::from_value(socket::ask(state, request)?)
-            .map_err(|error| ExitError::failed(format!("the daemon's answer cannot be read: {error}")))
+    pub(super) fn ask(state: &Path, request: &Request) -> Result<Self, ExitError> {
+        serde_json::from_value(socket::ask(state, request)?).map_err(|error| {
+            ExitError::failed(format!("the daemon's answer cannot be read: {error}"))
+        })
     }
 
     /// Prints one of the two to standard output.
-    pub fn print(&self, json: bool) {
+    pub(super) fn print(&self, json: bool) {
         if json {
             println!("{:#}", self.json);
         } else {

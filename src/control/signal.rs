@@ -4,7 +4,7 @@ use tokio::signal::unix::{self, SignalKind};
 
 /// What the outside asks of the running daemon; a closed set.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Signal {
+pub(super) enum Signal {
     /// SIGTERM or SIGINT: drain and end.
     Terminate,
     /// SIGHUP: take the configuration and the local lists anew.
@@ -13,7 +13,7 @@ pub enum Signal {
 
 /// The signals of this process.
 #[derive(Debug)]
-pub struct Signals {
+pub(super) struct Signals {
     terminate: unix::Signal,
     interrupt: unix::Signal,
     hangup: unix::Signal,
@@ -24,7 +24,7 @@ impl Signals {
     ///
     /// # Errors
     /// Where the system refuses the handlers.
-    pub fn listen() -> std::io::Result<Self> {
+    pub(super) fn listen() -> std::io::Result<Self> {
         Ok(Self {
             terminate: unix::signal(SignalKind::terminate())?,
             interrupt: unix::signal(SignalKind::interrupt())?,
@@ -33,7 +33,7 @@ impl Signals {
     }
 
     /// Waits for the next one.
-    pub async fn next(&mut self) -> Signal {
+    pub(super) async fn next(&mut self) -> Signal {
         tokio::select! {
             _ = self.terminate.recv() => Signal::Terminate,
             _ = self.interrupt.recv() => Signal::Terminate,

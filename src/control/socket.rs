@@ -20,7 +20,7 @@ use super::command::{self, Shared};
 /// What an admin asks of the running daemon.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(tag = "command", rename_all = "snake_case", deny_unknown_fields)]
-pub enum Request {
+pub(super) enum Request {
     /// What is in force, and how it is.
     Status,
     /// Take the configuration and the local lists anew.
@@ -49,7 +49,7 @@ pub enum Request {
 /// The daemon's answer.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Response {
+pub(super) enum Response {
     /// It was done; what there is to show, for programs.
     Done(serde_json::Value),
     /// It failed; a sentence for people.
@@ -58,7 +58,7 @@ pub enum Response {
 
 /// The path of the socket in a state folder.
 #[must_use]
-pub fn path(state: &Path) -> PathBuf {
+pub(super) fn path(state: &Path) -> PathBuf {
     state.join("control.sock")
 }
 
@@ -67,7 +67,7 @@ pub fn path(state: &Path) -> PathBuf {
 ///
 /// # Errors
 /// Where the folder may not be written.
-pub fn bind(state: &Path) -> std::io::Result<std::os::unix::net::UnixListener> {
+pub(super) fn bind(state: &Path) -> std::io::Result<std::os::unix::net::UnixListener> {
     let path = path(state);
     match std::fs::remove_file(&path) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
@@ -80,7 +80,12 @@ pub fn bind(state: &Path) -> std::io::Result<std::os::unix::net::UnixListener> {
 }
 
 /// Serves the socket until the token is cancelled.
-pub async fn serve(listener: UnixListener, shared: Shared, tracker: TaskTracker, token: CancellationToken) {
+pub(super) async fn serve(
+    listener: UnixListener,
+    shared: Shared,
+    tracker: TaskTracker,
+    token: CancellationToken,
+) {
     loop {
         let accepted = tokio::select! {
             () = token.cancelled() => return,
@@ -102,7 +107,9 @@ pub async fn serve(listener: UnixListener, shared: Shared, tracker: TaskTracker,
 async fn answer(stream: AsyncStream, shared: Shared) -> std::io::Result<()> {
     let (reads, mut writes) = stream.into_split();
     let mut line = String::new();
-    tokio::io::BufReader::new(reads.take(REQUEST_OCTETS_MAX)).read_line(&mut line).await?;
+    tokio::io::BufReader::new(reads.take(REQUEST_OCTETS_MAX))
+        .read_line(&mut line)
+        .await?;
     let response = match serde_json::from_str::<Request>(&line) {
         Ok(request) => command::run(&shared, request).await,
         Err(error) => Response::Failed(format!("the request cannot be read: {error}")),
@@ -116,7 +123,7 @@ async fn answer(stream: AsyncStream, shared: Shared) -> std::io::Result<()> {
 ///
 /// # Errors
 /// Where no daemon answers, and what it says when it fails.
-pub fn ask(state: &Path, request: &Request) -> Result<serde_json::Value, ExitError> {
+pub(super) fn ask(state: &Path, request: &Request) -> Result<serde_json::Value, ExitError> {
     let path = path(state);
     let text = exchange(&path, request).map_err(|error| {
         ExitError::failed(format!(
@@ -127,7 +134,9 @@ pub fn ask(state: &Path, request: &Request) -> Result<serde_json::Value, ExitErr
     match serde_json::from_str(&text) {
         Ok(Response::Done(value)) => Ok(value),
         Ok(Response::Failed(message)) => Err(ExitError::failed(message)),
-        Err(error) => Err(ExitError::failed(format!("the daemon's answer cannot be read: {error}"))),
+        Err(error) => Err(ExitError::failed(format!(
+            "the daemon's answer cannot be read: {error}"
+        ))),
     }
 }
 

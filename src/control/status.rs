@@ -13,7 +13,7 @@ use crate::report::{ListUpdates, Updates};
 
 /// What is in force, and how it is.
 #[derive(Clone, Debug, Serialize)]
-pub struct Status {
+pub(super) struct Status {
     version: &'static str,
     node: String,
     /// Every required list is in force.
@@ -71,30 +71,60 @@ struct Surface {
 impl Status {
     /// The status at `now`.
     #[must_use]
-    pub fn of(config: &Config, edition: &Edition, updates: &Updates, ready: bool, now: Timestamp) -> Self {
+    pub(super) fn of(
+        config: &Config,
+        edition: &Edition,
+        updates: &Updates,
+        ready: bool,
+        now: Timestamp,
+    ) -> Self {
         let rounds = updates.lists();
         let lists = config.lists.iter().map(|settings| {
-            let compiled = edition.blocklist.lists().iter().find(|list| list.settings.name == settings.name);
+            let compiled = edition
+                .blocklist
+                .lists()
+                .iter()
+                .find(|list| list.settings.name == settings.name);
             let round = rounds.iter().find(|round| round.list == settings.name);
             let from = match &settings.from {
-                From::Repository { repository, list } => format!("repository {repository}, list {list}"),
+                From::Repository { repository, list } => {
+                    format!("repository {repository}, list {list}")
+                }
                 From::File { path, .. } => format!("file {}, unsigned", path.display()),
             };
-            let mode = if settings.mode == Mode::Monitor { "monitor" } else { "enforce" };
+            let mode = if settings.mode == Mode::Monitor {
+                "monitor"
+            } else {
+                "enforce"
+            };
             let empty = ListStatus::empty(&settings.name, from, mode, settings.required);
             empty.with_list(compiled, now).with_round(round)
         });
-        let addresses = |addresses: &[std::net::SocketAddr]| addresses.iter().map(ToString::to_string).collect();
+        let addresses = |addresses: &[std::net::SocketAddr]| {
+            addresses.iter().map(ToString::to_string).collect()
+        };
         let mut surfaces = Vec::new();
         if let Some(dns) = &config.dns {
-            surfaces.push(Surface { surface: "dns", addresses: addresses(&dns.listen) });
+            surfaces.push(Surface {
+                surface: "dns",
+                addresses: addresses(&dns.listen),
+            });
         }
         if let Some(proxy) = &config.proxy {
-            surfaces.push(Surface { surface: "stop page", addresses: addresses(&proxy.http) });
-            surfaces.push(Surface { surface: "forward proxy", addresses: addresses(&proxy.forward) });
+            surfaces.push(Surface {
+                surface: "stop page",
+                addresses: addresses(&proxy.http),
+            });
+            surfaces.push(Surface {
+                surface: "forward proxy",
+                addresses: addresses(&proxy.forward),
+            });
         }
         if let Some(report) = &config.report {
-            surfaces.push(Surface { surface: "report", addresses: addresses(&report.listen) });
+            surfaces.push(Surface {
+                surface: "report",
+                addresses: addresses(&report.listen),
+            });
         }
         surfaces.retain(|surface| !surface.addresses.is_empty());
         Self {
@@ -111,15 +141,33 @@ impl Status {
 
     /// The status for people.
     #[must_use]
-    pub fn to_text(&self) -> String {
-        let ready = if self.ready { "ready" } else { "NOT READY: a required list is not in force" };
-        let mut text =
-            format!("{} · cordon {} · {ready}\nedition {} since {}\n", self.node, self.version, self.edition, short(&self.since));
+    pub(super) fn to_text(&self) -> String {
+        let ready = if self.ready {
+            "ready"
+        } else {
+            "NOT READY: a required list is not in force"
+        };
+        let mut text = format!(
+            "{} · cordon {} · {ready}\nedition {} since {}\n",
+            self.node,
+            self.version,
+            self.edition,
+            short(&self.since)
+        );
         for surface in &self.surfaces {
-            let _ = writeln!(text, "{}: {}", surface.surface, surface.addresses.join(", "));
+            let _ = writeln!(
+                text,
+                "{}: {}",
+                surface.surface,
+                surface.addresses.join(", ")
+            );
         }
         if self.protected_names > 0 {
-            let _ = writeln!(text, "{} protected names outrank every list", self.protected_names);
+            let _ = writeln!(
+                text,
+                "{} protected names outrank every list",
+                self.protected_names
+            );
         }
         if self.lists.is_empty() {
             text += "\nNo list is configured: nothing is blocked.\n";
@@ -165,10 +213,20 @@ impl ListStatus {
         self.entries = list.entries.iter().map(|(_, count)| count).sum();
         self.not_in_effect = list.not_in_effect;
         self.quarantined = list.rejected;
-        let row = |reject: &crate::compile::Reject| Row { line: reject.line, reason: reject.reason.clone() };
+        let row = |reject: &crate::compile::Reject| Row {
+            line: reject.line,
+            reason: reject.reason.clone(),
+        };
         self.quarantined_rows = list.rejects.iter().take(ROWS_SHOWN_MAX).map(row).collect();
         self.holes.clone_from(&list.holes);
-        if let Origin::Signed { seq, signers, issued_at, expires, .. } = &list.provenance.origin {
+        if let Origin::Signed {
+            seq,
+            signers,
+            issued_at,
+            expires,
+            ..
+        } = &list.provenance.origin
+        {
             self.serial = Some(*seq);
             self.signers.clone_from(signers);
             self.age_seconds = issued_at.map(|issued| now.as_second() - issued.as_second());
@@ -184,7 +242,10 @@ impl ListStatus {
         self.last_attempt = time(round.last_attempt);
         self.last_success = time(round.last_success);
         self.next_attempt = time(round.next_attempt);
-        self.error = round.failure.as_ref().map(|failure| (failure.name.clone(), failure.sentence.clone()));
+        self.error = round
+            .failure
+            .as_ref()
+            .map(|failure| (failure.name.clone(), failure.sentence.clone()));
         self.security_events = round.security_events;
         self
     }
@@ -199,29 +260,52 @@ impl ListStatus {
             (false, _) if self.required => *text += "  NOT IN FORCE, and required\n",
             (false, _) => *text += "  not in force\n",
             (true, Some(serial)) => {
-                let age = self.age_seconds.map(|age| format!(", issued {} ago", span(age))).unwrap_or_default();
-                let _ = writeln!(text, "  serial {serial} in force, {} entries{age}", self.entries);
+                let age = self
+                    .age_seconds
+                    .map(|age| format!(", issued {} ago", span(age)))
+                    .unwrap_or_default();
+                let _ = writeln!(
+                    text,
+                    "  serial {serial} in force, {} entries{age}",
+                    self.entries
+                );
             }
             (true, None) => {
                 let _ = writeln!(text, "  in force, {} entries", self.entries);
             }
         }
         if !self.signers.is_empty() {
-            let signers: Vec<&str> = self.signers.iter().map(|id| id.get(..8).unwrap_or(id)).collect();
+            let signers: Vec<&str> = self
+                .signers
+                .iter()
+                .map(|id| id.get(..8).unwrap_or(id))
+                .collect();
             let _ = writeln!(text, "  signed by {}", signers.join(", "));
         }
         if let Some(expires) = &self.expires {
-            let word = if self.expired { "EXPIRED" } else { "valid until" };
+            let word = if self.expired {
+                "EXPIRED"
+            } else {
+                "valid until"
+            };
             let _ = writeln!(text, "  {word} {}", short(expires));
         }
         if let Some((name, sentence)) = &self.error {
             let _ = writeln!(text, "  LAST ROUND FAILED ({name}): {sentence}");
         }
         if self.security_events > 0 {
-            let _ = writeln!(text, "  {} rounds since the start failed in a way that may be an attack", self.security_events);
+            let _ = writeln!(
+                text,
+                "  {} rounds since the start failed in a way that may be an attack",
+                self.security_events
+            );
         }
         if self.not_in_effect > 0 {
-            let _ = writeln!(text, "  {} entries are not in effect now", self.not_in_effect);
+            let _ = writeln!(
+                text,
+                "  {} entries are not in effect now",
+                self.not_in_effect
+            );
         }
         if self.quarantined > 0 {
             let _ = writeln!(text, "  {} rows quarantined:", self.quarantined);
@@ -233,7 +317,10 @@ impl ListStatus {
             }
         }
         for (entry, name) in &self.holes {
-            let _ = writeln!(text, "  entry {entry} stands above the protected name {name}, which passes all the same");
+            let _ = writeln!(
+                text,
+                "  entry {entry} stands above the protected name {name}, which passes all the same"
+            );
         }
     }
 }

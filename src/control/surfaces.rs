@@ -10,15 +10,15 @@ use tokio_util::sync::CancellationToken;
 use super::tasks::Tasks;
 use super::{ExitError, clock};
 use crate::config::{Config, ConfigChange, Part};
+use crate::enforce::InForce;
 use crate::enforce::dns::{self, Server};
 use crate::enforce::proxy::{self, Limits, Proxy};
 use crate::enforce::resolver::{self, Resolver};
-use crate::enforce::InForce;
 use crate::report::{self, ReportError};
 
 /// Every socket of the surfaces, bound and not served yet.
 #[derive(Debug)]
-pub struct Bound {
+pub(super) struct Bound {
     dns: Option<dns::Bound>,
     proxy: Option<proxy::Bound>,
     report: Option<report::Bound>,
@@ -26,7 +26,7 @@ pub struct Bound {
 
 /// The running surfaces.
 #[derive(Debug)]
-pub struct Surfaces {
+pub(super) struct Surfaces {
     dns: Option<Arc<Server>>,
     proxy: Option<Proxy>,
     report: Option<Reporting>,
@@ -45,11 +45,26 @@ impl Bound {
     ///
     /// # Errors
     /// One sentence with the address that cannot be had.
-    pub fn bind(config: &Config) -> Result<Self, ExitError> {
+    pub(super) fn bind(config: &Config) -> Result<Self, ExitError> {
         Ok(Self {
-            dns: config.dns.as_ref().map(dns::Bound::bind).transpose().map_err(ExitError::system)?,
-            proxy: config.proxy.as_ref().map(proxy::Bound::bind).transpose().map_err(ExitError::system)?,
-            report: config.report.as_ref().map(|settings| report::bind(&settings.listen)).transpose().map_err(ExitError::system)?,
+            dns: config
+                .dns
+                .as_ref()
+                .map(dns::Bound::bind)
+                .transpose()
+                .map_err(ExitError::system)?,
+            proxy: config
+                .proxy
+                .as_ref()
+                .map(proxy::Bound::bind)
+                .transpose()
+                .map_err(ExitError::system)?,
+            report: config
+                .report
+                .as_ref()
+                .map(|settings| report::bind(&settings.listen))
+                .transpose()
+                .map_err(ExitError::system)?,
         })
     }
 }
@@ -59,7 +74,7 @@ impl Surfaces {
     ///
     /// # Errors
     /// A sentence where an upstream, a template or a certificate is of no use.
-    pub fn start(
+    pub(super) fn start(
         bound: Bound,
         config: &Config,
         in_force: &Arc<InForce>,
@@ -70,7 +85,13 @@ impl Surfaces {
         let resolvers = Resolvers::of(config, &Resolvers::default()).map_err(ExitError::system)?;
         let dns = match (bound.dns, &config.dns, &resolvers.dns) {
             (Some(bound), Some(settings), Some((_, resolver))) => {
-                let server = Server::new(bound, settings.clone(), in_force.clone(), resolver.clone(), ready.clone());
+                let server = Server::new(
+                    bound,
+                    settings.clone(),
+                    in_force.clone(),
+                    resolver.clone(),
+                    ready.clone(),
+                );
                 Some(serve_dns(Arc::new(server), tasks))
             }
             _ => None,
@@ -78,8 +99,14 @@ impl Surfaces {
         let proxy = match (bound.proxy, &config.proxy, resolvers.proxy()) {
             (Some(bound), Some(settings), Some(resolver)) => {
                 let limits = Limits::default();
-                let proxy = Proxy::new(settings.clone(), limits, in_force.clone(), resolver, clock::timestamp)
-                    .map_err(ExitError::system)?;
+                let proxy = Proxy::new(
+                    settings.clone(),
+                    limits,
+                    in_force.clone(),
+                    resolver,
+                    clock::timestamp,
+                )
+                .map_err(ExitError::system)?;
                 Some(serve_proxy(proxy, bound, tasks))
             }
             _ => None,
@@ -90,25 +117,36 @@ impl Surfaces {
             }
             _ => None,
         };
-        Ok(Self { dns, proxy, report, resolvers: ArcSwap::from_pointee(resolvers) })
+        Ok(Self {
+            dns,
+            proxy,
+            report,
+            resolvers: ArcSwap::from_pointee(resolvers),
+        })
     }
 
     /// Takes a new configuration on the same sockets, from the next query and request on.
     ///
     /// # Errors
     /// A sentence; what the surfaces had stays then, as far as it was not taken yet.
-    pub fn replace(&self, config: &Config, change: &ConfigChange) -> Result<(), String> {
+    pub(super) fn replace(&self, config: &Config, change: &ConfigChange) -> Result<(), String> {
         let resolvers = Resolvers::of(config, &self.resolvers.load())?;
         // The one that can fail goes first.
-        if let (Some(proxy), Some(settings), Some(resolver)) = (&self.proxy, &config.proxy, resolvers.proxy()) {
-            proxy.replace(settings.clone(), resolver).map_err(|error| error.to_string())?;
+        if let (Some(proxy), Some(settings), Some(resolver)) =
+            (&self.proxy, &config.proxy, resolvers.proxy())
+        {
+            proxy
+                .replace(settings.clone(), resolver)
+                .map_err(|error| error.to_string())?;
         }
         if let (Some(report), Some(settings)) = (&self.report, &config.report)
             && change.concerns(Part::Report)
         {
             report.replace(settings)?;
         }
-        if let (Some(server), Some(settings), Some((_, resolver))) = (&self.dns, &config.dns, &resolvers.dns) {
+        if let (Some(server), Some(settings), Some((_, resolver))) =
+            (&self.dns, &config.dns, &resolvers.dns)
+        {
             server.replace(settings.clone(), Arc::clone(resolver));
         }
         self.resolvers.store(Arc::new(resolvers));
@@ -117,10 +155,16 @@ impl Surfaces {
 
     /// Forgets cached answers at and below a name; says how many.
     #[must_use]
-    pub fn flush(&self, name: &crate::policy::Name) -> usize {
+    pub(super) fn flush(&self, name: &crate::policy::Name) -> usize {
         let resolvers = self.resolvers.load();
-        let dns = resolvers.dns.as_ref().map_or(0, |(_, resolver)| resolver.flush(name));
-        dns + resolvers.proxy.as_ref().map_or(0, |(_, resolver)| resolver.flush(name))
+        let dns = resolvers
+            .dns
+            .as_ref()
+            .map_or(0, |(_, resolver)| resolver.flush(name));
+        dns + resolvers
+            .proxy
+            .as_ref()
+            .map_or(0, |(_, resolver)| resolver.flush(name))
     }
 }
 
@@ -128,8 +172,11 @@ impl Resolvers {
     /// The resolvers that `config` asks for; those whose settings did not change are taken
     /// over with what they remember.
     fn of(config: &Config, old: &Self) -> Result<Self, String> {
-        let make = |settings: &Option<resolver::Settings>, old: &Option<(resolver::Settings, Arc<Resolver>)>| {
-            let Some(settings) = settings else { return Ok(None) };
+        let make = |settings: &Option<resolver::Settings>,
+                    old: &Option<(resolver::Settings, Arc<Resolver>)>| {
+            let Some(settings) = settings else {
+                return Ok(None);
+            };
             if let Some((before, resolver)) = old
                 && before == settings
             {
@@ -146,7 +193,10 @@ impl Resolvers {
 
     /// The proxy's own resolver, else that of DNS.
     fn proxy(&self) -> Option<Arc<Resolver>> {
-        self.proxy.as_ref().or(self.dns.as_ref()).map(|(_, resolver)| Arc::clone(resolver))
+        self.proxy
+            .as_ref()
+            .or(self.dns.as_ref())
+            .map(|(_, resolver)| Arc::clone(resolver))
     }
 }
 
@@ -170,22 +220,35 @@ impl Reporting {
         let stop = tasks.token.clone();
         let present = stop.child_token();
         report::serve(&bound, settings, sources.clone(), present.clone())?;
-        Ok(Self { bound, sources, stop, stop_present: Mutex::new(present) })
+        Ok(Self {
+            bound,
+            sources,
+            stop,
+            stop_present: Mutex::new(present),
+        })
     }
 
     /// Starts a server with other settings, then ends the old one: for a moment both answer
     /// on the same sockets, and no connection is refused.
     fn replace(&self, settings: &report::Settings) -> Result<(), String> {
         let next = self.stop.child_token();
-        report::serve(&self.bound, settings, self.sources.clone(), next.clone()).map_err(|error| error.to_string())?;
-        let mut present = self.stop_present.lock().unwrap_or_else(PoisonError::into_inner);
+        report::serve(&self.bound, settings, self.sources.clone(), next.clone())
+            .map_err(|error| error.to_string())?;
+        let mut present = self
+            .stop_present
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         std::mem::replace(&mut *present, next).cancel();
         Ok(())
     }
 }
 
 fn serve_dns(server: Arc<Server>, tasks: &Tasks) -> Arc<Server> {
-    let (serving, tracker, token) = (Arc::clone(&server), tasks.tracker.clone(), tasks.token.clone());
+    let (serving, tracker, token) = (
+        Arc::clone(&server),
+        tasks.tracker.clone(),
+        tasks.token.clone(),
+    );
     tasks.supervise("dns", move || {
         let (server, tracker, token) = (Arc::clone(&serving), tracker.clone(), token.clone());
         async move {

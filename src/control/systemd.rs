@@ -5,12 +5,12 @@ use std::time::Duration;
 use sd_notify::NotifyState;
 
 /// The daemon answers on all its addresses.
-pub fn ready(status: &str) {
+pub(super) fn ready(status: &str) {
     notify(&[NotifyState::Ready, NotifyState::Status(status)]);
 }
 
 /// A reload has begun; it ends with [`ready`].
-pub fn reloading() {
+pub(super) fn reloading() {
     match NotifyState::monotonic_usec_now() {
         Ok(now) => notify(&[NotifyState::Reloading, now]),
         Err(_) => notify(&[NotifyState::Reloading]),
@@ -18,18 +18,18 @@ pub fn reloading() {
 }
 
 /// The daemon drains.
-pub fn stopping() {
+pub(super) fn stopping() {
     notify(&[NotifyState::Stopping]);
 }
 
 /// The daemon is alive; to be said more often than [`watchdog_interval`].
-pub fn alive() {
+pub(super) fn alive() {
     notify(&[NotifyState::Watchdog]);
 }
 
 /// How often systemd wants to hear that the daemon is alive; nothing where it does not.
 #[must_use]
-pub fn watchdog_interval() -> Option<Duration> {
+pub(super) fn watchdog_interval() -> Option<Duration> {
     // Twice as often as asked, as systemd advises.
     sd_notify::watchdog_enabled().map(|interval| interval / 2)
 }

@@ -14,7 +14,7 @@ use super::clock;
 
 /// The long-lived tasks of the daemon.
 #[derive(Clone, Debug)]
-pub struct Tasks {
+pub(super) struct Tasks {
     runtime: Handle,
     /// Everything that is to be waited for; servers put their connections here.
     pub tracker: TaskTracker,
@@ -26,17 +26,25 @@ pub struct Tasks {
 impl Tasks {
     /// Tasks on `runtime`; the receiver hears the name of a task that panicked too often.
     #[must_use]
-    pub fn new(runtime: Handle) -> (Self, mpsc::Receiver<&'static str>) {
+    pub(super) fn new(runtime: Handle) -> (Self, mpsc::Receiver<&'static str>) {
         let (gave_up, hears) = mpsc::channel(1);
-        let tasks = Self { runtime, tracker: TaskTracker::new(), token: CancellationToken::new(), gave_up };
+        let tasks = Self {
+            runtime,
+            tracker: TaskTracker::new(),
+            token: CancellationToken::new(),
+            gave_up,
+        };
         (tasks, hears)
     }
 
     /// Runs a task until it ends by itself. When it panics it is made anew; the third panic
     /// within a minute is given up, which ends the daemon: a service that silently lacks a
     /// part is worse than one that systemd restarts.
-    pub fn supervise<F>(&self, name: &'static str, mut make: impl FnMut() -> F + Send + 'static)
-    where
+    pub(super) fn supervise<F>(
+        &self,
+        name: &'static str,
+        mut make: impl FnMut() -> F + Send + 'static,
+    ) where
         F: Future<Output = ()> + Send + 'static,
     {
         let tasks = self.clone();
@@ -53,7 +61,11 @@ impl Tasks {
                     let now = clock::instant();
                     panics.retain(|before| now.duration_since(*before) < PANICS_WITHIN);
                     panics.push(now);
-                    tracing::error!(task = name, times = panics.len(), "a task panicked; it is started anew");
+                    tracing::error!(
+                        task = name,
+                        times = panics.len(),
+                        "a task panicked; it is started anew"
+                    );
                     if panics.len() >= PANICS_MAX {
                         let _ = tasks.gave_up.try_send(name);
                         return;
@@ -66,10 +78,12 @@ impl Tasks {
 
     /// Ends everything and waits until it has ended, but no longer than `deadline`; says
     /// whether all of it ended by then.
-    pub async fn drain(&self, deadline: Duration) -> bool {
+    pub(super) async fn drain(&self, deadline: Duration) -> bool {
         self.token.cancel();
         self.tracker.close();
-        tokio::time::timeout(deadline, self.tracker.wait()).await.is_ok()
+        tokio::time::timeout(deadline, self.tracker.wait())
+            .await
+            .is_ok()
     }
 }
 

@@ -19,7 +19,7 @@ use crate::verify::{ListFile, Subscription, Verified};
 
 /// What the updater is asked for.
 #[derive(Debug)]
-pub enum Order {
+pub(super) enum Order {
     /// A round now, of one list's repository or of all; the answer has a line a list.
     Round(Option<String>, oneshot::Sender<Result<String, String>>),
     /// Another configuration, or the same with changed local lists.
@@ -31,7 +31,7 @@ pub enum Order {
 /// Keeps the lists of the configuration up to date. It lives on a thread of its own with a
 /// runtime of its own: compiling is heavy, and nothing of it may delay an answer.
 #[derive(Debug)]
-pub struct Updater {
+pub(super) struct Updater {
     config: Arc<Config>,
     pulled: Vec<Pulled>,
     editions: Editions,
@@ -53,19 +53,27 @@ impl Updater {
     ///
     /// # Errors
     /// A sentence where a pinned root is none, or a state folder cannot be used.
-    pub fn open(config: Arc<Config>, editions: Editions) -> Result<Self, ExitError> {
+    pub(super) fn open(config: Arc<Config>, editions: Editions) -> Result<Self, ExitError> {
         let pulled = open_repositories(&config, Vec::new()).map_err(ExitError::system)?;
-        Ok(Self { config, pulled, editions, fresh: BTreeMap::new() })
+        Ok(Self {
+            config,
+            pulled,
+            editions,
+            fresh: BTreeMap::new(),
+        })
     }
 
     /// Puts in force what is on disk, before the network is asked.
-    pub fn start(&mut self) {
+    pub(super) fn start(&mut self) {
         self.put_in_force();
     }
 
     /// Works until it is told to stop.
-    pub fn run(&mut self, orders: &Receiver<Order>) {
-        let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+    pub(super) fn run(&mut self, orders: &Receiver<Order>) {
+        let runtime = match tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+        {
             Ok(runtime) => runtime,
             Err(error) => {
                 tracing::error!(%error, "no update round can run: the system gives no runtime; restart cordon");
@@ -91,9 +99,14 @@ impl Updater {
     /// How long nothing is due.
     fn until_due(&self) -> Duration {
         let now = clock::instant();
-        let rounds = self.pulled.iter().map(|pulled| pulled.due.saturating_duration_since(now));
+        let rounds = self
+            .pulled
+            .iter()
+            .map(|pulled| pulled.due.saturating_duration_since(now));
         let change = self.editions.next_change().map(|change| {
-            let seconds = change.as_second().saturating_sub(clock::timestamp().as_second());
+            let seconds = change
+                .as_second()
+                .saturating_sub(clock::timestamp().as_second());
             Duration::from_secs(u64::try_from(seconds).unwrap_or(0))
         });
         rounds.chain(change).min().unwrap_or(IDLE_MAX).min(IDLE_MAX)
@@ -102,9 +115,15 @@ impl Updater {
     /// Does what is due.
     fn work(&mut self, runtime: &tokio::runtime::Runtime) {
         let now = clock::instant();
-        let due: Vec<usize> =
-            (0..).zip(&self.pulled).filter(|(_, pulled)| pulled.due <= now).map(|(place, _)| place).collect();
-        let mut changed = self.editions.next_change().is_some_and(|change| change <= clock::timestamp());
+        let due: Vec<usize> = (0..)
+            .zip(&self.pulled)
+            .filter(|(_, pulled)| pulled.due <= now)
+            .map(|(place, _)| place)
+            .collect();
+        let mut changed = self
+            .editions
+            .next_change()
+            .is_some_and(|change| change <= clock::timestamp());
         for place in due {
             changed |= self.round(runtime, place);
         }
@@ -114,9 +133,19 @@ impl Updater {
     }
 
     /// A round of one repository or all of them, at once; says what became of each list.
-    fn round_by_order(&mut self, runtime: &tokio::runtime::Runtime, only: Option<&str>) -> Result<String, String> {
+    fn round_by_order(
+        &mut self,
+        runtime: &tokio::runtime::Runtime,
+        only: Option<&str>,
+    ) -> Result<String, String> {
         let wanted = |settings: &compile::Settings| only.is_none_or(|only| only == settings.name);
-        let asked: Vec<compile::Settings> = self.config.lists.iter().filter(|list| wanted(list)).cloned().collect();
+        let asked: Vec<compile::Settings> = self
+            .config
+            .lists
+            .iter()
+            .filter(|list| wanted(list))
+            .cloned()
+            .collect();
         if asked.is_empty() {
             return Err(only.map_or_else(
                 || "no list is configured".to_owned(),
@@ -125,7 +154,11 @@ impl Updater {
         }
         let mut changed = false;
         for place in 0..self.pulled.len() {
-            let name = self.pulled.get(place).map(|pulled| pulled.repository.name.clone()).unwrap_or_default();
+            let name = self
+                .pulled
+                .get(place)
+                .map(|pulled| pulled.repository.name.clone())
+                .unwrap_or_default();
             let concerned = asked.iter().any(|list| {
                 matches!(&list.from, compile::From::Repository { repository, .. } if *repository == name)
             });
@@ -133,32 +166,47 @@ impl Updater {
                 changed |= self.round(runtime, place);
             }
         }
-        let local = asked.iter().any(|list| matches!(list.from, compile::From::File { .. }));
+        let local = asked
+            .iter()
+            .any(|list| matches!(list.from, compile::From::File { .. }));
         if changed || local {
             self.put_in_force();
         }
-        let lines: Vec<String> = asked.iter().map(|list| self.editions.sentence(&list.name)).collect();
+        let lines: Vec<String> = asked
+            .iter()
+            .map(|list| self.editions.sentence(&list.name))
+            .collect();
         Ok(lines.join("\n"))
     }
 
     /// One round of one repository; says whether it brought anything new.
     fn round(&mut self, runtime: &tokio::runtime::Runtime, place: usize) -> bool {
-        let Some(pulled) = self.pulled.get_mut(place) else { return false };
+        let Some(pulled) = self.pulled.get_mut(place) else {
+            return false;
+        };
         let subscriptions = subscriptions(&self.config, &pulled.repository.name);
         let now = clock::timestamp();
         let round = runtime.block_on(pulled.puller.round(&subscriptions, now));
         let failed = round.error.is_some() || !round.refusals.is_empty();
-        pulled.failures = if failed { pulled.failures.saturating_add(1) } else { 0 };
+        pulled.failures = if failed {
+            pulled.failures.saturating_add(1)
+        } else {
+            0
+        };
         let pause = pause(pulled.repository.poll, pulled.failures);
         pulled.due = clock::instant() + pause;
-        self.editions.note_round(&pulled.repository.name, &subscriptions, &round, now, pause);
+        self.editions
+            .note_round(&pulled.repository.name, &subscriptions, &round, now, pause);
         self.keep_fresh(round)
     }
 
     fn keep_fresh(&mut self, round: Round) -> bool {
         let mut brought = false;
         for (list, outcome) in round.lists {
-            if let ListOutcome::New { file, not_stored, .. } = outcome {
+            if let ListOutcome::New {
+                file, not_stored, ..
+            } = outcome
+            {
                 if let Some(error) = not_stored {
                     tracing::error!(list, %error, "the new version is enforced but cannot be stored; the next start would begin with an older one");
                 }
@@ -188,11 +236,18 @@ impl Updater {
     /// Compiles the current version of every list and puts them in force.
     fn put_in_force(&mut self) {
         let config = Arc::clone(&self.config);
-        let Self { pulled, fresh, editions, .. } = self;
+        let Self {
+            pulled,
+            fresh,
+            editions,
+            ..
+        } = self;
         editions.put_in_force(&config, |settings| match fresh.remove(&settings.name) {
             Some(file) => Some(file),
             None => text_of(&config, settings, |name| {
-                let pulled = pulled.iter_mut().find(|pulled| pulled.repository.name == name);
+                let pulled = pulled
+                    .iter_mut()
+                    .find(|pulled| pulled.repository.name == name);
                 pulled.map(|pulled| &mut pulled.puller)
             }),
         });
@@ -202,14 +257,17 @@ impl Updater {
 
 /// The current version of a list, from disk; nothing where there is none that verifies.
 /// `puller` gives the one of a repository.
-pub fn text_of<'a>(
+pub(super) fn text_of<'a>(
     config: &Config,
     settings: &compile::Settings,
     puller: impl FnOnce(&str) -> Option<&'a mut Puller>,
 ) -> Option<Verified<ListFile>> {
     match &settings.from {
         compile::From::Repository { repository, list } => {
-            let subscription = Subscription { name: settings.name.clone(), list: list.clone() };
+            let subscription = Subscription {
+                name: settings.name.clone(),
+                list: list.clone(),
+            };
             let restored = puller(repository)?.restore(&subscription);
             for error in restored.damaged {
                 tracing::error!(list = settings.name, %error, "a stored version of the list does not verify; it is passed over");
@@ -252,7 +310,9 @@ fn keep(kept: &Path, text: &[u8]) -> Result<(), String> {
 fn read_bounded(path: &Path) -> std::io::Result<Vec<u8>> {
     use std::io::Read;
     let mut text = Vec::new();
-    std::fs::File::open(path)?.take(LOCAL_OCTETS_MAX + 1).read_to_end(&mut text)?;
+    std::fs::File::open(path)?
+        .take(LOCAL_OCTETS_MAX + 1)
+        .read_to_end(&mut text)?;
     if u64::try_from(text.len()).is_ok_and(|length| length > LOCAL_OCTETS_MAX) {
         return Err(std::io::Error::other("the file is longer than 1 GiB"));
     }
@@ -263,7 +323,10 @@ fn read_bounded(path: &Path) -> std::io::Result<Vec<u8>> {
 fn open_repositories(config: &Config, mut old: Vec<Pulled>) -> Result<Vec<Pulled>, String> {
     let mut pulled = Vec::new();
     for repository in &config.repositories {
-        if let Some(place) = old.iter().position(|pulled| pulled.repository == *repository) {
+        if let Some(place) = old
+            .iter()
+            .position(|pulled| pulled.repository == *repository)
+        {
             pulled.push(old.swap_remove(place));
             continue;
         }
@@ -272,18 +335,30 @@ fn open_repositories(config: &Config, mut old: Vec<Pulled>) -> Result<Vec<Pulled
         for error in puller.take_set_aside() {
             tracing::error!(repository = repository.name, %error, "a stored file was damaged and is set aside; it is fetched again");
         }
-        pulled.push(Pulled { repository: repository.clone(), puller, due: clock::instant(), failures: 0 });
+        pulled.push(Pulled {
+            repository: repository.clone(),
+            puller,
+            due: clock::instant(),
+            failures: 0,
+        });
     }
     Ok(pulled)
 }
 
 fn subscriptions(config: &Config, repository: &str) -> Vec<Subscription> {
-    let lists = config.lists.iter().filter_map(|settings| match &settings.from {
-        compile::From::Repository { repository: from, list } if from == repository => {
-            Some(Subscription { name: settings.name.clone(), list: list.clone() })
-        }
-        _ => None,
-    });
+    let lists = config
+        .lists
+        .iter()
+        .filter_map(|settings| match &settings.from {
+            compile::From::Repository {
+                repository: from,
+                list,
+            } if from == repository => Some(Subscription {
+                name: settings.name.clone(),
+                list: list.clone(),
+            }),
+            _ => None,
+        });
     lists.collect()
 }
 
@@ -292,7 +367,9 @@ fn subscriptions(config: &Config, repository: &str) -> Vec<Subscription> {
 /// minutes or the interval.
 fn pause(poll: Duration, failures: u32) -> Duration {
     let longest = poll.max(BACK_OFF_MAX);
-    let pause = poll.saturating_mul(1 << failures.saturating_sub(1).min(8)).min(longest);
+    let pause = poll
+        .saturating_mul(1 << failures.saturating_sub(1).min(8))
+        .min(longest);
     let mut octets = [0; 2];
     // Without chance there is no jitter, and nothing else is lost.
     let _ = getrandom::fill(&mut octets);
@@ -301,10 +378,10 @@ fn pause(poll: Duration, failures: u32) -> Duration {
 }
 
 /// A sender of orders that no slow updater can make grow.
-pub type Orders = SyncSender<Order>;
+pub(super) type Orders = SyncSender<Order>;
 
 /// How many orders may wait.
-pub const ORDERS_MAX: usize = 16;
+pub(super) const ORDERS_MAX: usize = 16;
 
 /// The longest pause after failures, unless the interval is longer.
 const BACK_OFF_MAX: Duration = Duration::from_secs(15 * 60);
@@ -326,9 +403,15 @@ mod tests {
             let usual = pause(poll, 0);
             assert!((51..=69).contains(&usual.as_secs()), "{usual:?}");
             let after_many = pause(poll, 40);
-            assert!((765..=1035).contains(&after_many.as_secs()), "{after_many:?}");
+            assert!(
+                (765..=1035).contains(&after_many.as_secs()),
+                "{after_many:?}"
+            );
         }
-        assert!(pause(poll, 1) <= Duration::from_secs(69), "the first failure is tried again soon");
+        assert!(
+            pause(poll, 1) <= Duration::from_secs(69),
+            "the first failure is tried again soon"
+        );
     }
 
     #[test]
@@ -336,8 +419,14 @@ mod tests {
         let state = tempfile::tempdir().unwrap();
         let file = state.path().join("house.txt");
         std::fs::write(&file, "one.test\n").unwrap();
-        assert_eq!(local(state.path(), "house", &file).unwrap().get().bytes, b"one.test\n");
+        assert_eq!(
+            local(state.path(), "house", &file).unwrap().get().bytes,
+            b"one.test\n"
+        );
         std::fs::remove_file(&file).unwrap();
-        assert_eq!(local(state.path(), "house", &file).unwrap().get().bytes, b"one.test\n");
+        assert_eq!(
+            local(state.path(), "house", &file).unwrap().get().bytes,
+            b"one.test\n"
+        );
     }
 }

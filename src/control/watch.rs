@@ -12,7 +12,7 @@ use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 /// renaming is seen too; where the system reports nothing (network file systems), sizes and
 /// times are compared every [`LOOK_INTERVAL`].
 #[derive(Debug)]
-pub struct Watch {
+pub(super) struct Watch {
     files: BTreeMap<PathBuf, Option<Look>>,
     folders: BTreeSet<PathBuf>,
     watcher: Option<RecommendedWatcher>,
@@ -30,7 +30,7 @@ struct Look {
 impl Watch {
     /// Begins to watch these files; those that are absent are seen when they appear.
     #[must_use]
-    pub fn new(files: impl IntoIterator<Item = PathBuf>) -> Self {
+    pub(super) fn new(files: impl IntoIterator<Item = PathBuf>) -> Self {
         // One pending event is enough: it only says "look".
         let (sender, events) = mpsc::sync_channel(1);
         let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
@@ -41,28 +41,40 @@ impl Watch {
         if let Err(error) = &watcher {
             tracing::warn!(%error, "the system cannot report changed files; they are looked at every 30 s");
         }
-        let mut watch =
-            Self { files: BTreeMap::new(), folders: BTreeSet::new(), watcher: watcher.ok(), events };
+        let mut watch = Self {
+            files: BTreeMap::new(),
+            folders: BTreeSet::new(),
+            watcher: watcher.ok(),
+            events,
+        };
         watch.keep(files);
         watch
     }
 
     /// Watches these files from now on. What was seen of those that were watched before is
     /// kept, so that no change in between is missed.
-    pub fn keep(&mut self, files: impl IntoIterator<Item = PathBuf>) {
+    pub(super) fn keep(&mut self, files: impl IntoIterator<Item = PathBuf>) {
         let mut before = std::mem::take(&mut self.files);
         for file in files {
             let seen = before.remove(&file).unwrap_or_else(|| look(&file));
             self.files.insert(file, seen);
         }
-        let folders: BTreeSet<PathBuf> =
-            self.files.keys().filter_map(|file| file.parent()).map(Path::to_path_buf).collect();
+        let folders: BTreeSet<PathBuf> = self
+            .files
+            .keys()
+            .filter_map(|file| file.parent())
+            .map(Path::to_path_buf)
+            .collect();
         if let Some(watcher) = &mut self.watcher {
             for folder in self.folders.difference(&folders) {
                 let _ = watcher.unwatch(folder);
             }
             for folder in folders.difference(&self.folders) {
-                let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+                let folder = if folder.as_os_str().is_empty() {
+                    Path::new(".")
+                } else {
+                    folder
+                };
                 if let Err(error) = watcher.watch(folder, RecursiveMode::NonRecursive) {
                     tracing::warn!(folder = %folder.display(), %error, "this folder cannot be watched; it is looked at every 30 s");
                 }
@@ -73,7 +85,7 @@ impl Watch {
 
     /// Waits until a file has changed, but no longer than `timeout`; returns the files that
     /// have. A burst of changes is one.
-    pub fn changed(&mut self, timeout: Duration) -> Vec<PathBuf> {
+    pub(super) fn changed(&mut self, timeout: Duration) -> Vec<PathBuf> {
         match self.events.recv_timeout(timeout.min(LOOK_INTERVAL)) {
             Ok(()) => {
                 // An editor or a copy writes more than once.
@@ -98,11 +110,15 @@ impl Watch {
 fn look(file: &Path) -> Option<Look> {
     use std::os::unix::fs::MetadataExt;
     let metadata = fs::metadata(file).ok()?;
-    Some(Look { modified: metadata.modified().ok(), length: metadata.len(), inode: metadata.ino() })
+    Some(Look {
+        modified: metadata.modified().ok(),
+        length: metadata.len(),
+        inode: metadata.ino(),
+    })
 }
 
 /// How often files are looked at where nothing is reported.
-pub const LOOK_INTERVAL: Duration = Duration::from_secs(30);
+pub(super) const LOOK_INTERVAL: Duration = Duration::from_secs(30);
 
 /// How long after the first sign of a change the file is looked at.
 const SETTLE: Duration = Duration::from_millis(200);

@@ -48,7 +48,11 @@ pub fn counted_rules(
         (!rule.canary).then_some(CountedRule {
             list: &rule.list.settings.name,
             entry_id: rule.entry_id,
-            action: if watches { Action::Monitor } else { rule.action },
+            action: if watches {
+                Action::Monitor
+            } else {
+                rule.action
+            },
             category: rule.record.category,
             authority: &rule.record.authority,
         })

@@ -53,13 +53,20 @@ fn the_authoritys_four_commands_make_a_repository_that_the_example_configuration
         must(&mut program);
     }
 
-    let yaml = readme.split("```yaml\n").nth(1).unwrap().split("```").next().unwrap();
+    let yaml = readme
+        .split("```yaml\n")
+        .nth(1)
+        .unwrap()
+        .split("```")
+        .next()
+        .unwrap();
     let pinned = folder.path().join("REPO/metadata/1.root.json");
     let file = folder.path().join("cordon.yaml");
     let trust = "/etc/cordon/trust/hotline.root.json";
     assert!(yaml.contains(trust));
     fs::write(&file, yaml.replace(trust, pinned.to_str().unwrap())).unwrap();
-    let config = Config::load(&file).unwrap_or_else(|mistakes| panic!("{}", mistakes.render(false)));
+    let config =
+        Config::load(&file).unwrap_or_else(|mistakes| panic!("{}", mistakes.render(false)));
     assert_eq!(config.lists.len(), 1);
 }
 
@@ -69,14 +76,19 @@ fn every_file_that_the_readme_names_is_there() {
     let mut named = 0;
     for (place, part) in readme.split('`').enumerate() {
         let first = part.split('/').next().unwrap_or_default();
-        let is_path = ["src", "config", "blocklists", "tests", "packaging"].contains(&first) && !part.contains(' ');
+        let is_path = ["src", "config", "blocklists", "tests", "packaging"].contains(&first)
+            && !part.contains(' ');
         if place % 2 == 1 && (is_path || part.ends_with(".md")) {
             assert!(root().join(part).exists(), "{part}");
             named += 1;
         }
     }
     assert!(named > 4, "the README names the places of the project");
-    for picture in readme.split("](").skip(1).map(|rest| rest.split(')').next().unwrap()) {
+    for picture in readme
+        .split("](")
+        .skip(1)
+        .map(|rest| rest.split(')').next().unwrap())
+    {
         if !picture.starts_with("http") {
             assert!(root().join(picture).exists(), "{picture}");
         }

@@ -80,10 +80,7 @@ const ASYNC: &[&str] = &[
 ];
 
 /// The files that may hold unsafe code, each with a reason in it.
-const UNSAFE: &[&str] = &[
-    "enforce/dns/datagrams.rs",
-    "count/counter_map.rs",
-];
+const UNSAFE: &[&str] = &["enforce/dns/datagrams.rs", "count/counter_map.rs"];
 
 /// Names that say nothing.
 const EMPTY_NAMES: &[&str] = &[

@@ -38,7 +38,10 @@ pub(super) fn update(configuration: &Configuration, list: Option<String>) -> Res
 
 /// Has the daemon forget cached answers.
 pub(super) fn cache(cache: &Cache) -> Result<(), ExitError> {
-    let Cache::Flush { name, configuration } = cache;
+    let Cache::Flush {
+        name,
+        configuration,
+    } = cache;
     let state = configuration::state(&configuration.config)?;
     let done = socket::ask(&state, &Request::FlushCache { name: name.clone() })?;
     println!("{}", sentence(&done));
@@ -46,5 +49,7 @@ pub(super) fn cache(cache: &Cache) -> Result<(), ExitError> {
 }
 
 fn sentence(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+    value
+        .as_str()
+        .map_or_else(|| value.to_string(), str::to_owned)
 }

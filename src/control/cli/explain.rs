@@ -42,7 +42,10 @@ pub(super) fn run(explain: &Explain) -> Result<(), ExitError> {
         let config = configuration::load(&explain.configuration.config)?;
         offline::explain(&config, &explain.asked, explain.client, &explain.r#type)?
     } else {
-        Shown::ask(&configuration::state(&explain.configuration.config)?, &request)?
+        Shown::ask(
+            &configuration::state(&explain.configuration.config)?,
+            &request,
+        )?
     };
     shown.print(explain.json);
     Ok(())

@@ -89,7 +89,10 @@ pub fn main() -> Result<(), ExitError> {
         Command::Explain(explain) => explain::run(&explain),
         Command::Status(status) => status::run(&status),
         Command::Reload(configuration) => admin::reload(&configuration),
-        Command::Update { list, configuration } => admin::update(&configuration, list),
+        Command::Update {
+            list,
+            configuration,
+        } => admin::update(&configuration, list),
         Command::Cache(cache) => admin::cache(&cache),
         Command::User(command) => user::run(command),
         Command::Repo(command) => repo::run(command),

@@ -19,6 +19,10 @@ pub(super) struct Status {
 
 /// Asks the daemon, and shows the answer.
 pub(super) fn run(status: &Status) -> Result<(), ExitError> {
-    Shown::ask(&configuration::state(&status.configuration.config)?, &Request::Status)?.print(status.json);
+    Shown::ask(
+        &configuration::state(&status.configuration.config)?,
+        &Request::Status,
+    )?
+    .print(status.json);
     Ok(())
 }

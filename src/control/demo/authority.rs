@@ -19,13 +19,18 @@ pub(super) fn publish(folder: &Path) -> Result<Vec<Published>, ExitError> {
     let mut keys = Keyring::open(&folder.join("keys")).map_err(ExitError::failed)?;
     let is_new = !repository.join("metadata").is_dir();
     let mut repository = if is_new {
-        let (repository, _) = Repository::init(&repository, &mut keys, 1, now).map_err(ExitError::failed)?;
+        let (repository, _) =
+            Repository::init(&repository, &mut keys, 1, now).map_err(ExitError::failed)?;
         repository
     } else {
         Repository::open(&repository).map_err(ExitError::failed)?
     };
-    let legal = Legal::read(include_str!("../../../blocklists/legal.yaml"))
-        .map_err(|mistake| ExitError::failed(format!("blocklists/legal.yaml:{}: {}", mistake.line, mistake.reason)))?;
+    let legal = Legal::read(include_str!("../../../blocklists/legal.yaml")).map_err(|mistake| {
+        ExitError::failed(format!(
+            "blocklists/legal.yaml:{}: {}",
+            mistake.line, mistake.reason
+        ))
+    })?;
     let mut published = Vec::new();
     for (list, title, format, text) in LISTS {
         if is_new {
@@ -35,7 +40,9 @@ pub(super) fn publish(folder: &Path) -> Result<Vec<Published>, ExitError> {
                 category: Category::Consumer,
                 threshold: 1,
             };
-            repository.delegate(&mut keys, &delegation, now).map_err(ExitError::failed)?;
+            repository
+                .delegate(&mut keys, &delegation, now)
+                .map_err(ExitError::failed)?;
         }
         let publication = Publication {
             list: list.to_owned(),
@@ -45,7 +52,9 @@ pub(super) fn publish(folder: &Path) -> Result<Vec<Published>, ExitError> {
             url_scope: UrlScope::Exact,
             legal: legal.clone(),
         };
-        let done = repository.publish(&keys, &publication, now, &mut |_| {}).map_err(ExitError::failed)?;
+        let done = repository
+            .publish(&keys, &publication, now, &mut |_| {})
+            .map_err(ExitError::failed)?;
         published.push(done);
     }
     repository.refresh(&keys, now).map_err(ExitError::failed)?;
@@ -56,12 +65,24 @@ pub(super) fn publish(folder: &Path) -> Result<Vec<Published>, ExitError> {
 pub(super) fn refresh(folder: &Path) -> Result<(), ExitError> {
     let keys = Keyring::open(&folder.join("keys")).map_err(ExitError::failed)?;
     let mut repository = Repository::open(&folder.join("repository")).map_err(ExitError::failed)?;
-    repository.refresh(&keys, clock::timestamp()).map_err(ExitError::failed)?;
+    repository
+        .refresh(&keys, clock::timestamp())
+        .map_err(ExitError::failed)?;
     Ok(())
 }
 
 /// The signed lists: name, title, format, rows.
 const LISTS: [(&str, &str, Format, &str); 2] = [
-    ("consumer", "Consumer protection: names", Format::Domains, include_str!("../../../blocklists/example.names")),
-    ("pages", "Consumer protection: single pages", Format::Urls, include_str!("../../../blocklists/example.urls")),
+    (
+        "consumer",
+        "Consumer protection: names",
+        Format::Domains,
+        include_str!("../../../blocklists/example.names"),
+    ),
+    (
+        "pages",
+        "Consumer protection: single pages",
+        Format::Urls,
+        include_str!("../../../blocklists/example.urls"),
+    ),
 ];

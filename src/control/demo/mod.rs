@@ -5,4 +5,4 @@ mod origin;
 mod plant;
 mod upstream;
 
-pub use plant::run;
+pub(super) use plant::run;

@@ -21,14 +21,19 @@ pub(super) async fn serve(listener: TcpListener, tracker: TaskTracker) {
         tracker.spawn(async move {
             let service = service_fn(|_: Request<Incoming>| async { Ok::<_, Infallible>(page()) });
             // Who hangs up early gets no page, and nobody else is concerned.
-            let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+            let _ = hyper::server::conn::http1::Builder::new()
+                .serve_connection(TokioIo::new(stream), service)
+                .await;
         });
     }
 }
 
 fn page() -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(Bytes::from_static(PAGE.as_bytes())));
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+    response.headers_mut().insert(
+        CONTENT_TYPE,
+        HeaderValue::from_static("text/html; charset=utf-8"),
+    );
     response
 }
 

@@ -16,7 +16,7 @@ use crate::publish;
 ///
 /// # Errors
 /// 71 where one of the demo's ports is taken, 1 where a part failed.
-pub fn run(state: Option<PathBuf>) -> Result<(), ExitError> {
+pub(crate) fn run(state: Option<PathBuf>) -> Result<(), ExitError> {
     // The folder is removed when this guard goes, unless it is to be kept.
     let (folder, _guard) = match state {
         Some(folder) => (folder, None),
@@ -24,11 +24,20 @@ pub fn run(state: Option<PathBuf>) -> Result<(), ExitError> {
             let guard = tempfile::Builder::new()
                 .prefix("cordon-demo-")
                 .tempdir()
-                .map_err(|error| ExitError::system(format!("no temporary folder can be made: {error}; name one with --state")))?;
+                .map_err(|error| {
+                    ExitError::system(format!(
+                        "no temporary folder can be made: {error}; name one with --state"
+                    ))
+                })?;
             (guard.path().to_owned(), Some(guard))
         }
     };
-    let cannot = |error: std::io::Error| ExitError::system(format!("the demo's folder {} cannot be written: {error}", folder.display()));
+    let cannot = |error: std::io::Error| {
+        ExitError::system(format!(
+            "the demo's folder {} cannot be written: {error}",
+            folder.display()
+        ))
+    };
     fs::create_dir_all(&folder).map_err(cannot)?;
     let published = authority::publish(&folder)?;
     let world = World::start(&folder)?;
@@ -36,7 +45,10 @@ pub fn run(state: Option<PathBuf>) -> Result<(), ExitError> {
     fs::write(folder.join("house-rules.rpz"), authority::HOUSE_RULES).map_err(cannot)?;
     fs::write(&configuration, config(&folder, &world)).map_err(cannot)?;
     for list in &published {
-        println!("signed: list {} serial {}, {} entries", list.list, list.seq, list.entries);
+        println!(
+            "signed: list {} serial {}, {} entries",
+            list.list, list.seq, list.entries
+        );
     }
     let result = daemon::run(&configuration, |daemon| {
         // The first round is under way: what is printed can be tried at once.
@@ -79,16 +91,21 @@ impl World {
         tracker.spawn(origin::serve(listen(ORIGIN_PORT)?, tracker.clone()));
         tracker.spawn(keep_fresh(folder.to_owned()));
 
-        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))
-            .map_err(|error| ExitError::system(format!("the demo's upstream cannot be bound: {error}")))?;
-        let upstream = socket
-            .local_addr()
-            .map_err(|error| ExitError::system(format!("the demo's upstream has no address: {error}")))?;
+        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).map_err(|error| {
+            ExitError::system(format!("the demo's upstream cannot be bound: {error}"))
+        })?;
+        let upstream = socket.local_addr().map_err(|error| {
+            ExitError::system(format!("the demo's upstream has no address: {error}"))
+        })?;
         std::thread::Builder::new()
             .name("upstream".to_owned())
             .spawn(move || upstream::serve(&socket))
             .map_err(|error| ExitError::system(format!("the system gives no threads: {error}")))?;
-        Ok(Self { runtime, token, upstream })
+        Ok(Self {
+            runtime,
+            token,
+            upstream,
+        })
     }
 
     fn stop(self) {
@@ -172,7 +189,9 @@ report:
 
 fn what_to_try(configuration: &Path) -> String {
     let file = configuration.display();
-    let program = std::env::args().next().unwrap_or_else(|| "cordon".to_owned());
+    let program = std::env::args()
+        .next()
+        .unwrap_or_else(|| "cordon".to_owned());
     format!(
         r"
 cordon runs, on loopback alone. Try, in another terminal:

@@ -14,9 +14,19 @@ pub(super) fn serve(socket: &UdpSocket) {
             // It is bound to loopback: there is nothing to wait for but the next query.
             continue;
         };
-        let Ok(query) = Query::parse(buffer.get(..length).unwrap_or_default()) else { continue };
-        let data = if query.rtype == RecordType::A { Data::V4(Ipv4Addr::LOCALHOST) } else { Data::None };
-        let response = Response { data, ttl: Duration::from_secs(60), ..Response::empty(Rcode::NOERROR, None) };
+        let Ok(query) = Query::parse(buffer.get(..length).unwrap_or_default()) else {
+            continue;
+        };
+        let data = if query.rtype == RecordType::A {
+            Data::V4(Ipv4Addr::LOCALHOST)
+        } else {
+            Data::None
+        };
+        let response = Response {
+            data,
+            ttl: Duration::from_secs(60),
+            ..Response::empty(Rcode::NOERROR, None)
+        };
         let octets_max = query.udp_octets_max();
         let length = response.write(&query, &mut buffer, octets_max);
         let _ = socket.send_to(buffer.get(..length).unwrap_or_default(), peer);
