@@ -14,3 +14,5 @@ pub use settings::{Ede, From, Mode, PassThru, Protected, Settings};
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+pub(crate) mod example;

@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::compile::{
-    Compiler, Ede, Format, From, ListText, Mode, PassThru, Protected, Settings,
-};
+use crate::compile::{self, Ede, Format, From, Mode, PassThru, Settings};
 use crate::count::HitCounter;
 use crate::enforce::Edition;
 use crate::policy::{Kind, Origin, Provenance, Scope};
@@ -25,7 +23,7 @@ fn settings(name: &str, format: Format) -> Settings {
         from: From::File {
             path: "x".into(),
             format,
-            scope: None,
+            scope: Some(Scope::Subtree),
         },
         mode: Mode::Enforce,
         kinds: vec![Kind::Domain, Kind::Url],
@@ -39,7 +37,6 @@ fn settings(name: &str, format: Format) -> Settings {
 /// Edition 3: `gambling`, signed, serial 7, three entries and a quarantined row;
 /// `house-rules`, unsigned, one entry.
 pub(super) fn edition() -> Edition {
-    let mut compiler = Compiler::new(&Protected::default(), NOW.parse().unwrap());
     let signed = Provenance {
         list: "gambling".into(),
         title: "gambling".into(),
@@ -54,13 +51,6 @@ pub(super) fn edition() -> Edition {
             expires: "2026-12-24T06:00:00Z".parse().unwrap(),
         },
     };
-    let text = ListText {
-        format: Format::Native,
-        scope: None,
-        provenance: &signed,
-        text: GAMBLING.as_bytes(),
-    };
-    compiler.add(&settings("gambling", Format::Native), text);
     let unsigned = Provenance {
         list: "house-rules".into(),
         title: "house-rules".into(),
@@ -70,14 +60,11 @@ pub(super) fn edition() -> Edition {
             digest: "cd".repeat(32),
         },
     };
-    let text = ListText {
-        format: Format::Domains,
-        scope: Some(Scope::Subtree),
-        provenance: &unsigned,
-        text: b"four.test\n",
-    };
-    compiler.add(&settings("house-rules", Format::Domains), text);
-    let blocklist = compiler.finish();
+    let lists = [
+        (settings("gambling", Format::Native), signed, GAMBLING),
+        (settings("house-rules", Format::Domains), unsigned, "four.test\n"),
+    ];
+    let blocklist = compile::example::blocklist(&lists, NOW);
     let counter = HitCounter::in_memory(blocklist.rule_count());
     Edition {
         number: 3,

@@ -17,8 +17,8 @@ use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
@@ -196,16 +196,12 @@ async fn accept(
     tracker: TaskTracker,
 ) {
     loop {
-        // The limit is met before a connection is taken: further ones wait in the system.
-        let Ok(permit) = connections.clone().acquire_owned().await else {
-            return;
-        };
         let accepted = tokio::select! {
             () = connection.stop.cancelled() => return,
-            accepted = listener.accept() => accepted,
+            accepted = take(&listener, &connections) => accepted,
         };
         match accepted {
-            Ok((stream, _)) => {
+            Ok((stream, permit)) => {
                 let connection = connection.clone();
                 tracker.spawn(async move {
                     connection.serve(stream).await;
@@ -218,8 +214,19 @@ async fn accept(
     }
 }
 
+/// Takes a connection as soon as there is room for one; further ones wait in the system.
+async fn take(
+    listener: &TcpListener,
+    connections: &Arc<Semaphore>,
+) -> io::Result<(TcpStream, OwnedSemaphorePermit)> {
+    let permit = Arc::clone(connections).acquire_owned().await;
+    let permit = permit.map_err(io::Error::other)?;
+    let (stream, _) = listener.accept().await?;
+    Ok((stream, permit))
+}
+
 impl Connection {
-    async fn serve(self, stream: tokio::net::TcpStream) {
+    async fn serve(self, stream: TcpStream) {
         let _ = stream.set_nodelay(true);
         match self.tls.clone() {
             None => self.serve_http(stream).await,
@@ -249,7 +256,11 @@ impl Connection {
             }
             () = sleep(CONNECTION_TIME) => {
                 connection.as_mut().graceful_shutdown();
-                connection.await
+                // A client that takes nothing of an answer is left after that, too.
+                match timeout(REQUEST_TIME, connection).await {
+                    Ok(served) => served,
+                    Err(_) => return,
+                }
             }
         };
         if let Err(error) = served {
