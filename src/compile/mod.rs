@@ -13,6 +13,6 @@ pub use parse::{Format, Reject};
 pub use settings::{Ede, From, Mode, PassThru, Protected, Settings};
 
 #[cfg(test)]
-mod tests;
-#[cfg(test)]
 pub(crate) mod example;
+#[cfg(test)]
+mod tests;

@@ -147,7 +147,10 @@ impl Counters {
 }
 
 impl State {
-    #[expect(clippy::type_complexity, reason = "three plain results of one private step")]
+    #[expect(
+        clippy::type_complexity,
+        reason = "three plain results of one private step"
+    )]
     fn assign<'a>(
         &self,
         rules: impl Iterator<Item = Option<CountedRule<'a>>>,
@@ -418,7 +421,11 @@ fn drop_other_books(folder: &Path, own: &Path) {
     };
     for entry in entries.flatten() {
         let path = entry.path();
-        if path.extension().is_some_and(|extension| extension == "book") && path != own {
+        if path
+            .extension()
+            .is_some_and(|extension| extension == "book")
+            && path != own
+        {
             let _ = fs::remove_file(path);
         }
     }

@@ -100,9 +100,8 @@ impl HitLedger {
     /// As [`Self::settle`].
     pub fn settle_if_stale(&self, now: Timestamp, fresh: Duration) -> Result<(), CountError> {
         let settled_at = lock(&self.writer).settled_at;
-        let is_fresh = settled_at.is_some_and(|at| {
-            now >= at && now.duration_since(at).unsigned_abs() < fresh
-        });
+        let is_fresh =
+            settled_at.is_some_and(|at| now >= at && now.duration_since(at).unsigned_abs() < fresh);
         if is_fresh {
             Ok(())
         } else {
@@ -330,8 +329,8 @@ fn name_slots(
         "INSERT INTO entry (class, entry_id, action) VALUES (?1, ?2, ?3) \
          ON CONFLICT DO UPDATE SET action = action RETURNING id",
     )?;
-    let mut slot = transaction
-        .prepare_cached("INSERT OR REPLACE INTO slot (slot, entry) VALUES (?1, ?2)")?;
+    let mut slot =
+        transaction.prepare_cached("INSERT OR REPLACE INTO slot (slot, entry) VALUES (?1, ?2)")?;
     let mut classes: BTreeMap<(&str, &str, &str), i64> = BTreeMap::new();
     for (number, name) in Names::of(names).enumerate() {
         if !unnamed.contains(&number) {
@@ -371,9 +370,10 @@ fn write(transaction: &Transaction<'_>, hour: Bucket, cells: &[Cell]) -> rusqlit
     ];
     let mut totals: BTreeMap<(i64, Surface, String), u64> = BTreeMap::new();
     for cell in cells {
-        let (entry, class, action): (i64, i64, String) = find.query_row([sql(cell.slot)], |row| {
-            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
-        })?;
+        let (entry, class, action): (i64, i64, String) = find
+            .query_row([sql(cell.slot)], |row| {
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+            })?;
         hits.execute(params![
             hour.number(),
             entry,
@@ -462,8 +462,7 @@ mod tests {
         fn start(&mut self) -> Vec<Damage> {
             (self.counters, self.ledger) = (None, None);
             let folder = self.folder.path();
-            let (counters, mut damage) =
-                Counters::open(&folder.join("counters"), at(NOW)).unwrap();
+            let (counters, mut damage) = Counters::open(&folder.join("counters"), at(NOW)).unwrap();
             let counters = Arc::new(counters);
             let ledger = HitLedger::open(&folder.join("ledger"), counters.clone()).unwrap();
             damage.extend(ledger.take_damage());
@@ -497,7 +496,12 @@ mod tests {
                     let key = [&row.list, &row.category, &row.authority, &row.entry];
                     let key: Vec<&str> = key.into_iter().flatten().map(String::as_str).collect();
                     let surface = row.surface.as_str();
-                    format!("{} {} {surface} {}", row.start.start(), key.join("/"), row.hits)
+                    format!(
+                        "{} {} {surface} {}",
+                        row.start.start(),
+                        key.join("/"),
+                        row.hits
+                    )
                 })
                 .collect()
         }
@@ -543,7 +547,10 @@ mod tests {
         );
         assert_eq!(
             node.answer(By::Surface, Per::Whole),
-            ["1970-01-01T00:00:00Z  dns 3", "1970-01-01T00:00:00Z  http 2"]
+            [
+                "1970-01-01T00:00:00Z  dns 3",
+                "1970-01-01T00:00:00Z  http 2"
+            ]
         );
     }
 
@@ -603,7 +610,11 @@ mod tests {
         drop(counter);
         (node.counters, node.ledger) = (None, None);
         let path = node.folder.path().join("ledger");
-        std::fs::write(&path, b"this is no database, and long enough to be seen as none").unwrap();
+        std::fs::write(
+            &path,
+            b"this is no database, and long enough to be seen as none",
+        )
+        .unwrap();
         let aside = node.folder.path().join("ledger.damaged-1");
         assert_eq!(node.start(), [Damage::Ledger { aside }]);
         // The counters know what the old ledger had.
@@ -634,10 +645,16 @@ mod tests {
         let connection = Connection::open(&path).unwrap();
         connection.pragma_update(None, "user_version", 2).unwrap();
         drop(connection);
-        let (counters, _) =
-            Counters::open(&node.folder.path().join("counters"), at(NOW)).unwrap();
+        let (counters, _) = Counters::open(&node.folder.path().join("counters"), at(NOW)).unwrap();
         let error = HitLedger::open(&path, Arc::new(counters)).unwrap_err();
-        assert!(matches!(error, CountError::Newer { found: 2, known: 1, .. }));
+        assert!(matches!(
+            error,
+            CountError::Newer {
+                found: 2,
+                known: 1,
+                ..
+            }
+        ));
     }
 
     #[test]
@@ -706,7 +723,10 @@ mod tests {
         std::fs::write(&book, bytes).unwrap();
         let damage = node.start();
         // The ledger had learnt the name before, so that even this hit is attributed.
-        assert!(matches!(damage.as_slice(), [Damage::Unnamed { hits: 1, .. }]));
+        assert!(matches!(
+            damage.as_slice(),
+            [Damage::Unnamed { hits: 1, .. }]
+        ));
         node.ledger().settle(at(NOW)).unwrap();
         let counter = node.counter(&["1", "3"]);
         counter.hit(RuleId(1), Surface::Dns);

@@ -485,10 +485,7 @@ mod tests {
     fn assign(book: &mut SlotBook, rules: &[CountedRule<'_>]) -> (Vec<u32>, usize) {
         let batches = book.batches().unwrap();
         let mut index = SlotIndex::new(&batches, 0);
-        let slots = rules
-            .iter()
-            .map(|rule| index.slot(rule).unwrap())
-            .collect();
+        let slots = rules.iter().map(|rule| index.slot(rule).unwrap()).collect();
         let gone = index.gone();
         let (fresh, count) = index.into_fresh();
         book.append(&fresh, count).unwrap();
@@ -500,9 +497,17 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("book");
         let mut book = SlotBook::create(&path, 1).unwrap();
-        let first = [rule("a", "1", "x"), rule("a", "2", "x"), rule("b", "1", "x")];
+        let first = [
+            rule("a", "1", "x"),
+            rule("a", "2", "x"),
+            rule("b", "1", "x"),
+        ];
         assert_eq!(assign(&mut book, &first), (vec![0, 1, 2], 0));
-        let second = [rule("b", "1", "x"), rule("b", "1", "y"), rule("a", "3", "x")];
+        let second = [
+            rule("b", "1", "x"),
+            rule("b", "1", "y"),
+            rule("a", "3", "x"),
+        ];
         assert_eq!(assign(&mut book, &second), (vec![2, 3, 4], 2));
         drop(book);
         let (mut book, cut) = SlotBook::open(&path, 1).unwrap();
@@ -544,9 +549,6 @@ mod tests {
             drop(book);
             assert_eq!(SlotBook::open(&path, 1).unwrap().0.slots(), 2);
         }
-        assert!(matches!(
-            SlotBook::open(&path, 2),
-            Err(BookFault::Damaged)
-        ));
+        assert!(matches!(SlotBook::open(&path, 2), Err(BookFault::Damaged)));
     }
 }

@@ -10,10 +10,10 @@ use jiff::Timestamp;
 use tokio::sync::Semaphore;
 
 use super::attempts::Attempts;
+use super::password;
 use super::problem::Problem;
 use super::sessions::Sessions;
 use super::users::{Role, User, Users, is_name};
-use super::password;
 
 /// Who may see what. Without a users file everyone who reaches the report is an operator, and
 /// it is reached over loopback alone.
@@ -325,7 +325,11 @@ mod tests {
 
     #[track_caller]
     fn check_own(host: &str, expected: bool) {
-        assert_eq!(own_name(&headers(&[("host", host)])).is_ok(), expected, "{host}");
+        assert_eq!(
+            own_name(&headers(&[("host", host)])).is_ok(),
+            expected,
+            "{host}"
+        );
     }
 
     #[test]
@@ -349,8 +353,14 @@ mod tests {
     #[test]
     fn forms_of_other_sites_are_refused() {
         check_site(&[("host", "a.example")], true);
-        check_site(&[("host", "a.example"), ("origin", "https://a.example")], true);
-        check_site(&[("host", "a.example"), ("origin", "https://b.example")], false);
+        check_site(
+            &[("host", "a.example"), ("origin", "https://a.example")],
+            true,
+        );
+        check_site(
+            &[("host", "a.example"), ("origin", "https://b.example")],
+            false,
+        );
         check_site(&[("host", "a.example"), ("origin", "null")], false);
         check_site(&[("origin", "https://a.example")], false);
         check_site(&[("sec-fetch-site", "same-origin")], true);

@@ -1,9 +1,9 @@
 //! The API's figures as CSV (RFC 4180): the same columns as the JSON, in a fixed order.
 
+use super::Summary;
 use super::json::{end, mode_word, suppressed};
 use super::suppression::Figure;
 use super::timeline::Period;
-use super::Summary;
 use crate::policy::Origin;
 
 /// Hits, a row a figure.
@@ -65,9 +65,7 @@ pub(super) fn lists(summary: &Summary) -> String {
                 issued_at.map(|at| at.to_string()).unwrap_or_default(),
                 expires.to_string(),
             ),
-            Some(Origin::Unsigned { .. }) => {
-                ("false", String::new(), String::new(), String::new())
-            }
+            Some(Origin::Unsigned { .. }) => ("false", String::new(), String::new(), String::new()),
             None => ("", String::new(), String::new(), String::new()),
         };
         let mode = list.compiled.as_ref().map(|list| list.settings.mode);
@@ -75,7 +73,11 @@ pub(super) fn lists(summary: &Summary) -> String {
         table.row(&[
             &list.name,
             list.title(),
-            if list.compiled.is_some() { "true" } else { "false" },
+            if list.compiled.is_some() {
+                "true"
+            } else {
+                "false"
+            },
             if list.required { "true" } else { "false" },
             mode.map_or("", mode_word),
             signed,

@@ -9,8 +9,8 @@ use tokio::sync::Semaphore;
 use super::access::{Access, Viewer};
 use super::dashboard::{self, Effect, EntryFigure, Page, TopEntries, Window};
 use super::problem::Problem;
-use super::suppression::{Figure, exact, suppress};
 use super::summary::{Summary, is_ready};
+use super::suppression::{Figure, exact, suppress};
 use super::users::Role;
 use super::{Period, Sources};
 use crate::count::{Bucket, By, CountError, Per, Question, Sum};
@@ -102,10 +102,7 @@ impl Desk {
     }
 
     /// Which editions were in force, as far as they may be seen.
-    pub(super) async fn periods(
-        self: &Arc<Self>,
-        viewer: &Viewer,
-    ) -> Result<Vec<Period>, Problem> {
+    pub(super) async fn periods(self: &Arc<Self>, viewer: &Viewer) -> Result<Vec<Period>, Problem> {
         let viewer = viewer.clone();
         let read = self.on_a_thread(move |desk| desk.sources.timeline.periods(PERIODS_MAX));
         let mut periods = read.await?.map_err(|error| {
@@ -195,9 +192,7 @@ impl Desk {
             top: (!hidden).then_some(TOP),
         };
         match self.sums(&limit(question, viewer)) {
-            Ok(sums) if hidden => Ok(TopEntries::Published(published(suppress(
-                sums, self.below,
-            )))),
+            Ok(sums) if hidden => Ok(TopEntries::Published(published(suppress(sums, self.below)))),
             Ok(sums) => Ok(TopEntries::Exact(sums)),
             Err(CountError::Rows { .. }) => Ok(TopEntries::TooMany),
             Err(error) => Err(error),

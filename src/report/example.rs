@@ -62,7 +62,11 @@ pub(super) fn edition() -> Edition {
     };
     let lists = [
         (settings("gambling", Format::Native), signed, GAMBLING),
-        (settings("house-rules", Format::Domains), unsigned, "four.test\n"),
+        (
+            settings("house-rules", Format::Domains),
+            unsigned,
+            "four.test\n",
+        ),
     ];
     let blocklist = compile::example::blocklist(&lists, NOW);
     let counter = HitCounter::in_memory(blocklist.rule_count());

@@ -105,7 +105,9 @@ impl Metrics {
             gauge!(QUARANTINED, "list" => name.clone()).set(list.rejected() as f64);
             for kind in Kind::ALL {
                 let entries = list.compiled.iter().flat_map(|list| &list.entries);
-                let count = entries.filter(|(of, _)| *of == kind).map(|(_, count)| count);
+                let count = entries
+                    .filter(|(of, _)| *of == kind)
+                    .map(|(_, count)| count);
                 gauge!(ENTRIES, "list" => name.clone(), "kind" => kind.as_str())
                     .set(count.sum::<usize>() as f64);
             }
@@ -145,14 +147,23 @@ fn buckets(builder: PrometheusBuilder, name: &str, bounds: &[f64]) -> Prometheus
 
 fn describe() {
     describe_counter!(HITS, "Hits that were settled, by list, surface and action.");
-    describe_counter!(UPDATES, "Update rounds of a list since the start, by outcome.");
+    describe_counter!(
+        UPDATES,
+        "Update rounds of a list since the start, by outcome."
+    );
     describe_gauge!(SERIAL, "The serial of the list in force.");
     describe_gauge!(ENTRIES, "Entries in force by kind.");
     describe_gauge!(AGE, "Seconds since the authority issued the list in force.");
-    describe_gauge!(EXPIRES, "Seconds until the list in force expires; negative after.");
+    describe_gauge!(
+        EXPIRES,
+        "Seconds until the list in force expires; negative after."
+    );
     describe_gauge!(QUARANTINED, "Rows of the list in force that were left out.");
     describe_histogram!(SWAP_SECONDS, "How long the swap of editions took.");
-    describe_histogram!(ENFORCE_SECONDS, "From a list's publication to its being in force.");
+    describe_histogram!(
+        ENFORCE_SECONDS,
+        "From a list's publication to its being in force."
+    );
 }
 
 const HITS: &str = "cordon_hits_total";

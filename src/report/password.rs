@@ -1,8 +1,8 @@
 //! Passwords of the report's users, as argon2id hashes.
 
+use argon2::Argon2;
 use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher, PasswordVerifier};
-use argon2::Argon2;
 use sha2::{Digest, Sha256};
 
 /// The hash of a password with a random salt, as a PHC string (argon2id, RFC 9106); nothing

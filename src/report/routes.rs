@@ -373,7 +373,8 @@ async fn for_people(State(desk): State<Arc<Desk>>, request: Request, next: Next)
         return response;
     }
     let status = response.status();
-    let body: Result<Bytes, _> = axum::body::to_bytes(response.into_body(), PROBLEM_OCTETS_MAX).await;
+    let body: Result<Bytes, _> =
+        axum::body::to_bytes(response.into_body(), PROBLEM_OCTETS_MAX).await;
     let sentence = body
         .ok()
         .and_then(|body| serde_json::from_slice::<serde_json::Value>(&body).ok())

@@ -250,8 +250,14 @@ mod tests {
         let list = later.list("gambling").unwrap();
         assert_eq!(list.health(later.now), Health::Attention);
         assert!(list.expires_in(later.now).unwrap().is_negative());
-        assert_eq!((list.entries(), list.rejected(), list.serial()), (3, 1, Some(7)));
+        assert_eq!(
+            (list.entries(), list.rejected(), list.serial()),
+            (3, 1, Some(7))
+        );
         let unsigned = later.list("house-rules").unwrap();
-        assert_eq!((unsigned.serial(), unsigned.expires_in(later.now)), (None, None));
+        assert_eq!(
+            (unsigned.serial(), unsigned.expires_in(later.now)),
+            (None, None)
+        );
     }
 }

@@ -200,10 +200,12 @@ mod tests {
             (0, _) => Vec::new(),
             _ => (1..=total)
                 .flat_map(|first| {
-                    ways(cells - 1, total - first).into_iter().map(move |mut rest| {
-                        rest.insert(0, first);
-                        rest
-                    })
+                    ways(cells - 1, total - first)
+                        .into_iter()
+                        .map(move |mut rest| {
+                            rest.insert(0, first);
+                            rest
+                        })
                 })
                 .collect(),
         }

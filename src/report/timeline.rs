@@ -283,20 +283,28 @@ mod tests {
         let mut edition = example::edition();
         let timeline = Timeline::open(&path).unwrap();
         edition.number = 1;
-        timeline.in_force(&edition, at("2026-11-24T08:00:00Z")).unwrap();
+        timeline
+            .in_force(&edition, at("2026-11-24T08:00:00Z"))
+            .unwrap();
         edition.number = 2;
-        timeline.in_force(&edition, at("2026-11-24T09:00:00Z")).unwrap();
+        timeline
+            .in_force(&edition, at("2026-11-24T09:00:00Z"))
+            .unwrap();
         timeline.stopped(at("2026-11-24T10:00:00Z")).unwrap();
         drop(timeline);
         let timeline = Timeline::open(&path).unwrap();
         edition.number = 1;
-        timeline.in_force(&edition, at("2026-11-24T11:00:00Z")).unwrap();
+        timeline
+            .in_force(&edition, at("2026-11-24T11:00:00Z"))
+            .unwrap();
         drop(timeline);
         // Killed while a line was written.
         let mut file = OpenOptions::new().append(true).open(&path).unwrap();
         file.write_all(b"{\"event\":\"in_fo").unwrap();
         let timeline = Timeline::open(&path).unwrap();
-        timeline.in_force(&edition, at("2026-11-24T12:00:00Z")).unwrap();
+        timeline
+            .in_force(&edition, at("2026-11-24T12:00:00Z"))
+            .unwrap();
         assert_eq!(
             ends(&timeline),
             [
@@ -318,7 +326,9 @@ mod tests {
         let path = folder.path().join("timeline");
         let timeline = Timeline::open(&path).unwrap();
         let edition = example::edition();
-        timeline.in_force(&edition, at("2026-11-24T08:00:00Z")).unwrap();
+        timeline
+            .in_force(&edition, at("2026-11-24T08:00:00Z"))
+            .unwrap();
         let line = std::fs::read_to_string(&path).unwrap();
         let line = line.lines().nth(1).unwrap();
         let many = usize::try_from(READ_OCTETS_MAX).unwrap() / line.len() + 10;

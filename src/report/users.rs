@@ -301,7 +301,10 @@ mod tests {
         let path = folder.path().join("users.yaml");
         assert!(Users::open(&path).is_err());
         assert!(!user("alice", None).add_to(&path, false).unwrap());
-        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(
+            fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            0o600
+        );
         let users = Users::open(&path).unwrap();
         assert_eq!(users.find("alice"), Some(user("alice", None)));
         assert_eq!(users.find("bob"), None);
@@ -315,7 +318,10 @@ mod tests {
 
         fs::write(&path, "version: 1\nusers: [").unwrap();
         assert!(users.find("bob").is_some(), "a mistake changes nothing");
-        assert!(user("carol", None).add_to(&path, false).is_err(), "nor is it overwritten");
+        assert!(
+            user("carol", None).add_to(&path, false).is_err(),
+            "nor is it overwritten"
+        );
         fs::remove_file(&path).unwrap();
         assert_eq!(users.find("bob"), None);
     }

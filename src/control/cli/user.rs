@@ -62,7 +62,11 @@ pub(super) fn run(command: UserCommand) -> Result<(), ExitError> {
     let user = User::new(&name, role, lists, &password).map_err(ExitError::usage)?;
     let replaced = add(user, &file, replace)?;
     let done = if replaced { "replaced" } else { "added" };
-    println!("{name} is {done} as {} in {}", role.as_str(), file.display());
+    println!(
+        "{name} is {done} as {} in {}",
+        role.as_str(),
+        file.display()
+    );
     Ok(())
 }
 
@@ -72,9 +76,8 @@ fn add(user: User, file: &PathBuf, replace: bool) -> Result<bool, ExitError> {
 
 /// The password: asked for twice at a terminal, else the first line of standard input.
 fn password(name: &str) -> Result<String, ExitError> {
-    let failed = |error: io::Error| {
-        ExitError::failed(format!("the password cannot be read: {error}"))
-    };
+    let failed =
+        |error: io::Error| ExitError::failed(format!("the password cannot be read: {error}"));
     if io::stdin().is_terminal() {
         let prompt = format!("Password for {name}, at least {PASSWORD_CHARS_MIN} characters: ");
         let password = rpassword::prompt_password(prompt).map_err(failed)?;

@@ -135,7 +135,9 @@ impl Chart {
 
 impl Bars {
     fn start(self, bar: usize) -> Timestamp {
-        let hours = i64::try_from(bar).unwrap_or(i64::MAX).saturating_mul(self.hours);
+        let hours = i64::try_from(bar)
+            .unwrap_or(i64::MAX)
+            .saturating_mul(self.hours);
         self.from.plus_hours(hours).start()
     }
 
@@ -264,7 +266,10 @@ mod tests {
             .iter()
             .map(|series| (series.name.as_str(), series.colour, series.total))
             .collect();
-        assert_eq!(series, [("a", 0, 30), ("b", 1, 25), ("other lists", COLOURS, 1)]);
+        assert_eq!(
+            series,
+            [("a", 0, 30), ("b", 1, 25), ("other lists", COLOURS, 1)]
+        );
         let shapes: Vec<_> = chart
             .shapes
             .iter()
@@ -286,13 +291,24 @@ mod tests {
     #[test]
     fn no_blocks_make_an_empty_chart() {
         let chart = Chart::new(&[], Surface::Http, BARS, &["a".into()]);
-        assert_eq!((chart.total, chart.shapes.len(), chart.series.len()), (0, 0, 0));
+        assert_eq!(
+            (chart.total, chart.shapes.len(), chart.series.len()),
+            (0, 0, 0)
+        );
         assert_eq!(chart.title, "HTTP requests blocked");
     }
 
     #[test]
     fn the_top_reads_well() {
-        for (value, top) in [(0, 2), (1, 2), (3, 4), (7, 10), (11, 20), (41, 60), (990, 1000)] {
+        for (value, top) in [
+            (0, 2),
+            (1, 2),
+            (3, 4),
+            (7, 10),
+            (11, 20),
+            (41, 60),
+            (990, 1000),
+        ] {
             assert_eq!(round_up(value), top, "{value}");
         }
         assert_eq!(round_up(u64::MAX), u64::MAX);

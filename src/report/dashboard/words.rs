@@ -84,7 +84,10 @@ mod tests {
         assert_eq!(number(0), "0");
         assert_eq!(number(999), "999");
         assert_eq!(number(1_234_567), "1\u{202f}234\u{202f}567");
-        assert_eq!(time("2026-11-04T08:05:59Z".parse().unwrap()), "4 Nov 2026, 08:05 UTC");
+        assert_eq!(
+            time("2026-11-04T08:05:59Z".parse().unwrap()),
+            "4 Nov 2026, 08:05 UTC"
+        );
         assert_eq!(duration(SignedDuration::from_secs(1)), "1 second");
         assert_eq!(duration(SignedDuration::from_secs(-7200)), "2 hours");
         assert_eq!(duration(SignedDuration::from_secs(86_400 * 30)), "30 days");
