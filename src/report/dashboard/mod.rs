@@ -10,3 +10,6 @@ pub(super) use pages::{
 
 /// The style sheet of all pages.
 pub(super) const STYLE: &str = include_str!("style.css");
+
+#[cfg(test)]
+mod tests;

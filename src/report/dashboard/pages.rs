@@ -175,7 +175,10 @@ pub(crate) fn timeline(page: &Page, periods: &[Period]) -> String {
                 name: list.name.clone(),
                 serial: list.serial,
                 digest: words::short(&list.digest),
-                entries: words::number(list.entries),
+                entries: match list.entries {
+                    1 => "1 entry".to_owned(),
+                    many => format!("{} entries", words::number(many)),
+                },
             })
             .collect(),
     });
@@ -224,7 +227,7 @@ struct Overview {
     hours: Vec<Chart>,
     days: Vec<Chart>,
     lists: Vec<ListCard>,
-    categories: Vec<CategoryRow>,
+    categories: CategoryTable,
     entry_rows: Vec<EntryRow>,
     too_many: bool,
 }
@@ -461,7 +464,12 @@ impl ListCard {
         let own: Vec<Sum> = hours.iter().filter(own).cloned().collect();
         let hits = Totals::of(&own)
             .shown()
-            .map(|(surface, hits)| (words::operations(surface).to_owned(), words::number(hits)))
+            .map(|(surface, hits)| {
+                (
+                    format!("{} blocked, 24 h", words::operations(surface)),
+                    words::number(hits),
+                )
+            })
             .collect();
         let kinds = compiled.map(|list| list.entries.as_slice());
         let updates = list.updates.as_ref();
@@ -543,13 +551,17 @@ impl SignedFacts {
     }
 }
 
-/// A category and its blocks by surface.
-struct CategoryRow {
-    name: String,
-    values: [String; 3],
+/// Blocks by category, a column a surface.
+struct CategoryTable {
+    columns: Vec<&'static str>,
+    rows: Vec<(String, Vec<String>)>,
 }
 
-fn categories(sums: &[Sum]) -> Vec<CategoryRow> {
+fn categories(sums: &[Sum]) -> CategoryTable {
+    let surfaces: Vec<Surface> = Totals::of(sums)
+        .shown()
+        .map(|(surface, _)| surface)
+        .collect();
     let mut rows: Vec<(&str, [u64; 3])> = Vec::new();
     for sum in sums.iter().filter(|sum| is_block(sum.action)) {
         let code = sum.category.as_deref().unwrap_or_default();
@@ -561,12 +573,23 @@ fn categories(sums: &[Sum]) -> Vec<CategoryRow> {
             *value += sum.hits;
         }
     }
-    rows.into_iter()
-        .map(|(code, values)| CategoryRow {
-            name: words::category(code).to_owned(),
-            values: values.map(words::number),
-        })
-        .collect()
+    let shown = |values: [u64; 3]| {
+        let of = |surface: &Surface| values.get(surface.index()).copied().unwrap_or(0);
+        surfaces
+            .iter()
+            .map(|surface| words::number(of(surface)))
+            .collect()
+    };
+    CategoryTable {
+        columns: surfaces
+            .iter()
+            .map(|surface| words::operations(*surface))
+            .collect(),
+        rows: rows
+            .into_iter()
+            .map(|(code, values)| (words::category(code).to_owned(), shown(values)))
+            .collect(),
+    }
 }
 
 /// An entry with many hits.
