@@ -44,6 +44,10 @@ pub struct Round {
 
 /// What a round brought for one list.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there is one a list and round, and it is taken apart at once"
+)]
 pub enum ListOutcome {
     /// A newer version, verified.
     New {

@@ -5,10 +5,6 @@ use super::{CanonicalUrl, Name, Prefix};
 /// What an entry matches. A name always says its [`Scope`]: lists and resolvers differ
 /// about subdomains, so it is never left open (field.md section 2.3).
 #[derive(Clone, Debug, Eq, PartialEq)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "a trigger lives on the stack while a list is read"
-)]
 pub enum Trigger {
     /// A domain name.
     Name {

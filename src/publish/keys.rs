@@ -249,7 +249,7 @@ mod tests {
             Err(PublishError::KeyExists { .. })
         ));
         let opened = Keyring::open(&keys).unwrap();
-        assert_eq!(opened.public_keys(), [made.clone()]);
+        assert_eq!(opened.public_keys(), std::slice::from_ref(&made));
         assert_eq!(opened.name_of(&made.id), Some("root"));
     }
 

@@ -113,7 +113,7 @@ impl Summary {
 
 /// Whether every required list is in force.
 #[must_use]
-pub fn is_ready(edition: &Edition, updates: &[ListUpdates]) -> bool {
+pub(super) fn is_ready(edition: &Edition, updates: &[ListUpdates]) -> bool {
     let lists = edition.blocklist.lists();
     let is_in_force = |name: &str| lists.iter().any(|list| list.settings.name == name);
     updates

@@ -15,7 +15,7 @@ pub struct Figure {
 
 /// Sums as they are, for who may see them.
 #[must_use]
-pub fn exact(sums: Vec<Sum>) -> Vec<Figure> {
+pub(super) fn exact(sums: Vec<Sum>) -> Vec<Figure> {
     sums.into_iter()
         .map(|sum| Figure {
             hits: Some(sum.hits),

@@ -1,7 +1,7 @@
 //! `cordon user add`: the report's users.
 
 use std::io::{self, BufRead, IsTerminal, Read};
-use std::path::PathBuf;
+use std::path::Path;
 
 use clap::Subcommand;
 
@@ -70,7 +70,7 @@ pub(super) fn run(command: UserCommand) -> Result<(), ExitError> {
     Ok(())
 }
 
-fn add(user: User, file: &PathBuf, replace: bool) -> Result<bool, ExitError> {
+fn add(user: User, file: &Path, replace: bool) -> Result<bool, ExitError> {
     user.add_to(file, replace).map_err(ExitError::failed)
 }
 

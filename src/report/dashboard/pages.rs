@@ -269,6 +269,7 @@ struct ProblemPage {
 }
 
 /// Filters of the templates.
+#[expect(unreachable_pub, reason = "what the macro makes is public")]
 mod filters {
     /// A number with its thousands apart.
     #[askama::filter_fn]
