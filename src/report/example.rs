@@ -1,7 +1,5 @@
 //! An edition of two small lists, for the tests of this folder.
 
-use std::sync::Arc;
-
 use crate::compile::{self, Ede, Format, From, Mode, PassThru, Settings};
 use crate::count::HitCounter;
 use crate::enforce::Edition;
@@ -76,9 +74,4 @@ pub(super) fn edition() -> Edition {
         blocklist,
         counter,
     }
-}
-
-/// The example in force.
-pub(super) fn in_force() -> Arc<crate::enforce::InForce> {
-    Arc::new(crate::enforce::InForce::new(edition()))
 }

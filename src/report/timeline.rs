@@ -157,7 +157,7 @@ impl Timeline {
     }
 
     /// The last periods, the newest first, at most `max` and none older than what the last
-    /// [`READ_OCTETS_MAX`] of the file hold.
+    /// `READ_OCTETS_MAX` of the file hold.
     ///
     /// # Errors
     /// [`ReportError::Timeline`].

@@ -197,7 +197,7 @@ fn unreachable(address: &str, error: &dyn std::error::Error) -> SourceError {
 
 /// How long connecting may take.
 const CONNECT_MAX: Duration = Duration::from_secs(10);
-/// The lowest speed over any [`SPEED_WINDOW`], in octets a second.
+/// The lowest speed over any `SPEED_WINDOW`, in octets a second.
 pub const SPEED_MIN: u64 = 4000;
 /// Over how long the speed is measured.
 const SPEED_WINDOW: Duration = Duration::from_secs(30);

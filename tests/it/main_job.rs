@@ -317,7 +317,7 @@ impl Load {
                 // An open loop: the rate does not follow the answers.
                 let due = (begin.elapsed().as_secs_f64() * 2_000.0) as u32;
                 while number < due {
-                    let name = if number % 2 == 0 {
+                    let name = if number.is_multiple_of(2) {
                         "always.listed.test"
                     } else {
                         "never.listed.example"

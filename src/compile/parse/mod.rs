@@ -5,49 +5,12 @@ mod format;
 mod lines;
 mod names;
 pub mod native;
+mod reading;
 pub mod rpz;
 mod urls;
 
-use std::sync::Arc;
-
 pub use format::Format;
-
-use crate::policy::{Entry, LegalRecord, Scope, UrlScope};
-
-/// How one list is to be read.
-#[derive(Clone, Debug)]
-pub struct Reading {
-    /// The list's name, from which ids are derived where the format has none.
-    pub list: String,
-    /// How it is written.
-    pub format: Format,
-    /// The scope of names where the format does not say it.
-    pub scope: Option<Scope>,
-    /// The scope of URLs in [`Format::Urls`].
-    pub url_scope: UrlScope,
-    /// The legal record of entries whose format has none.
-    pub record: Arc<LegalRecord>,
-}
-
-/// One thing that a reader found.
-#[derive(Clone, Debug)]
-pub enum Parsed {
-    /// The header of a native list; at most one, and first.
-    Header(Box<native::Header>),
-    /// An entry and its line, from 1.
-    Entry(u32, Box<Entry>),
-    /// A row that was left out.
-    Reject(Reject),
-}
-
-/// A row that was left out, and why; the rest of its list is kept.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Reject {
-    /// The line, from 1.
-    pub line: u32,
-    /// Why, as a sentence for the person who keeps the list.
-    pub reason: String,
-}
+pub use reading::{Parsed, Reading, Reject};
 
 /// Reads a list, row by row; no row can fail it.
 pub fn read(reading: &Reading, text: &[u8], take: &mut dyn FnMut(Parsed)) {

@@ -3,7 +3,7 @@
 use clap::Subcommand;
 use serde_json::Value;
 
-use super::Configuration;
+use super::commands::Configuration;
 use crate::control::socket::{self, Request};
 use crate::control::{ExitError, configuration};
 

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use clap::Args;
 
-use super::Configuration;
+use super::commands::Configuration;
 use crate::control::shown::Shown;
 use crate::control::socket::Request;
 use crate::control::{ExitError, configuration, offline};

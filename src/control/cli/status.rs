@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::Configuration;
+use super::commands::Configuration;
 use crate::control::shown::Shown;
 use crate::control::socket::Request;
 use crate::control::{ExitError, configuration};

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use clap::Subcommand;
 
-use super::Configuration;
+use super::commands::Configuration;
 use crate::control::{ExitError, configuration};
 use crate::report::{PASSWORD_CHARS_MIN, Role, User};
 
