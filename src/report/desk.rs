@@ -10,7 +10,7 @@ use super::access::{Access, Viewer};
 use super::dashboard::{self, Effect, EntryFigure, Page, TopEntries, Window};
 use super::problem::Problem;
 use super::summary::{Summary, is_ready};
-use super::suppression::{Figure, exact, suppress};
+use super::suppression::{Figure, Shown, exact, suppress};
 use super::users::Role;
 use super::{Period, Sources};
 use crate::count::{Bucket, By, CountError, Per, Question, Sum};
@@ -261,9 +261,9 @@ fn published(figures: Vec<Figure>) -> Vec<EntryFigure> {
             hits: 0,
             has_hidden_days: false,
         });
-        match figure.hits {
-            Some(hits) => sum.hits += hits,
-            None => sum.has_hidden_days = true,
+        match figure.shown {
+            Shown::Hits(hits) => sum.hits += hits,
+            _ => sum.has_hidden_days = true,
         }
     }
     let mut sums: Vec<EntryFigure> = sums.into_values().collect();

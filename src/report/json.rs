@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::suppression::Figure;
+use super::suppression::{Figure, Shown};
 use super::timeline::{End, ListInForce, Period};
 use super::{ListStatus, Summary};
 use crate::compile::Mode;
@@ -71,7 +71,7 @@ impl<'a> Hits<'a> {
             authority: figure.of.authority.as_deref(),
             surface: figure.of.surface.as_str(),
             action: figure.of.action.as_str(),
-            hits: figure.hits,
+            hits: figure.hits(),
             suppressed: suppressed(figure, asked.below),
         });
         Self {
@@ -87,14 +87,13 @@ impl<'a> Hits<'a> {
     }
 }
 
-/// What stands for a number that is not shown: `<10`, or `withheld` where the entry is not
-/// named either.
+/// What stands for a number that is not shown.
 pub(super) fn suppressed(figure: &Figure, below: u64) -> Option<String> {
-    match (figure.hits, &figure.of.entry) {
-        (Some(_), _) => None,
-        (None, None) => Some("withheld".into()),
-        // A cell that is hidden for another's sake looks the same as one that is small.
-        (None, Some(_)) => Some(format!("<{below}")),
+    match figure.shown {
+        Shown::Hits(_) => None,
+        Shown::Below => Some(format!("<{below}")),
+        Shown::Suppressed => Some("suppressed".into()),
+        Shown::Withheld => Some("withheld".into()),
     }
 }
 

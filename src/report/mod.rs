@@ -30,7 +30,7 @@ pub use password::PASSWORD_CHARS_MIN;
 pub use server::{Bound, DRAIN, Sources, bind, serve};
 pub use settings::{ServerTls, Settings};
 pub use summary::{Health, ListStatus, Summary};
-pub use suppression::{Figure, suppress};
+pub use suppression::{Figure, Shown, suppress};
 pub use timeline::{End, ListInForce, Period, Timeline};
 pub use updates::{Failure, ListUpdates, Outcome, Updates};
 pub use users::{Role, User, Users};

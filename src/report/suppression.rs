@@ -7,10 +7,35 @@ use crate::count::Sum;
 /// A sum as it may be shown.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Figure {
-    /// What the sum is of; its entry is nothing where it is withheld.
+    /// What the sum is of; its entry is nothing where it is withheld. Its own `hits` are 0
+    /// unless they are shown.
     pub of: Sum,
-    /// How many hits; nothing where that is suppressed. `of.hits` is then 0.
-    pub hits: Option<u64>,
+    /// How many hits, or why that is not shown.
+    pub shown: Shown,
+}
+
+/// How many hits, or why that is not shown.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Shown {
+    /// So many.
+    Hits(u64),
+    /// Fewer than are shown, like all that are suppressed in its group.
+    Below,
+    /// Suppressed; it may be small, or suppressed for the sake of one that is.
+    Suppressed,
+    /// This row stands for all entries of its group, which are not named either.
+    Withheld,
+}
+
+impl Figure {
+    /// How many hits, where that is shown.
+    #[must_use]
+    pub const fn hits(&self) -> Option<u64> {
+        match self.shown {
+            Shown::Hits(hits) => Some(hits),
+            Shown::Below | Shown::Suppressed | Shown::Withheld => None,
+        }
+    }
 }
 
 /// Sums as they are, for who may see them.
@@ -18,7 +43,7 @@ pub struct Figure {
 pub(super) fn exact(sums: Vec<Sum>) -> Vec<Figure> {
     sums.into_iter()
         .map(|sum| Figure {
-            hits: Some(sum.hits),
+            shown: Shown::Hits(sum.hits),
             of: sum,
         })
         .collect()
@@ -36,6 +61,9 @@ pub(super) fn exact(sums: Vec<Sum>) -> Vec<Figure> {
 ///    that holds.
 /// 3. If it holds with the whole group suppressed, its entries are withheld: the group
 ///    becomes one row without an entry.
+///
+/// Suppressed cells are said to be below `below` where all of their group are, and merely
+/// suppressed where one is not: the same word for the whole group, and never a wrong one.
 ///
 /// Which cells are suppressed depends on their values alone, so that the suppressed values
 /// may be exchanged among each other without a visible difference; and they are not all the
@@ -56,7 +84,7 @@ pub fn suppress(sums: Vec<Sum>, below: u64) -> Vec<Figure> {
         );
         groups.entry(key).or_default().push(place);
     }
-    let mut fates = vec![Fate::Visible; sums.len()];
+    let mut fates = vec![None; sums.len()];
     for places in groups.into_values() {
         let cells = places
             .iter()
@@ -69,57 +97,42 @@ pub fn suppress(sums: Vec<Sum>, below: u64) -> Vec<Figure> {
         }
     }
     let figures = sums.into_iter().zip(fates).filter_map(|(sum, fate)| {
-        let hits = (fate == Fate::Visible).then_some(sum.hits);
-        let entry = match fate {
-            Fate::Visible | Fate::Suppressed => sum.entry,
-            Fate::Withheld => None,
-            Fate::Merged => return None,
-        };
-        Some(Figure {
-            hits,
-            of: Sum {
-                entry,
-                hits: hits.unwrap_or(0),
-                ..sum
-            },
-        })
+        let shown = fate?;
+        let mut figure = Figure { of: sum, shown };
+        figure.of.hits = figure.hits().unwrap_or(0);
+        if shown == Shown::Withheld {
+            figure.of.entry = None;
+        }
+        Some(figure)
     });
     figures.collect()
 }
 
-/// What becomes of a cell.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Fate {
-    Visible,
-    Suppressed,
-    /// It stands for its group, without an entry.
-    Withheld,
-    /// It is in the row that stands for its group.
-    Merged,
-}
-
-fn judge(cells: &[u64], below: u64) -> Vec<Fate> {
+/// How each cell of a group is shown; nothing for one that is in the row of another.
+fn judge(cells: &[u64], below: u64) -> Vec<Option<Shown>> {
     let mut limit = below;
     loop {
         let hidden: Vec<u64> = cells.iter().copied().filter(|hits| *hits < limit).collect();
         if hidden.is_empty() || is_safe(&hidden, below) {
-            let fate = |hits: &u64| {
-                if *hits < limit {
-                    Fate::Suppressed
-                } else {
-                    Fate::Visible
-                }
+            let word = if hidden.iter().all(|hits| *hits < below) {
+                Shown::Below
+            } else {
+                Shown::Suppressed
             };
-            return cells.iter().map(fate).collect();
+            let shown = |hits: &u64| {
+                let is_visible = *hits >= limit;
+                Some(if is_visible { Shown::Hits(*hits) } else { word })
+            };
+            return cells.iter().map(shown).collect();
         }
         match cells.iter().filter(|hits| **hits >= limit).min() {
             Some(smallest) => limit = smallest.saturating_add(1),
             None => {
-                let mut fates = vec![Fate::Merged; cells.len()];
-                if let Some(first) = fates.first_mut() {
-                    *first = Fate::Withheld;
+                let mut shown = vec![None; cells.len()];
+                if let Some(first) = shown.first_mut() {
+                    *first = Some(Shown::Withheld);
                 }
-                return fates;
+                return shown;
             }
         }
     }
@@ -160,9 +173,10 @@ mod tests {
     fn check(cells: &[u64], below: u64, expected: &str) {
         let shown = suppress(sums(cells), below).into_iter().map(|figure| {
             let entry = figure.of.entry.unwrap_or_else(|| "-".into());
-            match figure.hits {
-                Some(hits) => format!("{entry}={hits}"),
-                None => format!("{entry}=?"),
+            match figure.shown {
+                Shown::Hits(hits) => format!("{entry}={hits}"),
+                Shown::Below => format!("{entry}=<"),
+                Shown::Suppressed | Shown::Withheld => format!("{entry}=?"),
             }
         });
         assert_eq!(shown.collect::<Vec<_>>().join(" "), expected);
@@ -171,11 +185,12 @@ mod tests {
     #[test]
     fn small_cells_take_company() {
         check(&[10, 25], 10, "e0=10 e1=25");
-        check(&[3, 9, 25], 10, "e0=? e1=? e2=25");
+        check(&[3, 9, 25], 10, "e0=< e1=< e2=25");
         check(&[3, 12, 25], 10, "e0=? e1=? e2=25");
         check(&[3, 12, 12], 10, "e0=? e1=? e2=?");
         check(&[1, 2, 40], 10, "e0=? e1=? e2=?");
         check(&[9, 9, 40], 10, "e0=? e1=? e2=?");
+        check(&[7, 7, 40], 10, "e0=< e1=< e2=40");
         check(&[3], 10, "-=?");
         check(&[1, 2], 10, "-=?");
         check(&[3, 5], 0, "e0=3 e1=5");
@@ -190,7 +205,7 @@ mod tests {
         let shown = suppress(both, 10);
         assert_eq!(shown[0].of.entry, None);
         assert_eq!(shown[0].of.list.as_deref(), Some("b"));
-        assert_eq!((shown[1].hits, shown[2].hits), (Some(50), Some(60)));
+        assert_eq!((shown[1].hits(), shown[2].hits()), (Some(50), Some(60)));
     }
 
     /// All ways in which `cells` values of at least 1 add up to `total`.
@@ -219,7 +234,7 @@ mod tests {
         ) {
             let published = suppress(sums(&cells), below);
             for figure in &published {
-                prop_assert!(figure.hits.is_none_or(|hits| hits >= below));
+                prop_assert!(figure.hits().is_none_or(|hits| hits >= below));
             }
             // Everything that is consistent with what is published and with the total.
             let total = cells.iter().sum();
@@ -229,7 +244,7 @@ mod tests {
                 .collect();
             prop_assert!(possible.contains(&cells));
             for (place, figure) in published.iter().enumerate() {
-                if figure.hits.is_none() && figure.of.entry.is_some() {
+                if figure.hits().is_none() && figure.of.entry.is_some() {
                     let mut values: Vec<u64> = possible.iter().map(|other| other[place]).collect();
                     values.sort_unstable();
                     values.dedup();

@@ -10,6 +10,7 @@
 
 mod cli;
 mod config;
+mod count;
 mod demo;
 mod dns;
 mod harness;
@@ -17,4 +18,5 @@ mod main_job;
 mod pages;
 mod proxy;
 mod readme;
+mod report;
 mod tidy;

@@ -129,7 +129,7 @@ pub(crate) fn overview(page: &Page, summary: &Summary, effect: &Effect) -> Strin
             .map(|(place, list)| ListCard::new(list, place, page.now, &effect.hours))
             .collect(),
         categories: categories(&effect.categories),
-        entry_rows: EntryRow::all(&effect.entries, page),
+        entry_rows: EntryRow::all(&effect.entries),
         too_many: matches!(effect.entries, TopEntries::TooMany),
     })
 }
@@ -146,7 +146,7 @@ pub(crate) fn list(page: &Page, list: &ListStatus, effect: &Effect) -> String {
         rejects: compiled.map_or(&[], |list| list.rejects.as_slice()),
         rejected: list.rejected() as u64,
         holes: compiled.map_or(&[], |list| list.holes.as_slice()),
-        entry_rows: EntryRow::all(&effect.entries, page),
+        entry_rows: EntryRow::all(&effect.entries),
         too_many: matches!(effect.entries, TopEntries::TooMany),
         list: ListCard::new(list, 0, page.now, &effect.hours),
     })
@@ -603,7 +603,7 @@ struct EntryRow {
 }
 
 impl EntryRow {
-    fn all(entries: &TopEntries, page: &Page) -> Vec<Self> {
+    fn all(entries: &TopEntries) -> Vec<Self> {
         match entries {
             TopEntries::Exact(sums) => sums
                 .iter()
@@ -623,7 +623,7 @@ impl EntryRow {
                     surface: words::operations(figure.surface),
                     action: figure.action.as_str(),
                     hits: match (figure.hits, figure.has_hidden_days) {
-                        (0, _) => format!("below {} a day", page.hides_below.unwrap_or(0)),
+                        (0, _) => "suppressed".to_owned(),
                         (hits, true) => format!("at least {}", words::number(hits)),
                         (hits, false) => words::number(hits),
                     },

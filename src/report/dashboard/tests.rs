@@ -155,7 +155,7 @@ fn a_regulator_reads_what_is_hidden_and_why() {
         &[
             "<td class=\"n\">40</td>",
             "at least 25",
-            "below 10 a day",
+            "<td class=\"n\">suppressed</td>",
             "below 10 are not shown",
             "regina",
             "Log out",
