@@ -16,5 +16,7 @@ mod harness;
 mod main_job;
 mod pages;
 mod proxy;
+mod python_tuf;
 mod readme;
 mod tidy;
+mod trust;

@@ -169,7 +169,11 @@ pub(super) fn run(command: RepoCommand) -> Result<(), ExitError> {
                 format,
                 scope,
                 url_scope,
-                legal: legal.as_deref().map(read_legal).transpose()?.unwrap_or_default(),
+                legal: legal
+                    .as_deref()
+                    .map(read_legal)
+                    .transpose()?
+                    .unwrap_or_default(),
             };
             publish(&place, &publication, &output)
         }
@@ -206,7 +210,9 @@ fn key(
     let mut keys = Keyring::open(folder).map_err(exit)?;
     let shown = match new {
         Some(name) if name.is_empty() || name.starts_with('.') || name.contains('/') => {
-            return Err(ExitError::usage(format!("{name:?} is no name of a key file")));
+            return Err(ExitError::usage(format!(
+                "{name:?} is no name of a key file"
+            )));
         }
         Some(name) => vec![keys.make(name).map_err(exit)?],
         None => keys.public_keys(),
@@ -217,7 +223,11 @@ fn key(
     };
     let signs = |id: &str| -> Vec<&str> {
         let has = |role: &&RoleStatus| role.keys.iter().any(|(key, _)| key == id);
-        roles.iter().filter(has).map(|role| role.role.as_str()).collect()
+        roles
+            .iter()
+            .filter(has)
+            .map(|role| role.role.as_str())
+            .collect()
     };
     if output.json {
         let shown: Vec<_> = shown
@@ -237,7 +247,10 @@ fn key(
                 signs if signs.is_empty() => String::new(),
                 signs => format!("\n  signs   {signs}"),
             };
-            format!("{}\n  id      {}\n  public  {}{signs}", key.name, key.id, key.public)
+            format!(
+                "{}\n  id      {}\n  public  {}{signs}",
+                key.name, key.id, key.public
+            )
         })
         .collect();
     say(&blocks.join("\n"))
@@ -284,11 +297,15 @@ fn publish(place: &Place, publication: &Publication, output: &Output) -> Result<
 fn refresh(place: &Place, output: &Output) -> Result<(), ExitError> {
     let keys = Keyring::open(&place.keys).map_err(exit)?;
     let mut repository = Repository::open(&place.repo).map_err(exit)?;
-    let Refreshed { renewed, left } = repository.refresh(&keys, clock::timestamp()).map_err(exit)?;
+    let Refreshed { renewed, left } = repository
+        .refresh(&keys, clock::timestamp())
+        .map_err(exit)?;
     if output.json {
         let renewed: Vec<_> = renewed
             .iter()
-            .map(|role| json!({"role": role.role, "version": role.version, "expires": role.expires}))
+            .map(
+                |role| json!({"role": role.role, "version": role.version, "expires": role.expires}),
+            )
             .collect();
         let left: Vec<_> = left
             .iter()
@@ -298,13 +315,21 @@ fn refresh(place: &Place, output: &Output) -> Result<(), ExitError> {
     }
     let mut lines = Vec::new();
     if renewed.is_empty() {
-        lines.push("Nothing to renew: no role whose keys are at hand is past half its life.".to_owned());
+        lines.push(
+            "Nothing to renew: no role whose keys are at hand is past half its life.".to_owned(),
+        );
     }
     for role in &renewed {
-        lines.push(format!("Renewed {}: version {}, expires {}.", role.role, role.version, role.expires));
+        lines.push(format!(
+            "Renewed {}: version {}, expires {}.",
+            role.role, role.version, role.expires
+        ));
     }
     for role in &left {
-        lines.push(format!("Left {}, which expires {}: {}.", role.role, role.expires, role.reason));
+        lines.push(format!(
+            "Left {}, which expires {}: {}.",
+            role.role, role.expires, role.reason
+        ));
     }
     say(&lines.join("\n"))
 }
@@ -332,7 +357,9 @@ fn scopes(format: Format, matches: Option<&str>) -> Result<(Option<Scope>, UrlSc
         },
         (Format::Urls, Some(word)) => match UrlScope::from_word(word) {
             Some(scope) => Ok((None, scope)),
-            None => Err(ExitError::usage(format!("`{word}` is no match of URLs: exact or prefix"))),
+            None => Err(ExitError::usage(format!(
+                "`{word}` is no match of URLs: exact or prefix"
+            ))),
         },
         (_, None) => Ok((None, UrlScope::Exact)),
         (format, Some(_)) => Err(ExitError::usage(format!(
@@ -354,7 +381,10 @@ fn read_rows(path: &Path) -> Result<Vec<u8>, ExitError> {
     };
     read.map_err(failed)?;
     if rows.len() as u64 > ROWS_OCTETS_MAX {
-        return Err(ExitError::failed(format!("{}: is larger than 1 GiB", path.display())));
+        return Err(ExitError::failed(format!(
+            "{}: is larger than 1 GiB",
+            path.display()
+        )));
     }
     Ok(rows)
 }
@@ -390,10 +420,16 @@ fn published_text(place: &Place, published: &Published) -> String {
         ));
     }
     if published.duplicates > 0 {
-        lines.push(format!("{} rows say what another row says.", grouped(published.duplicates)));
+        lines.push(format!(
+            "{} rows say what another row says.",
+            grouped(published.duplicates)
+        ));
     }
     if published.rejected > 0 {
-        lines.push(format!("{} rows were left out:", grouped(published.rejected)));
+        lines.push(format!(
+            "{} rows were left out:",
+            grouped(published.rejected)
+        ));
         for reject in published.rejects.iter().take(REJECTS_SHOWN_MAX) {
             lines.push(format!("  line {}: {}", reject.line, reject.reason));
         }
@@ -450,7 +486,11 @@ fn status_text(repo: &Path, status: &Status) -> String {
     }
     lines.push(String::new());
     for role in &status.roles {
-        let names: Vec<&str> = role.keys.iter().filter_map(|(_, name)| name.as_deref()).collect();
+        let names: Vec<&str> = role
+            .keys
+            .iter()
+            .filter_map(|(_, name)| name.as_deref())
+            .collect();
         let at_hand = match names.as_slice() {
             [] => String::new(),
             names => format!("; at hand: {}", names.join(", ")),
@@ -553,7 +593,9 @@ fn exit(error: PublishError) -> ExitError {
 }
 
 fn category(word: &str) -> Result<Category, String> {
-    let published = Category::ALL.into_iter().filter(|category| *category != Category::Local);
+    let published = Category::ALL
+        .into_iter()
+        .filter(|category| *category != Category::Local);
     let words: Vec<&str> = published.map(Category::as_str).collect();
     Category::from_word(word)
         .filter(|category| *category != Category::Local)
@@ -576,7 +618,12 @@ mod tests {
 
     #[test]
     fn numbers_are_grouped() {
-        for (number, text) in [(0, "0"), (999, "999"), (1000, "1,000"), (1_234_567, "1,234,567")] {
+        for (number, text) in [
+            (0, "0"),
+            (999, "999"),
+            (1000, "1,000"),
+            (1_234_567, "1,234,567"),
+        ] {
             assert_eq!(grouped(number), text);
         }
     }
@@ -586,9 +633,15 @@ mod tests {
         let check = |format, word| scopes(format, word).ok();
         assert_eq!(check(Format::Domains, None), None);
         assert_eq!(check(Format::Domains, Some("prefix")), None);
-        assert_eq!(check(Format::Domains, Some("subtree")), Some((Some(Scope::Subtree), UrlScope::Exact)));
+        assert_eq!(
+            check(Format::Domains, Some("subtree")),
+            Some((Some(Scope::Subtree), UrlScope::Exact))
+        );
         assert_eq!(check(Format::Urls, None), Some((None, UrlScope::Exact)));
-        assert_eq!(check(Format::Urls, Some("prefix")), Some((None, UrlScope::Prefix)));
+        assert_eq!(
+            check(Format::Urls, Some("prefix")),
+            Some((None, UrlScope::Prefix))
+        );
         assert_eq!(check(Format::Hosts, Some("exact")), None);
         assert_eq!(check(Format::Native, None), Some((None, UrlScope::Exact)));
     }
