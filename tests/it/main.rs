@@ -17,6 +17,8 @@ mod harness;
 mod main_job;
 mod pages;
 mod proxy;
+mod python_tuf;
 mod readme;
 mod report;
 mod tidy;
+mod trust;
