@@ -87,7 +87,7 @@ impl Daemon {
         let timeline =
             Timeline::open(&config.state.join("timeline.jsonl")).map_err(ExitError::system)?;
         let editions = Editions {
-            in_force: Arc::new(InForce::new(empty_edition())),
+            in_force: Arc::new(InForce::new(empty_edition(last_number(&timeline)))),
             counters,
             timeline: Arc::new(timeline),
             updates: Arc::new(Updates::default()),
@@ -226,9 +226,17 @@ fn open_counting(config: &Config) -> Result<(Arc<Counters>, Arc<HitLedger>), Exi
     Ok((counters, Arc::new(ledger)))
 }
 
-fn empty_edition() -> Edition {
+/// The number of the last edition of all starts, from which the next one goes on: a number
+/// means one edition, whenever it was in force.
+fn last_number(timeline: &Timeline) -> u64 {
+    let periods = timeline.periods(1).unwrap_or_default();
+    periods.first().map_or(0, |period| period.edition)
+}
+
+/// What is in force before the first lists are read: nothing.
+fn empty_edition(number: u64) -> Edition {
     Edition {
-        number: 0,
+        number,
         since: clock::timestamp(),
         blocklist: Blocklist::default(),
         counter: HitCounter::in_memory(0),

@@ -165,8 +165,11 @@ impl Status {
         if self.protected_names > 0 {
             let _ = writeln!(
                 text,
-                "{} protected names outrank every list",
-                self.protected_names
+                "{}",
+                match self.protected_names {
+                    1 => "1 protected name outranks every list".to_owned(),
+                    many => format!("{many} protected names outrank every list"),
+                }
             );
         }
         if self.lists.is_empty() {

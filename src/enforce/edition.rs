@@ -13,7 +13,7 @@ use crate::policy::{Action, Decision, RuleId, Surface};
 /// sees one edition.
 #[derive(Debug)]
 pub struct Edition {
-    /// Rises by one with every edition of this process.
+    /// Rises by one with every edition of this node, over restarts.
     pub number: u64,
     /// Since when it is in force.
     pub since: Timestamp,

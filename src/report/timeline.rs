@@ -24,7 +24,7 @@ pub struct Timeline {
 /// A time in which one edition was in force.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Period {
-    /// The edition's number; it begins at 1 with every start of the program.
+    /// The edition's number; it goes on over restarts.
     pub edition: u64,
     /// Since when.
     pub from: Timestamp,

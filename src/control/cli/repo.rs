@@ -421,14 +421,14 @@ fn published_text(place: &Place, published: &Published) -> String {
     }
     if published.duplicates > 0 {
         lines.push(format!(
-            "{} rows say what another row says.",
-            grouped(published.duplicates)
+            "{} what another row says.",
+            counted(published.duplicates, "row says", "rows say")
         ));
     }
     if published.rejected > 0 {
         lines.push(format!(
-            "{} rows were left out:",
-            grouped(published.rejected)
+            "{} left out:",
+            counted(published.rejected, "row was", "rows were")
         ));
         for reject in published.rejects.iter().take(REJECTS_SHOWN_MAX) {
             lines.push(format!("  line {}: {}", reject.line, reject.reason));
@@ -547,6 +547,15 @@ fn keys_json(keys: &[PublicKey]) -> serde_json::Value {
     keys.iter()
         .map(|key| json!({"name": key.name, "id": key.id, "public": key.public}))
         .collect()
+}
+
+/// A number and its noun.
+fn counted(number: u64, one: &str, many: &str) -> String {
+    format!(
+        "{} {}",
+        grouped(number),
+        if number == 1 { one } else { many }
+    )
 }
 
 /// A number with its thousands apart.

@@ -69,8 +69,12 @@ pub(super) fn link(text: &str) -> Option<String> {
 
 /// The sources of a Content-Security-Policy that allow exactly the `<style>` elements of a
 /// page (CSP Level 3 section 6.7): `'sha256-…'` for each, `'none'` without one.
+///
+/// `page` may be a template: neither its comments nor HTML's are looked into, since a style
+/// that a comment only mentions is none.
 pub(super) fn style_sources(page: &str) -> String {
     let mut sources = Vec::new();
+    let page = &without(&without(page, "{{!", "!}}"), "<!--", "-->");
     let lowered = page.to_ascii_lowercase();
     let mut at = 0;
     while let Some(opened) = lowered.get(at..).and_then(|rest| rest.find("<style")) {
@@ -94,6 +98,18 @@ pub(super) fn style_sources(page: &str) -> String {
     } else {
         sources.join(" ")
     }
+}
+
+/// The text without what stands from `open` to `close`.
+fn without(text: &str, open: &str, close: &str) -> String {
+    let mut kept = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, inside)) = rest.split_once(open) {
+        kept.push_str(before);
+        rest = inside.split_once(close).map_or("", |(_, after)| after);
+    }
+    kept.push_str(rest);
+    kept
 }
 
 /// RFC 4648 section 4.
@@ -132,6 +148,10 @@ mod tests {
             "'sha256-ypeBEsobvcr6wjGzmiPcTaeG7/gUfE5yuYB3ha/uSLs='"
         );
         assert_eq!(style_sources("<p>"), "'none'");
+        assert_eq!(
+            style_sources("{{! its <style> !}}<!-- <style>b</style> --><style>a</style>"),
+            "'sha256-ypeBEsobvcr6wjGzmiPcTaeG7/gUfE5yuYB3ha/uSLs='"
+        );
         assert_eq!(base64(b"ab"), "YWI=");
         assert_eq!(base64(b"a"), "YQ==");
     }

@@ -338,6 +338,18 @@ mod tests {
     }
 
     #[test]
+    fn a_browser_may_use_the_style_that_is_sent() {
+        let answer = answer(&record(), signed(), None);
+        let body = &answer.body;
+        let (_, style) = body.split_once("<style>").unwrap();
+        let (style, rest) = style.split_once("</style>").unwrap();
+        assert!(!rest.contains("<style"), "one style, one hash");
+        let policy = field(&answer, "content-security-policy");
+        let sources = style_sources(&format!("<style>{style}</style>"));
+        assert!(policy.contains(&sources), "{policy}");
+    }
+
+    #[test]
     fn it_says_who_why_and_what_to_do() {
         let answer = answer(&record(), signed(), Some("de-AT, en;q=0.5"));
         assert_eq!(answer.status, 451);
