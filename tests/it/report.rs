@@ -790,3 +790,82 @@ fn wrong_settings_are_said_before_anything_is_served() {
         "{error}"
     );
 }
+
+#[test]
+fn users_are_added_from_the_command_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let users_file = folder.path().join("users.yaml");
+    let configuration = folder.path().join("cordon.yaml");
+    let text = |report: &str| {
+        let state = folder.path().join("state");
+        format!("version: 1\nstate: {}\n{report}", state.display())
+    };
+    let add = |words: &[&str], password: &str| {
+        let mut child = crate::harness::cordon()
+            .args(["user", "add"])
+            .args(words)
+            .arg("--config")
+            .arg(&configuration)
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let line = format!("{password}\n");
+        // A program that refuses does not wait for the password.
+        let _ = child.stdin.take().unwrap().write_all(line.as_bytes());
+        let output = child.wait_with_output().unwrap();
+        let said = [output.stdout, output.stderr].concat();
+        (
+            output.status.code().unwrap(),
+            String::from_utf8(said).unwrap(),
+        )
+    };
+    fs::write(&configuration, text("")).unwrap();
+    let (code, said) = add(&["rita", "--role", "regulator"], PASSWORD);
+    assert_eq!(code, 78, "{said}");
+    assert!(said.contains("report.users_file"), "{said}");
+
+    let report = format!(
+        "report:\n  listen: [\"127.0.0.1:8450\"]\n  users_file: {}\n",
+        users_file.display()
+    );
+    fs::write(&configuration, text(&report)).unwrap();
+    let (code, said) = add(&["rita", "--role", "regulator"], PASSWORD);
+    assert_eq!(code, 0, "{said}");
+    assert!(!said.contains(PASSWORD));
+    let found = report::Users::open(&users_file)
+        .unwrap()
+        .find("rita")
+        .unwrap();
+    assert_eq!((found.role, found.lists), (Role::Regulator, None));
+
+    for (words, password, code, sentence) in [
+        (
+            &["rita", "--role", "operator"][..],
+            PASSWORD,
+            1,
+            "--replace",
+        ),
+        (&["Rita", "--role", "operator"], PASSWORD, 64, "lower-case"),
+        (&["otto", "--role", "operator"], "short", 64, "at least 12"),
+        (
+            &["otto", "--role", "king"],
+            PASSWORD,
+            64,
+            "operator, regulator",
+        ),
+        (
+            &["otto", "--role", "operator", "--lists", "none"],
+            PASSWORD,
+            64,
+            "no list none",
+        ),
+    ] {
+        let (found, said) = add(words, password);
+        assert_eq!(found, code, "{words:?}: {said}");
+        assert!(said.contains(sentence), "{words:?}: {said}");
+    }
+    let (code, said) = add(&["rita", "--role", "operator", "--replace"], PASSWORD);
+    assert_eq!((code, said.contains("replaced")), (0, true), "{said}");
+}
