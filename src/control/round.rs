@@ -43,6 +43,10 @@ pub struct Round {
 }
 
 /// What a round brought for one list.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one for each list and round, moved once"
+)]
 #[derive(Debug)]
 #[expect(
     clippy::large_enum_variant,

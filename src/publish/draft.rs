@@ -466,3 +466,230 @@ const CANARY: &str = "canary";
 const REJECTS_KEPT_MAX: usize = 1000;
 /// After so many rows progress is shown.
 const PROGRESS_ROWS: u64 = 4096;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LEGAL: &str = "category: phishing\nlegal: { basis: Act, authority: Police }\n";
+
+    /// Drafts list a; what it holds as `kind match value id added_at`, and what it left out.
+    fn draft(
+        before: &[u8],
+        legal: &str,
+        format: Format,
+        text: &str,
+        day: u32,
+    ) -> Result<Draft, PublishError> {
+        let now = format!("2026-11-{day:02}T06:00:00Z").parse().unwrap();
+        let material = Material {
+            list: "a",
+            title: json!({"en": "List a"}),
+            category: Some("csam"),
+            legal: &Legal::read(legal).unwrap(),
+            before,
+            format,
+            scope: Some(Scope::Subtree),
+            url_scope: UrlScope::Exact,
+            text: text.as_bytes(),
+            now,
+        };
+        Draft::build(&material, &mut |_| {})
+    }
+
+    fn entries(draft: &Draft) -> Vec<String> {
+        let lines = native_rows(&draft.plaintext).skip(1);
+        let entries = lines.map(|(_, line)| serde_json::from_str::<Value>(line).unwrap());
+        let text = |entry: &Value, name: &str| entry[name].as_str().unwrap_or("-").to_owned();
+        entries
+            .filter(|entry| entry["canary"] != true)
+            .map(|entry| {
+                ["kind", "match", "value", "added_at"]
+                    .map(|name| text(&entry, name))
+                    .join(" ")
+            })
+            .collect()
+    }
+
+    fn rejects(draft: &Draft) -> Vec<(u32, &str)> {
+        let rejects = draft.rejects.iter();
+        rejects
+            .map(|reject| (reject.line, reject.reason.as_str()))
+            .collect()
+    }
+
+    #[test]
+    fn a_full_replacement_keeps_ids_and_times() {
+        let first = draft(b"", LEGAL, Format::Domains, "b.test\nA.test\nb.test\n", 24).unwrap();
+        assert_eq!(
+            entries(&first),
+            [
+                "domain subtree a.test 2026-11-24T06:00:00Z",
+                "domain subtree b.test 2026-11-24T06:00:00Z"
+            ]
+        );
+        assert_eq!(
+            (first.entries, first.added, first.removed, first.duplicates),
+            (3, 2, 0, 1)
+        );
+        let again = draft(
+            &first.plaintext,
+            LEGAL,
+            Format::Domains,
+            "a.test\nb.test\n",
+            25,
+        )
+        .unwrap();
+        assert_eq!(
+            again.plaintext, first.plaintext,
+            "the order of rows does not matter"
+        );
+        let next = draft(
+            &first.plaintext,
+            LEGAL,
+            Format::Domains,
+            "b.test\nc.test\n",
+            25,
+        )
+        .unwrap();
+        assert_eq!(
+            entries(&next),
+            [
+                "domain subtree b.test 2026-11-24T06:00:00Z",
+                "domain subtree c.test 2026-11-25T06:00:00Z"
+            ]
+        );
+        assert_eq!((next.added, next.removed), (1, 1));
+    }
+
+    #[test]
+    fn every_line_is_canonical_and_sorted() {
+        let rows = "{\"format\":1,\"list\":\"a\",\"x-head\":[2,1]}\n\
+            {\"value\":\"http://B.test/x\",\"kind\":\"url\",\"x-own\":{\"b\":1,\"a\":2}}\n\
+            {\"kind\":\"domain\",\"match\":\"exact\",\"value\":\"B\u{fc}cher.test\",\"id\":\"EX-1\",\"added_at\":\"2020-01-01T00:00:00Z\"}\n";
+        let draft = draft(b"", LEGAL, Format::Native, rows, 24).unwrap();
+        let text = std::str::from_utf8(&draft.plaintext).unwrap();
+        let lines: Vec<&str> = text.lines().collect();
+        assert!(
+            lines[0].starts_with("{\"defaults\":{\"category\":\"phishing\""),
+            "{text}"
+        );
+        assert!(lines[0].ends_with("\"x-head\":[2,1]}"), "{text}");
+        assert!(
+            lines[1].contains("\"canary\":true") && lines[1].contains("a.canary.invalid"),
+            "{text}"
+        );
+        assert_eq!(
+            lines[2],
+            "{\"added_at\":\"2020-01-01T00:00:00Z\",\"id\":\"EX-1\",\"kind\":\"domain\",\"match\":\"exact\",\
+             \"raw\":\"B\u{fc}cher.test\",\"value\":\"xn--bcher-kva.test\"}"
+        );
+        assert!(
+            lines[3].contains("\"value\":\"http://b.test/x\",\"x-own\":{\"a\":2,\"b\":1}"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn native_rows_that_cannot_be_used_are_left_out() {
+        let rows = "{\"format\":1,\"list\":\"a\"}\n\
+            {\"kind\":\"domain\",\"match\":\"exact\",\"value\":\"a.test\",\"id\":\"1\"}\n\
+            {\"kind\":\"domain\",\"match\":\"exact\",\"value\":\"b.test\",\"id\":\"1\"}\n\
+            no JSON\n\
+            {\"kind\":\"domain\",\"match\":\"exact\",\"value\":\"c.test\",\"n\":1.5}\n\
+            {\"kind\":\"domain\",\"value\":\"d.test\"}\n\
+            {\"kind\":\"domain\",\"match\":\"subtree\",\"value\":\"a.canary.invalid\"}\n\
+            {\"kind\":\"domain\",\"match\":\"exact\",\"value\":\"x.test\",\"canary\":true}\n\
+            \u{0}\n";
+        let draft = draft(b"", LEGAL, Format::Native, rows, 24).unwrap();
+        assert_eq!(
+            entries(&draft),
+            ["domain exact a.test 2026-11-24T06:00:00Z"]
+        );
+        let left_out = rejects(&draft);
+        let lines: Vec<u32> = left_out.iter().map(|(line, _)| *line).collect();
+        assert_eq!(lines, [3, 4, 5, 6, 7, 9], "{left_out:?}");
+        assert_eq!(left_out[0].1, "its id 1 is that of line 2; give it another");
+    }
+
+    #[test]
+    fn a_policy_zone_is_carried_as_it_is() {
+        let zone = "$TTL 300\n@ SOA a. b. 1 2 3 4 5\nbad.test CNAME .\n*.bad.test CNAME .\nlocal.test A 192.0.2.1\n";
+        let draft = draft(b"", LEGAL, Format::Rpz, zone, 24).unwrap();
+        assert_eq!(
+            entries(&draft),
+            [
+                "rpz - *.bad.test 2026-11-24T06:00:00Z",
+                "rpz - bad.test 2026-11-24T06:00:00Z"
+            ]
+        );
+        let text = String::from_utf8(draft.plaintext.clone()).unwrap();
+        assert!(text.contains("\"records\":[\"300 CNAME .\"]"), "{text}");
+        assert_eq!(rejects(&draft), [(5, "local data is not in this version")]);
+    }
+
+    #[test]
+    fn terms_count_from_when_an_entry_was_added() {
+        let legal = format!("{LEGAL}expires_at: 2d\nreview_by: 90d\n");
+        let first = draft(b"", &legal, Format::Domains, "a.test\n", 24).unwrap();
+        let next = draft(&first.plaintext, &legal, Format::Domains, "a.test\n", 25).unwrap();
+        let text = String::from_utf8(next.plaintext).unwrap();
+        assert!(
+            text.contains("\"expires_at\":\"2026-11-26T06:00:00Z\""),
+            "{text}"
+        );
+        assert!(text.contains("\"review_by\":\"2027-02-22\""), "{text}");
+    }
+
+    #[test]
+    fn only_what_is_missing_is_refused() {
+        let missing = |legal: &str| match draft(b"", legal, Format::Domains, "a.test", 24) {
+            Err(PublishError::Missing { key, .. }) => key,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(missing("legal: { authority: Police }\n"), "legal.basis");
+        assert_eq!(missing("legal: { basis: Act }\n"), "legal.authority");
+        let own = draft(
+            b"",
+            "legal: { basis: Act, authority: Police }\n",
+            Format::Domains,
+            "a.test",
+            24,
+        );
+        let text = String::from_utf8(own.unwrap().plaintext).unwrap();
+        assert!(
+            text.starts_with("{\"defaults\":{\"category\":\"csam\""),
+            "the delegation's own: {text}"
+        );
+        let none = draft(b"", LEGAL, Format::Domains, "# nothing\n", 24).unwrap_err();
+        assert!(matches!(none, PublishError::Empty));
+        let bad = draft(b"", LEGAL, Format::Domains, "..\n//\n", 24).unwrap_err();
+        assert!(matches!(
+            bad,
+            PublishError::NoRows {
+                rows: 2,
+                line: 1,
+                ..
+            }
+        ));
+        let other = draft(
+            b"",
+            LEGAL,
+            Format::Native,
+            "{\"format\":1,\"list\":\"b\"}\n",
+            24,
+        )
+        .unwrap_err();
+        assert!(matches!(other, PublishError::Header(_)));
+    }
+
+    #[test]
+    fn the_canary_brings_its_own_record_where_the_header_has_none() {
+        let rows = "{\"format\":1,\"list\":\"a\"}\n\
+            {\"kind\":\"domain\",\"match\":\"exact\",\"value\":\"a.test\",\"legal\":{\"basis\":\"Act\",\"authority\":\"Police\"}}\n";
+        let draft = draft(b"", "{}", Format::Native, rows, 24).unwrap();
+        let text = String::from_utf8(draft.plaintext.clone()).unwrap();
+        assert!(text.contains("the list's own test entry"), "{text}");
+        assert_eq!(entries(&draft).len(), 1);
+    }
+}

@@ -79,7 +79,7 @@ impl Keyring {
             secret_key,
             public_key: None,
         };
-        let path = self.folder.join(format!("{name}.pem"));
+        let path = self.path_of(name);
         let pem = pair.to_pkcs8_pem(LineEnding::LF).map_err(|error| {
             let reason = error.to_string();
             let path = path.clone();
@@ -106,6 +106,18 @@ impl Keyring {
             .and_then(|()| file.sync_all())
             .map_err(|source| io(&path, source))?;
         Ok(self.insert(name, key))
+    }
+
+    /// Refuses names of keys that are there already, before any is made.
+    ///
+    /// # Errors
+    /// [`PublishError::KeyExists`].
+    pub(super) fn check_free(&self, names: &[String]) -> Result<(), PublishError> {
+        let mut paths = names.iter().map(|name| self.path_of(name));
+        match paths.find(|path| path.exists()) {
+            Some(path) => Err(PublishError::KeyExists { path }),
+            None => Ok(()),
+        }
     }
 
     /// The public halves, by name.
@@ -188,6 +200,11 @@ impl Keyring {
         let name = path.file_stem().unwrap_or_default().to_string_lossy();
         self.insert(&name, key);
         Ok(())
+    }
+
+    /// The file of a key.
+    fn path_of(&self, name: &str) -> PathBuf {
+        self.folder.join(format!("{name}.pem"))
     }
 
     /// Keeps a key.

@@ -81,15 +81,18 @@ impl Repository {
                 path: folder.path(&file),
             });
         }
-        let mut made = Vec::new();
-        let mut objects = Map::new();
-        let mut roles = Map::new();
-        for (role, count) in [
+        let counts = [
             ("root", threshold),
             ("targets", threshold),
             ("snapshot", 1),
             ("timestamp", 1),
-        ] {
+        ];
+        let names = counts.map(|(role, count)| key_names(role, count));
+        keys.check_free(&names.concat())?;
+        let mut made = Vec::new();
+        let mut objects = Map::new();
+        let mut roles = Map::new();
+        for (role, count) in counts {
             let own = make_keys(keys, role, count)?;
             roles.insert(role.to_owned(), keys_of_role(&own, &mut objects));
             made.extend(own);
@@ -417,11 +420,18 @@ fn read_role(folder: &Folder, name: &str, file: &str) -> Result<Role, PublishErr
 
 /// Makes the keys of a role; a lone key is named as the role.
 fn make_keys(keys: &mut Keyring, role: &str, count: usize) -> Result<Vec<PublicKey>, PublishError> {
+    let names = key_names(role, count);
+    keys.check_free(&names)?;
+    names.iter().map(|name| keys.make(name)).collect()
+}
+
+/// The names of the keys of a role.
+fn key_names(role: &str, count: usize) -> Vec<String> {
     if count == 1 {
-        return Ok(vec![keys.make(role)?]);
+        return vec![role.to_owned()];
     }
     (1..=count)
-        .map(|number| keys.make(&format!("{role}-{number}")))
+        .map(|number| format!("{role}-{number}"))
         .collect()
 }
 

@@ -148,3 +148,76 @@ const CONNECTIONS_MAX: usize = 64;
 const HEAD_MAX: Duration = Duration::from_secs(10);
 /// The pause after a connection could not be accepted.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    async fn get(address: std::net::SocketAddr, head: &str) -> String {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let request = format!("{head}\r\nhost: localhost\r\nconnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        answer
+    }
+
+    #[tokio::test]
+    async fn files_are_served_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("served")).unwrap();
+        std::fs::write(folder.path().join("served/file.json"), "text").unwrap();
+        std::fs::write(folder.path().join("secret"), "secret").unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (tracker, token) = (TaskTracker::new(), CancellationToken::new());
+        let server = {
+            let (tracker, token) = (tracker.clone(), token.clone());
+            let served = folder.path().join("served");
+            tracker
+                .clone()
+                .spawn(async move { serve(listener, served, &tracker, token).await })
+        };
+        let file = get(address, "GET /file.json HTTP/1.1").await;
+        assert!(
+            file.starts_with("HTTP/1.1 200") && file.ends_with("\r\n\r\ntext"),
+            "{file}"
+        );
+        let etag = file
+            .lines()
+            .find_map(|line| line.strip_prefix("etag: "))
+            .unwrap();
+        let known = get(
+            address,
+            &format!("GET /file.json HTTP/1.1\r\nif-none-match: {etag}"),
+        )
+        .await;
+        assert!(known.starts_with("HTTP/1.1 304"), "{known}");
+        for path in [
+            "/",
+            "/none",
+            "/../secret",
+            "/%2e%2e/secret",
+            "//secret",
+            "/.hidden",
+        ] {
+            let answer = get(address, &format!("GET {path} HTTP/1.1")).await;
+            assert!(answer.starts_with("HTTP/1.1 404"), "{path}: {answer}");
+        }
+        let post = get(address, "POST /file.json HTTP/1.1").await;
+        assert!(post.starts_with("HTTP/1.1 405"), "{post}");
+        token.cancel();
+        tracker.close();
+        server.await.unwrap().unwrap();
+        tracker.wait().await;
+    }
+
+    #[tokio::test]
+    async fn only_loopback_is_served() {
+        let listener = TcpListener::bind("0.0.0.0:0").await.unwrap();
+        let (tracker, token) = (TaskTracker::new(), CancellationToken::new());
+        assert!(serve(listener, "/".into(), &tracker, token).await.is_err());
+    }
+}

@@ -2,6 +2,7 @@
 //! by name. Whatever is refused, the last good list stays.
 
 pub(crate) mod forge;
+mod tls;
 
 use std::collections::BTreeMap;
 use std::fs;
