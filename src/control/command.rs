@@ -125,16 +125,28 @@ impl Shared {
         ))
     }
 
-    fn explain(&self, asked: &str, client: Option<IpAddr>, rtype: &str) -> Result<Shown, String> {
+    async fn explain(
+        &self,
+        asked: String,
+        client: Option<IpAddr>,
+        rtype: String,
+    ) -> Result<Shown, String> {
         let config = self.config();
         let edition = self.0.in_force.load_full();
-        let question = Question {
-            asked,
-            client,
-            rtype,
-            dns: config.dns.as_ref(),
-        };
-        explained(&Explanation::of(&edition.blocklist, &question)?)
+        // The lists are read again, which is too heavy for the runtime of the surfaces.
+        let explained = tokio::task::spawn_blocking(move || {
+            let now = super::clock::timestamp();
+            let question = Question {
+                asked: &asked,
+                client,
+                rtype: &rtype,
+                now,
+            };
+            explained(&Explanation::of(&config, &edition.blocklist, &question)?)
+        });
+        explained
+            .await
+            .unwrap_or_else(|error| Err(format!("the lists cannot be read: {error}")))
     }
 
     fn status(&self) -> Result<Shown, String> {
@@ -177,7 +189,7 @@ pub(super) async fn run(shared: &Shared, request: Request) -> Response {
             asked,
             client,
             rtype,
-        } => shared.explain(&asked, client, &rtype).map(shown),
+        } => shared.explain(asked, client, rtype).await.map(shown),
     };
     match done {
         Ok(value) => Response::Done(value),

@@ -3,9 +3,12 @@
 use std::fmt::Write;
 use std::net::IpAddr;
 
+use jiff::Timestamp;
 use serde::Serialize;
 
+use super::left_out::{self, Asked, LeftOut};
 use crate::compile::{Blocklist, RuleView};
+use crate::config::Config;
 use crate::enforce::dns;
 use crate::policy::{Action, CanonicalUrl, Decision, Host, Name, RuleId};
 
@@ -20,6 +23,8 @@ pub(super) struct Explanation {
     surfaces: Vec<Verdict>,
     /// Every entry that matches, in the order in which they are weighed.
     matches: Vec<Match>,
+    /// Rows that speak of it and are not enforced, or not for it.
+    left_out: Vec<LeftOut>,
     /// What else should be known.
     notes: Vec<String>,
 }
@@ -61,29 +66,37 @@ struct Match {
 #[derive(Clone, Debug)]
 pub(super) struct Question<'a> {
     /// A name, URL or address.
-    pub asked: &'a str,
+    pub(super) asked: &'a str,
     /// The client that would ask; nothing for one that is served.
-    pub client: Option<IpAddr>,
+    pub(super) client: Option<IpAddr>,
     /// The type that would be asked, such as `A`.
-    pub rtype: &'a str,
-    /// The DNS surface, where there is one.
-    pub dns: Option<&'a dns::Settings>,
+    pub(super) rtype: &'a str,
+    /// What time it is.
+    pub(super) now: Timestamp,
 }
 
 impl Explanation {
-    /// Explains what `blocklist` says about a name, URL or address.
+    /// Explains what `blocklist` says about a name, URL or address. The lists of `config`
+    /// are read again from disk, to find the rows that are not enforced.
     ///
     /// # Errors
     /// A sentence where `asked` is none of these.
-    pub(super) fn of(blocklist: &Blocklist, question: &Question<'_>) -> Result<Self, String> {
+    pub(super) fn of(
+        config: &Config,
+        blocklist: &Blocklist,
+        question: &Question<'_>,
+    ) -> Result<Self, String> {
         let mut explanation = Self::by_lists(blocklist, question.asked)?;
-        explanation.see_as_client(question);
+        if let Some(dns) = &config.dns {
+            explanation.see_as_client(question, dns);
+        }
+        let asked = Asked::read(question.asked);
+        explanation.left_out = left_out::find(config, blocklist, &asked, question.now);
         Ok(explanation)
     }
 
     /// Adds what the client would be answered over DNS.
-    fn see_as_client(&mut self, question: &Question<'_>) {
-        let Some(dns) = question.dns else { return };
+    fn see_as_client(&mut self, question: &Question<'_>, dns: &dns::Settings) {
         let served = question
             .client
             .is_none_or(|client| dns.clients.iter().any(|prefix| prefix.contains(client)));
@@ -131,6 +144,7 @@ impl Explanation {
             protected: blocklist.is_protected(name),
             surfaces,
             matches: matches(blocklist, blocklist.matches(Some(name), None), &decision),
+            left_out: Vec::new(),
             notes: vec![
                 "URL entries on this host are judged by the whole URL: ask with http://".to_owned(),
             ],
@@ -166,6 +180,7 @@ impl Explanation {
                 blocklist.matches(name.as_ref(), Some(url)),
                 &http,
             ),
+            left_out: Vec::new(),
             notes,
         }
     }
@@ -176,6 +191,7 @@ impl Explanation {
             protected: false,
             surfaces: Vec::new(),
             matches: Vec::new(),
+            left_out: Vec::new(),
             notes: vec![
                 "Entries of kind ip are not enforced in this version: no address is blocked. A URL on an address is: ask with http://"
                     .to_owned(),
@@ -233,6 +249,14 @@ impl Explanation {
                 let _ = write!(text, ", until {end}");
             }
             let _ = write!(text, "\n  {}\n", found.outcome);
+        }
+        for row in &self.left_out {
+            let value = row.value.as_deref().unwrap_or("a row that cannot be read");
+            let _ = write!(
+                text,
+                "\n{} · line {}: {value}\n  {}\n",
+                row.list, row.line, row.reason
+            );
         }
         for note in &self.notes {
             let _ = write!(text, "\n{note}.\n");

@@ -9,6 +9,7 @@ mod demo;
 mod editions;
 mod error;
 mod explain;
+mod left_out;
 mod logging;
 mod offline;
 mod reload;

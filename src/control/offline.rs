@@ -27,9 +27,9 @@ pub(super) fn explain(
         asked,
         client,
         rtype,
-        dns: config.dns.as_ref(),
+        now: clock::timestamp(),
     };
-    Explanation::of(&blocklist, &question)
+    Explanation::of(config, &blocklist, &question)
         .and_then(|explanation| explained(&explanation))
         .map_err(ExitError::failed)
 }

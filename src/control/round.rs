@@ -48,10 +48,6 @@ pub struct Round {
     reason = "one for each list and round, moved once"
 )]
 #[derive(Debug)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "there is one a list and round, and it is taken apart at once"
-)]
 pub enum ListOutcome {
     /// A newer version, verified.
     New {

@@ -90,10 +90,6 @@ pub enum Write {
     reason = "one for each list and round, moved once"
 )]
 #[derive(Clone, Debug, Eq, PartialEq)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "there is one a list and round, and it is taken apart at once"
-)]
 pub enum Verdict {
     /// A newer version, with the files that prove it, to be stored beside it.
     New {

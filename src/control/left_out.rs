@@ -1,0 +1,268 @@
+//! [`LeftOut`]: rows that speak of a name or URL and are not enforced, each with why; for
+//! `explain`.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::round::Puller;
+use super::update::text_of;
+use crate::compile::parse::{self, Parsed, Reading};
+use crate::compile::{self, Blocklist, Format};
+use crate::config::Config;
+use crate::policy::{CanonicalUrl, Entry, LegalRecord, Name, Scope, Trigger, UrlScope};
+use crate::verify::{ListFile, Verified};
+
+/// A row that speaks of what was asked and is not enforced.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub(super) struct LeftOut {
+    /// The list.
+    pub(super) list: String,
+    /// Its row.
+    pub(super) line: u32,
+    /// The entry's id, where the row could be read.
+    pub(super) entry: Option<String>,
+    /// What the row says, where it could be read.
+    pub(super) value: Option<String>,
+    /// Why it is not enforced, or not for this name.
+    pub(super) reason: String,
+}
+
+/// What was asked.
+#[derive(Clone, Debug)]
+pub(super) struct Asked {
+    name: Option<Name>,
+    url: Option<CanonicalUrl>,
+    text: String,
+}
+
+impl Asked {
+    /// Reads a name or URL; an address has neither.
+    pub(super) fn read(text: &str) -> Self {
+        let url = CanonicalUrl::parse(text).ok();
+        let name = match &url {
+            Some(url) => url.host().as_name(),
+            None => Name::from_text(text).ok(),
+        };
+        Self {
+            name,
+            url,
+            text: text.to_ascii_lowercase(),
+        }
+    }
+}
+
+/// Reads the lists of a configuration again, as they are on disk, and finds the rows that
+/// speak of what was asked and are not enforced.
+pub(super) fn find(
+    config: &Config,
+    blocklist: &Blocklist,
+    asked: &Asked,
+    now: Timestamp,
+) -> Vec<LeftOut> {
+    let mut pullers: BTreeMap<String, Puller> = BTreeMap::new();
+    for repository in &config.repositories {
+        if let Ok(puller) = Puller::open(&config.state, &repository.source, &repository.verify) {
+            pullers.insert(repository.name.clone(), puller);
+        }
+    }
+    let mut found = Vec::new();
+    for settings in &config.lists {
+        if let Some(file) = text_of(config, settings, |name| pullers.get_mut(name)) {
+            let compiled = blocklist
+                .lists()
+                .iter()
+                .find(|list| list.settings.name == settings.name);
+            let rejects = compiled
+                .map(|list| list.rejects.as_slice())
+                .unwrap_or_default();
+            read(settings, &file, rejects, asked, now, &mut found);
+        }
+    }
+    found.truncate(LEFT_OUT_MAX);
+    found
+}
+
+fn read(
+    settings: &compile::Settings,
+    file: &Verified<ListFile>,
+    rejects: &[compile::Reject],
+    asked: &Asked,
+    now: Timestamp,
+    found: &mut Vec<LeftOut>,
+) {
+    let (format, scope) = match settings.from {
+        compile::From::Repository { .. } => (Format::Native, None),
+        compile::From::File { format, scope, .. } => (format, scope),
+    };
+    let reading = Reading {
+        list: settings.name.clone(),
+        format,
+        scope,
+        url_scope: UrlScope::Exact,
+        record: LegalRecord::default().into(),
+    };
+    let bytes = &file.get().bytes;
+    let row = |line: u32, entry: Option<&Entry>, reason: String| LeftOut {
+        list: settings.name.clone(),
+        line,
+        entry: entry.map(|entry| entry.id.to_string()),
+        value: entry.map(|entry| entry.trigger.value()),
+        reason,
+    };
+    parse::read(&reading, bytes, &mut |parsed| match parsed {
+        Parsed::Entry(line, entry) => {
+            if let Some(reason) = why_not(&entry, line, rejects, asked, now) {
+                found.push(row(line, Some(&entry), reason));
+            }
+        }
+        Parsed::Reject(reject) if speaks_of(bytes, reject.line, &asked.text) => {
+            found.push(row(
+                reject.line,
+                None,
+                format!("quarantined: {}", reject.reason),
+            ));
+        }
+        Parsed::Reject(_) | Parsed::Header(_) => {}
+    });
+}
+
+/// Why an entry that speaks of what was asked does not act on it; nothing where it does, or
+/// speaks of something else.
+fn why_not(
+    entry: &Entry,
+    line: u32,
+    rejects: &[compile::Reject],
+    asked: &Asked,
+    now: Timestamp,
+) -> Option<String> {
+    match relation(&entry.trigger, asked)? {
+        Relation::Exact => {
+            Some("exact only: it covers the name itself, and nothing below it".to_owned())
+        }
+        Relation::Covers => {
+            if let Some(reject) = rejects.iter().find(|reject| reject.line == line) {
+                return Some(format!("quarantined: {}", reject.reason));
+            }
+            match (entry.effective_from, entry.expires_at) {
+                (Some(from), _) if now < from => {
+                    Some(format!("not yet in effect: it begins at {from}"))
+                }
+                (_, Some(end)) if end <= now => Some(format!("expired at {end}")),
+                _ => None,
+            }
+        }
+    }
+}
+
+/// How a trigger stands to what was asked.
+enum Relation {
+    Covers,
+    Exact,
+}
+
+fn relation(trigger: &Trigger, asked: &Asked) -> Option<Relation> {
+    match trigger {
+        Trigger::Name { name, scope } => {
+            let below = asked.name.filter(|asked| asked.is_at_or_below(name))?;
+            match scope {
+                Scope::Exact if below != *name => Some(Relation::Exact),
+                Scope::Children if below == *name => None,
+                _ => Some(Relation::Covers),
+            }
+        }
+        Trigger::Url { url, scope, .. } => {
+            let asked = asked.url.as_ref()?;
+            let same = match scope {
+                UrlScope::Exact => asked.path() == url.path(),
+                UrlScope::Prefix => asked.path().starts_with(url.path()),
+            };
+            (same && asked.authority() == url.authority()).then_some(Relation::Covers)
+        }
+        Trigger::Address(_) => None,
+    }
+}
+
+/// Whether a row that could not be read holds the text that was asked.
+fn speaks_of(bytes: &[u8], line: u32, text: &str) -> bool {
+    let row = bytes
+        .split(|octet| *octet == b'\n')
+        .nth((line as usize).saturating_sub(1));
+    let row = String::from_utf8_lossy(row.unwrap_or_default()).to_ascii_lowercase();
+    text.len() > 3 && row.contains(text)
+}
+
+/// How many such rows are shown at most.
+const LEFT_OUT_MAX: usize = 50;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::compile::{Compiler, Ede, From, Mode, PassThru, Protected};
+    use crate::policy::Kind;
+
+    #[track_caller]
+    fn check(asked: &str, expected: &[(u32, &str)]) {
+        let settings = compile::Settings {
+            name: "l".into(),
+            from: From::File {
+                path: "x".into(),
+                format: Format::Native,
+                scope: None,
+            },
+            mode: Mode::Enforce,
+            kinds: vec![Kind::Domain, Kind::Url],
+            action: None,
+            passthru: PassThru::List,
+            ede: Ede::Blocked,
+            required: false,
+        };
+        let rows = [
+            r#"{"format":1,"list":"l","defaults":{"category":"phishing","legal":{"basis":"b","authority":"a"}}}"#,
+            r#"{"id":"1","kind":"domain","match":"exact","value":"one.test"}"#,
+            r#"{"id":"2","kind":"domain","match":"subtree","value":"old.test","expires_at":"2026-01-01T00:00:00Z"}"#,
+            r#"{"id":"3","kind":"domain","match":"subtree","value":"shop.bank.test"}"#,
+            r#"{"id":"4","kind":"domain","match":"sideways","value":"odd.test"}"#,
+            r#"{"id":"5","kind":"url","value":"http://u.test/a","effective_from":"2027-01-01T00:00:00Z"}"#,
+        ];
+        let file = Verified::unsigned("l", "x", rows.join("\n").into_bytes());
+        let now = "2026-11-24T06:00:00Z".parse().unwrap();
+        let protected = Protected {
+            names: vec![Name::from_text("bank.test").unwrap()],
+        };
+        let mut compiler = Compiler::new(&protected, now);
+        compiler.add(&settings, &file);
+        let blocklist = compiler.finish();
+        let mut found = Vec::new();
+        read(
+            &settings,
+            &file,
+            &blocklist.lists()[0].rejects,
+            &Asked::read(asked),
+            now,
+            &mut found,
+        );
+        let found: Vec<(u32, String)> = found
+            .into_iter()
+            .map(|row| (row.line, row.reason))
+            .collect();
+        assert_eq!(found.len(), expected.len(), "{asked}: {found:?}");
+        for ((line, reason), (expected_line, part)) in found.iter().zip(expected) {
+            assert_eq!(line, expected_line);
+            assert!(reason.contains(part), "{reason}");
+        }
+    }
+
+    #[test]
+    fn rows_that_do_not_act_say_why() {
+        check("one.test", &[]);
+        check("www.one.test", &[(2, "exact only")]);
+        check("www.old.test", &[(3, "expired at 2026-01-01")]);
+        check("shop.bank.test", &[(4, "protected")]);
+        check("odd.test", &[(5, "quarantined")]);
+        check("http://u.test/a", &[(6, "not yet in effect")]);
+        check("http://u.test/b", &[]);
+        check("other.test", &[]);
+    }
+}
