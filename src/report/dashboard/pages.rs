@@ -466,10 +466,8 @@ impl ListCard {
         let hits = Totals::of(&own)
             .shown()
             .map(|(surface, hits)| {
-                (
-                    format!("{} blocked, 24 h", words::operations(surface)),
-                    words::number(hits),
-                )
+                let surface = surface.as_str().to_uppercase();
+                (format!("{surface} blocked, 24 h"), words::number(hits))
             })
             .collect();
         let kinds = compiled.map(|list| list.entries.as_slice());
