@@ -11,6 +11,7 @@ mod proof;
 mod restore;
 mod settings;
 mod signature;
+mod steps;
 mod trusted;
 mod verified;
 

@@ -5,6 +5,7 @@ mod check;
 mod commands;
 mod explain;
 mod repo;
+mod repo_words;
 mod status;
 mod user;
 

@@ -8,11 +8,14 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
 use super::super::{ExitError, clock};
+use super::repo_words::{
+    grouped, keys_json, keys_text, published_json, published_text, status_json, status_text,
+};
 use crate::compile::Format;
 use crate::policy::{Category, Scope, UrlScope};
 use crate::publish::{
-    Delegation, Keyring, Legal, Progress, PublicKey, Publication, PublishError, Published,
-    Refreshed, Repository, RoleStatus, Status,
+    Delegation, Keyring, Legal, Progress, Publication, PublishError, Refreshed, Repository,
+    RoleStatus,
 };
 
 /// Make and keep a signed repository of lists: a static folder for any web server.
@@ -106,10 +109,10 @@ pub(super) enum RepoCommand {
 #[derive(Debug, clap::Args)]
 pub(super) struct Place {
     /// The repository.
-    repo: PathBuf,
+    pub(super) repo: PathBuf,
     /// The folder of the keys.
     #[arg(long)]
-    keys: PathBuf,
+    pub(super) keys: PathBuf,
 }
 
 /// How the outcome is said.
@@ -403,174 +406,6 @@ fn read_legal(path: &Path) -> Result<Legal, ExitError> {
     })
 }
 
-fn published_text(place: &Place, published: &Published) -> String {
-    let Published { list, seq, .. } = published;
-    let mut lines = Vec::new();
-    let entries = grouped(published.entries);
-    if published.is_new {
-        lines.push(format!(
-            "Published list {list}, serial {seq}: {entries} entries ({} added, {} removed), {} octets.",
-            grouped(published.added),
-            grouped(published.removed),
-            grouped(published.octets),
-        ));
-    } else {
-        lines.push(format!(
-            "List {list} stays at serial {seq}: the {entries} entries are those already published.",
-        ));
-    }
-    if published.duplicates > 0 {
-        lines.push(format!(
-            "{} what another row says.",
-            counted(published.duplicates, "row says", "rows say")
-        ));
-    }
-    if published.rejected > 0 {
-        lines.push(format!(
-            "{} left out:",
-            counted(published.rejected, "row was", "rows were")
-        ));
-        for reject in published.rejects.iter().take(REJECTS_SHOWN_MAX) {
-            lines.push(format!("  line {}: {}", reject.line, reject.reason));
-        }
-        let more = published.rejected.saturating_sub(REJECTS_SHOWN_MAX as u64);
-        if more > 0 {
-            lines.push(format!("  and {} more", grouped(more)));
-        }
-    }
-    lines.push(format!(
-        "It expires {}: have `cordon repo refresh {} --keys {}` run every few minutes.",
-        published.expires,
-        place.repo.display(),
-        place.keys.display(),
-    ));
-    lines.join("\n")
-}
-
-fn published_json(published: &Published) -> serde_json::Value {
-    let quarantined: Vec<_> = published
-        .rejects
-        .iter()
-        .map(|reject| json!({"line": reject.line, "reason": reject.reason}))
-        .collect();
-    json!({
-        "list": published.list,
-        "seq": published.seq,
-        "new": published.is_new,
-        "entries": published.entries,
-        "added": published.added,
-        "removed": published.removed,
-        "duplicates": published.duplicates,
-        "quarantined": published.rejected,
-        "quarantined_rows": quarantined,
-        "octets": published.octets,
-        "expires": published.expires,
-    })
-}
-
-fn status_text(repo: &Path, status: &Status) -> String {
-    let mut lines = vec![format!("Repository {}", repo.display()), String::new()];
-    for list in &status.lists {
-        let version = match list.seq {
-            Some(seq) => format!(
-                "serial {seq}, {} entries, issued {}",
-                grouped(list.entries),
-                list.issued_at.as_deref().unwrap_or("at an unknown time"),
-            ),
-            None => "nothing published yet".to_owned(),
-        };
-        lines.push(format!("list {} ({}): {version}", list.list, list.title));
-    }
-    if status.lists.is_empty() {
-        lines.push("no lists; `cordon repo delegate` makes one".to_owned());
-    }
-    lines.push(String::new());
-    for role in &status.roles {
-        let names: Vec<&str> = role
-            .keys
-            .iter()
-            .filter_map(|(_, name)| name.as_deref())
-            .collect();
-        let at_hand = match names.as_slice() {
-            [] => String::new(),
-            names => format!("; at hand: {}", names.join(", ")),
-        };
-        lines.push(format!(
-            "{:<20} version {}, expires {}, renewed from {} on; signed by {} of {} keys{at_hand}",
-            role.role,
-            role.version,
-            role.expires,
-            role.due,
-            role.threshold,
-            role.keys.len(),
-        ));
-    }
-    lines.join("\n")
-}
-
-fn status_json(status: &Status) -> serde_json::Value {
-    let roles: Vec<_> = status
-        .roles
-        .iter()
-        .map(|role| {
-            let keys: Vec<_> = role
-                .keys
-                .iter()
-                .map(|(id, name)| json!({"id": id, "name": name}))
-                .collect();
-            json!({
-                "role": role.role, "version": role.version, "expires": role.expires,
-                "due": role.due, "threshold": role.threshold, "keys": keys,
-            })
-        })
-        .collect();
-    let lists: Vec<_> = status
-        .lists
-        .iter()
-        .map(|list| {
-            json!({
-                "list": list.list, "title": list.title, "seq": list.seq,
-                "entries": list.entries, "issued_at": list.issued_at,
-            })
-        })
-        .collect();
-    json!({"roles": roles, "lists": lists})
-}
-
-fn keys_text(keys: &[PublicKey]) -> String {
-    keys.iter()
-        .map(|key| format!("  {:<20} {}\n", format!("{}.pem", key.name), key.id))
-        .collect()
-}
-
-fn keys_json(keys: &[PublicKey]) -> serde_json::Value {
-    keys.iter()
-        .map(|key| json!({"name": key.name, "id": key.id, "public": key.public}))
-        .collect()
-}
-
-/// A number and its noun.
-fn counted(number: u64, one: &str, many: &str) -> String {
-    format!(
-        "{} {}",
-        grouped(number),
-        if number == 1 { one } else { many }
-    )
-}
-
-/// A number with its thousands apart.
-fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut grouped = String::with_capacity(digits.len() + digits.len() / 3);
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            grouped.push(',');
-        }
-        grouped.push(digit);
-    }
-    grouped
-}
-
 /// Shows that long work goes on, when somebody looks.
 fn progress_bar() -> ProgressBar {
     if !std::io::stderr().is_terminal() {
@@ -618,24 +453,10 @@ fn format(word: &str) -> Result<Format, String> {
 
 /// The largest file of rows.
 const ROWS_OCTETS_MAX: u64 = 1 << 30;
-/// How many rows that were left out are shown.
-const REJECTS_SHOWN_MAX: usize = 20;
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn numbers_are_grouped() {
-        for (number, text) in [
-            (0, "0"),
-            (999, "999"),
-            (1000, "1,000"),
-            (1_234_567, "1,234,567"),
-        ] {
-            assert_eq!(grouped(number), text);
-        }
-    }
 
     #[test]
     fn the_match_is_asked_for_where_the_format_does_not_say_it() {
