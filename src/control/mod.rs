@@ -21,6 +21,7 @@ mod status;
 mod surfaces;
 mod systemd;
 mod tasks;
+mod terminal;
 mod update;
 mod watch;
 

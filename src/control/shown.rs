@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::ExitError;
 use super::socket::{self, Request};
+use super::terminal::say;
 
 /// What a command shows. The daemon makes both, so that the command that asks need not be
 /// of its version to understand it.
@@ -32,9 +33,9 @@ impl Shown {
     /// Prints one of the two to standard output.
     pub(super) fn print(&self, json: bool) {
         if json {
-            println!("{:#}", self.json);
+            say(format_args!("{:#}", self.json));
         } else {
-            println!("{}", self.text.trim_end());
+            say(self.text.trim_end());
         }
     }
 }

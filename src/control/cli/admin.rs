@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::commands::Configuration;
 use crate::control::socket::{self, Request};
+use crate::control::terminal::say;
 use crate::control::{ExitError, configuration};
 
 /// What can be done with the answer cache.
@@ -24,7 +25,7 @@ pub(super) enum Cache {
 pub(super) fn reload(configuration: &Configuration) -> Result<(), ExitError> {
     let config = configuration::load(&configuration.config)?;
     let done = socket::ask(&config.state, &Request::Reload)?;
-    println!("{}", sentence(&done));
+    say(sentence(&done));
     Ok(())
 }
 
@@ -32,7 +33,7 @@ pub(super) fn reload(configuration: &Configuration) -> Result<(), ExitError> {
 pub(super) fn update(configuration: &Configuration, list: Option<String>) -> Result<(), ExitError> {
     let state = configuration::state(&configuration.config)?;
     let done = socket::ask(&state, &Request::Update { list })?;
-    println!("{}", sentence(&done));
+    say(sentence(&done));
     Ok(())
 }
 
@@ -44,7 +45,7 @@ pub(super) fn cache(cache: &Cache) -> Result<(), ExitError> {
     } = cache;
     let state = configuration::state(&configuration.config)?;
     let done = socket::ask(&state, &Request::FlushCache { name: name.clone() })?;
-    println!("{}", sentence(&done));
+    say(sentence(&done));
     Ok(())
 }
 

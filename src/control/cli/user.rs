@@ -6,6 +6,7 @@ use std::path::Path;
 use clap::Subcommand;
 
 use super::commands::Configuration;
+use crate::control::terminal::say;
 use crate::control::{ExitError, configuration};
 use crate::report::{PASSWORD_CHARS_MIN, Role, User};
 
@@ -62,11 +63,11 @@ pub(super) fn run(command: UserCommand) -> Result<(), ExitError> {
     let user = User::new(&name, role, lists, &password).map_err(ExitError::usage)?;
     let replaced = add(user, &file, replace)?;
     let done = if replaced { "replaced" } else { "added" };
-    println!(
+    say(format_args!(
         "{name} is {done} as {} in {}",
         role.as_str(),
         file.display()
-    );
+    ));
     Ok(())
 }
 

@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::{authority, origin, upstream};
+use crate::control::terminal::say;
 use crate::control::{ExitError, clock, daemon};
 use crate::publish;
 
@@ -45,10 +46,10 @@ pub(crate) fn run(state: Option<PathBuf>) -> Result<(), ExitError> {
     fs::write(folder.join("house-rules.rpz"), authority::HOUSE_RULES).map_err(cannot)?;
     fs::write(&configuration, config(&folder, &world)).map_err(cannot)?;
     for list in &published {
-        println!(
+        say(format_args!(
             "signed: list {} serial {}, {} entries",
             list.list, list.seq, list.entries
-        );
+        ));
     }
     let result = daemon::run(&configuration, |daemon| {
         // The first round is under way: what is printed can be tried at once.
@@ -56,7 +57,7 @@ pub(crate) fn run(state: Option<PathBuf>) -> Result<(), ExitError> {
         while !daemon.is_ready() && clock::instant() < end {
             std::thread::sleep(Duration::from_millis(10));
         }
-        println!("{}", what_to_try(&configuration));
+        say(what_to_try(&configuration));
     });
     world.stop();
     result
