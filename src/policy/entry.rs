@@ -73,6 +73,26 @@ impl fmt::Display for EntryId {
 }
 
 impl Entry {
+    /// An entry of a format that says no more than what is matched and what is done.
+    #[must_use]
+    pub const fn plain(
+        id: EntryId,
+        trigger: Trigger,
+        action: Action,
+        record: Arc<LegalRecord>,
+    ) -> Self {
+        Self {
+            id,
+            trigger,
+            action,
+            record,
+            added_at: None,
+            effective_from: None,
+            expires_at: None,
+            canary: false,
+        }
+    }
+
     /// Its kind.
     #[must_use]
     pub const fn kind(&self) -> Kind {

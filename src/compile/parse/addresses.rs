@@ -1,22 +1,17 @@
 //! One address or prefix a line.
 
-use super::lines::{lines, reject, without_comment};
+use super::lines::{each_row, reject, without_comment};
 use super::{Parsed, Reading};
 use crate::policy::{Action, Entry, EntryId, Kind, Prefix, Trigger};
 
 /// Reads one address or prefix a line; `#` begins a comment.
 pub(super) fn read(reading: &Reading, text: &[u8], take: &mut dyn FnMut(Parsed)) {
-    for line in lines(text) {
-        match line {
-            Err(reject) => take(Parsed::Reject(reject)),
-            Ok((line, text)) => {
-                let text = without_comment(text);
-                if !text.is_empty() {
-                    take(address_row(reading, line, text));
-                }
-            }
+    each_row(text, take, |line, text, take| {
+        let text = without_comment(text);
+        if !text.is_empty() {
+            take(address_row(reading, line, text));
         }
-    }
+    });
 }
 
 fn address_row(reading: &Reading, line: u32, text: &str) -> Parsed {
@@ -27,16 +22,12 @@ fn address_row(reading: &Reading, line: u32, text: &str) -> Parsed {
         }
         Ok(prefix) => Parsed::Entry(
             line,
-            Box::new(Entry {
-                id: EntryId::derive(&reading.list, Kind::Ip, &prefix.to_string()),
-                trigger: Trigger::Address(prefix),
-                action: Action::Block,
-                record: reading.record.clone(),
-                added_at: None,
-                effective_from: None,
-                expires_at: None,
-                canary: false,
-            }),
+            Box::new(Entry::plain(
+                EntryId::derive(&reading.list, Kind::Ip, &prefix.to_string()),
+                Trigger::Address(prefix),
+                Action::Block,
+                reading.record.clone(),
+            )),
         ),
     }
 }

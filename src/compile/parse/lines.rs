@@ -1,6 +1,6 @@
 //! The lines of a list: numbered, bounded, UTF-8, in any of the usual line endings.
 
-use super::Reject;
+use super::{Parsed, Reject};
 
 /// Numbers the lines of `text` and hands on those that can be read; blank lines are left
 /// out, a byte order mark and carriage returns are taken off.
@@ -24,6 +24,20 @@ pub(super) fn lines(text: &[u8]) -> impl Iterator<Item = Result<(u32, &str), Rej
                 }
             }
         })
+}
+
+/// Hands each line that can be read to `row`, and the others to `take` as rejects.
+pub(super) fn each_row(
+    text: &[u8],
+    take: &mut dyn FnMut(Parsed),
+    mut row: impl FnMut(u32, &str, &mut dyn FnMut(Parsed)),
+) {
+    for line in lines(text) {
+        match line {
+            Ok((line, text)) => row(line, text, take),
+            Err(reject) => take(Parsed::Reject(reject)),
+        }
+    }
 }
 
 /// The line without what follows `#` at its start or after white space.

@@ -2,65 +2,40 @@
 
 use std::net::IpAddr;
 
-use super::lines::{lines, reject, without_comment};
+use super::lines::{each_row, reject, without_comment};
 use super::{Parsed, Reading};
 use crate::policy::{Action, Entry, EntryId, Kind, Name, NameError, Scope, Trigger};
 
 /// Reads one name a line; `#` begins a comment.
 pub(super) fn read_domains(reading: &Reading, text: &[u8], take: &mut dyn FnMut(Parsed)) {
-    for line in lines(text) {
-        let (line, text) = match line {
-            Ok(line) => line,
-            Err(reject) => {
-                take(Parsed::Reject(reject));
-                continue;
-            }
-        };
+    let scope = reading.scope.unwrap_or(Scope::Exact);
+    each_row(text, take, |line, text, take| {
         let text = without_comment(text);
         if !text.is_empty() {
-            take(name_row(
-                reading,
-                reading.scope.unwrap_or(Scope::Exact),
-                line,
-                text,
-            ));
+            take(name_row(reading, scope, line, text));
         }
-    }
+    });
 }
 
 /// Reads hosts lines: an address, then names, each of them exact. The lines that every
 /// hosts file has for the machine itself are not rows.
 pub(super) fn read_hosts(reading: &Reading, text: &[u8], take: &mut dyn FnMut(Parsed)) {
-    for line in lines(text) {
-        let (line, text) = match line {
-            Ok(line) => line,
-            Err(reject) => {
-                take(Parsed::Reject(reject));
-                continue;
-            }
-        };
+    each_row(text, take, |line, text, take| {
         let mut words = without_comment(text).split_whitespace();
-        let Some(address) = words.next() else {
-            continue;
-        };
+        let Some(address) = words.next() else { return };
         // A zone such as `fe80::1%lo0` belongs to the machine's own lines.
-        if address
-            .split('%')
-            .next()
-            .unwrap_or_default()
-            .parse::<IpAddr>()
-            .is_err()
-        {
+        let address = address.split('%').next().unwrap_or_default();
+        if address.parse::<IpAddr>().is_err() {
             take(Parsed::Reject(reject(
                 line,
                 "this line does not begin with an address, as hosts lines do",
             )));
-            continue;
+            return;
         }
         for name in words.filter(|name| !OWN_NAMES.contains(name)) {
             take(name_row(reading, Scope::Exact, line, name));
         }
-    }
+    });
 }
 
 fn name_row(reading: &Reading, scope: Scope, line: u32, text: &str) -> Parsed {
@@ -84,16 +59,12 @@ fn name_row(reading: &Reading, scope: Scope, line: u32, text: &str) -> Parsed {
             let id = EntryId::derive(&reading.list, Kind::Domain, &name.to_string());
             Parsed::Entry(
                 line,
-                Box::new(Entry {
+                Box::new(Entry::plain(
                     id,
-                    trigger: Trigger::Name { name, scope },
-                    action: Action::Block,
-                    record: reading.record.clone(),
-                    added_at: None,
-                    effective_from: None,
-                    expires_at: None,
-                    canary: false,
-                }),
+                    Trigger::Name { name, scope },
+                    Action::Block,
+                    reading.record.clone(),
+                )),
             )
         }
         Err(NameError::Character) if text.starts_with("*.") => Parsed::Reject(reject(

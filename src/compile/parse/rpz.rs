@@ -24,16 +24,12 @@ pub(super) fn read(reading: &Reading, text: &[u8], take: &mut dyn FnMut(Parsed))
         match judge(&rule.owner, &rule.records) {
             Ok((trigger, action)) => take(Parsed::Entry(
                 rule.line,
-                Box::new(Entry {
-                    id: EntryId::derive(&reading.list, Kind::Domain, &rule.owner),
+                Box::new(Entry::plain(
+                    EntryId::derive(&reading.list, Kind::Domain, &rule.owner),
                     trigger,
                     action,
-                    record: reading.record.clone(),
-                    added_at: None,
-                    effective_from: None,
-                    expires_at: None,
-                    canary: false,
-                }),
+                    reading.record.clone(),
+                )),
             )),
             Err(reason) => take(Parsed::Reject(reject(rule.line, reason))),
         }

@@ -1,18 +1,16 @@
 //! One URL a line.
 
-use super::lines::{lines, reject};
+use super::lines::{each_row, reject};
 use super::{Parsed, Reading};
 use crate::policy::{Action, CanonicalUrl, Entry, EntryId, Kind, QueryMatch, Trigger, UrlScope};
 
 /// Reads one URL a line; a line that begins with `#` is a comment.
 pub(super) fn read(reading: &Reading, text: &[u8], take: &mut dyn FnMut(Parsed)) {
-    for line in lines(text) {
-        match line {
-            Err(reject) => take(Parsed::Reject(reject)),
-            Ok((_, text)) if text.trim_start().starts_with('#') => {}
-            Ok((line, text)) => take(url_row(reading, line, text.trim())),
+    each_row(text, take, |line, text, take| {
+        if !text.trim_start().starts_with('#') {
+            take(url_row(reading, line, text.trim()));
         }
-    }
+    });
 }
 
 fn url_row(reading: &Reading, line: u32, text: &str) -> Parsed {
@@ -26,20 +24,16 @@ fn url_row(reading: &Reading, line: u32, text: &str) -> Parsed {
     let id = EntryId::derive(&reading.list, Kind::Url, &url.to_string());
     Parsed::Entry(
         line,
-        Box::new(Entry {
+        Box::new(Entry::plain(
             id,
-            trigger: Trigger::Url {
+            Trigger::Url {
                 url,
                 scope: reading.url_scope,
                 query: QueryMatch::Exact,
             },
-            action: Action::Block,
-            record: reading.record.clone(),
-            added_at: None,
-            effective_from: None,
-            expires_at: None,
-            canary: false,
-        }),
+            Action::Block,
+            reading.record.clone(),
+        )),
     )
 }
 
