@@ -298,6 +298,12 @@ impl Blocklist {
             .unwrap_or_default()
     }
 
+    /// Whether a rule is its list's own test entry, which is enforced and never counted.
+    #[must_use]
+    pub fn is_canary(&self, rule: RuleId) -> bool {
+        self.rules.get(rule.index()).is_some_and(|rule| rule.canary)
+    }
+
     /// The number of rules; they are numbered from 0.
     #[must_use]
     pub const fn rule_count(&self) -> usize {

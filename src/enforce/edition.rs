@@ -29,7 +29,7 @@ impl Edition {
     pub fn count(&self, decision: &Decision, surface: Surface) {
         let acted = decision.act.iter().map(|(rule, _)| rule);
         for rule in acted.chain(&decision.monitored) {
-            if !self.blocklist.rule(*rule).is_some_and(|rule| rule.canary) {
+            if !self.blocklist.is_canary(*rule) {
                 self.counter.hit(*rule, surface);
             }
         }
