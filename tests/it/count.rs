@@ -6,7 +6,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::thread;
 
-use cordon::count::{Bucket, By, CountedRule, Counters, HitCounter, HitLedger, Per, Question};
+use cordon::count::{
+    Bucket, By, CountError, CountedRule, Counters, Damage, HitCounter, HitLedger, Per, Question,
+};
 use cordon::policy::{Action, Category, RuleId, Surface};
 use jiff::Timestamp;
 use proptest::prelude::*;
@@ -71,7 +73,7 @@ impl<'a> Node<'a> {
             .map_or_else(Vec::new, |(_, entries)| entries.clone());
         self.editions.clear();
         self.counting = None;
-        let (counters, damage) = Counters::open(&self.folder.join("counters"), self.now).unwrap();
+        let (counters, damage) = self.open();
         assert_eq!(damage, []);
         let counters = Arc::new(counters);
         let ledger =
@@ -80,6 +82,21 @@ impl<'a> Node<'a> {
         ledger.settle(self.now).unwrap();
         self.counting = Some((counters, ledger));
         self.swap(entries);
+    }
+
+    /// Opens the counters. A program that another test starts at this very moment holds the
+    /// lock that was just given up until it runs, since it is forked from this process.
+    fn open(&self) -> (Counters, Vec<Damage>) {
+        let folder = self.folder.join("counters");
+        for _ in 0..200 {
+            match Counters::open(&folder, self.now) {
+                Err(CountError::InUse { .. }) => {
+                    thread::sleep(std::time::Duration::from_millis(10));
+                }
+                opened => return opened.unwrap(),
+            }
+        }
+        panic!("{} stays in use", folder.display())
     }
 
     fn swap(&mut self, entries: Vec<String>) {
