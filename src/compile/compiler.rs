@@ -113,6 +113,9 @@ impl Compiler {
         } else {
             kind
         };
+        if kind == Kind::Ip {
+            return Err("entries of kind ip are not enforced in this version".to_owned());
+        }
         if !settings.kinds.contains(&needed) && !entry.canary {
             return Err(format!(
                 "entries of kind {} are not among this list's kinds",
@@ -131,7 +134,7 @@ impl Compiler {
                 Host::Address(_) => None,
             },
             Trigger::Address(_) => {
-                return Err("entries of kind ip are not in this version".to_owned());
+                return Err("entries of kind ip are not enforced in this version".to_owned());
             }
         };
         let Some(host) = host.filter(|_| kind != Kind::Exception) else {

@@ -175,7 +175,7 @@ impl Editions {
             };
             if let Some(error) = error {
                 let failure = Failure {
-                    name: error.outcome().to_owned(),
+                    name: error.outcome(),
                     sentence: error.to_string(),
                     is_security: error.is_security(),
                 };
@@ -183,6 +183,26 @@ impl Editions {
             }
             self.updates.due(list, now + pause);
         }
+    }
+
+    /// Whether a list is in force.
+    #[must_use]
+    pub(super) fn is_in_force(&self, list: &str) -> bool {
+        let edition = self.in_force.load();
+        edition
+            .blocklist
+            .lists()
+            .iter()
+            .any(|compiled| compiled.settings.name == list)
+    }
+
+    /// Whether the last round of a list failed.
+    #[must_use]
+    pub(super) fn has_failed(&self, list: &str) -> bool {
+        self.updates
+            .lists()
+            .iter()
+            .any(|updates| updates.list == list && updates.failure.is_some())
     }
 
     /// One line on a list for who asked for a round.

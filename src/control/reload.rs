@@ -8,8 +8,8 @@ use tokio::sync::{Mutex, oneshot};
 
 use super::logging::Log;
 use super::surfaces::Surfaces;
-use super::systemd;
 use super::update::{Order, Orders};
+use super::{configuration, systemd};
 use crate::config::{Config, ConfigChange, Part};
 
 /// Takes a new configuration, one at a time: all of it, or nothing.
@@ -68,7 +68,10 @@ impl Reloader {
         let file = self.file.clone();
         let loaded = tokio::task::spawn_blocking(move || Config::load(&file)).await;
         let config = match loaded {
-            Ok(Ok(config)) => Arc::new(config),
+            Ok(Ok(config)) => {
+                configuration::check_files(&config)?;
+                Arc::new(config)
+            }
             Ok(Err(mistakes)) => return Err(mistakes.render(false)),
             Err(error) => return Err(format!("the configuration cannot be read: {error}")),
         };

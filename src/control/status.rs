@@ -248,7 +248,7 @@ impl ListStatus {
         self.error = round
             .failure
             .as_ref()
-            .map(|failure| (failure.name.clone(), failure.sentence.clone()));
+            .map(|failure| (failure.name.to_owned(), failure.sentence.clone()));
         self.security_events = round.security_events;
         self
     }

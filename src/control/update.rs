@@ -176,7 +176,14 @@ impl Updater {
             .iter()
             .map(|list| self.editions.sentence(&list.name))
             .collect();
-        Ok(lines.join("\n"))
+        let failed = asked
+            .iter()
+            .any(|list| self.editions.has_failed(&list.name));
+        if failed {
+            Err(lines.join("\n"))
+        } else {
+            Ok(lines.join("\n"))
+        }
     }
 
     /// One round of one repository; says whether it brought anything new.
@@ -220,8 +227,12 @@ impl Updater {
     /// Takes another configuration; where it cannot, the old one stays in force.
     fn take(&mut self, config: Arc<Config>) -> Result<(), String> {
         let old = std::mem::take(&mut self.pulled);
-        match open_repositories(&config, old) {
-            Ok(pulled) => self.pulled = pulled,
+        let opened = open_repositories(&config, old).and_then(|mut pulled| {
+            let fresh = self.still_there(&config, &mut pulled)?;
+            Ok((pulled, fresh))
+        });
+        match opened {
+            Ok((pulled, fresh)) => (self.pulled, self.fresh) = (pulled, fresh),
             Err(message) => {
                 // The repositories that the old configuration names opened before.
                 self.pulled = open_repositories(&self.config, Vec::new()).unwrap_or_default();
@@ -231,6 +242,48 @@ impl Updater {
         self.config = config;
         self.put_in_force();
         Ok(())
+    }
+
+    /// The texts of the lists that are in force and that `config` gets in another way, as by
+    /// another pinned root or under another name.
+    ///
+    /// # Errors
+    /// Where such a list has no version that verifies in the new way: a slip of the pen must
+    /// not drop what is in force.
+    fn still_there(
+        &self,
+        config: &Config,
+        pulled: &mut [Pulled],
+    ) -> Result<BTreeMap<String, Verified<ListFile>>, String> {
+        let mut fresh = BTreeMap::new();
+        for settings in &config.lists {
+            let before = self
+                .config
+                .lists
+                .iter()
+                .find(|before| before.name == settings.name);
+            let compile::From::Repository { repository, list } = &settings.from else {
+                continue;
+            };
+            let of = |config: &Config| {
+                let found = config.repositories.iter().find(|of| of.name == *repository);
+                found.map(|repository| repository.verify.clone())
+            };
+            let is_same = before.is_some_and(|before| before.from == settings.from)
+                && of(&self.config) == of(config);
+            if is_same || before.is_none() || !self.editions.is_in_force(&settings.name) {
+                continue;
+            }
+            let file = text_of(config, settings, |name| puller_of(pulled, name));
+            let file = file.ok_or_else(|| {
+                format!(
+                    "list {} is in force, and no version of it verifies as list {list} of repository {repository} under the new configuration. Look at `from` and `trust`; to begin anew on purpose, remove the list, reload, and add it again",
+                    settings.name
+                )
+            })?;
+            fresh.insert(settings.name.clone(), file);
+        }
+        Ok(fresh)
     }
 
     /// Compiles the current version of every list and puts them in force.
@@ -244,15 +297,17 @@ impl Updater {
         } = self;
         editions.put_in_force(&config, |settings| match fresh.remove(&settings.name) {
             Some(file) => Some(file),
-            None => text_of(&config, settings, |name| {
-                let pulled = pulled
-                    .iter_mut()
-                    .find(|pulled| pulled.repository.name == name);
-                pulled.map(|pulled| &mut pulled.puller)
-            }),
+            None => text_of(&config, settings, |name| puller_of(pulled, name)),
         });
         self.fresh.clear();
     }
+}
+
+fn puller_of<'a>(pulled: &'a mut [Pulled], repository: &str) -> Option<&'a mut Puller> {
+    let pulled = pulled
+        .iter_mut()
+        .find(|pulled| pulled.repository.name == repository);
+    pulled.map(|pulled| &mut pulled.puller)
 }
 
 /// The current version of a list, from disk; nothing where there is none that verifies.

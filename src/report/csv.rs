@@ -87,7 +87,7 @@ pub(super) fn lists(summary: &Summary) -> String {
             &expires,
             &list.entries().to_string(),
             &list.rejected().to_string(),
-            list.failure().map_or("", |failure| &failure.name),
+            list.failure().map_or("", |failure| failure.name),
         ]);
     }
     table.text

@@ -245,7 +245,7 @@ impl<'a> List<'a> {
                 security_events: updates.security_events,
                 rounds: &updates.rounds,
                 error: updates.failure.as_ref().map(|failure| UpdateError {
-                    name: &failure.name,
+                    name: failure.name,
                     sentence: &failure.sentence,
                 }),
             }),

@@ -27,7 +27,7 @@ mod example;
 pub use error::ReportError;
 pub use openmetrics::Metrics;
 pub use password::PASSWORD_CHARS_MIN;
-pub use server::{Bound, DRAIN, Sources, bind, serve};
+pub use server::{Bound, DRAIN, Sources, bind, check, serve};
 pub use settings::{ServerTls, Settings};
 pub use summary::{Health, ListStatus, Summary};
 pub use suppression::{Figure, Shown, suppress};

@@ -279,6 +279,18 @@ async fn within_time(
     }
 }
 
+/// Whether the files that `settings` name can be used, before anything is started with them.
+///
+/// # Errors
+/// [`ReportError::Users`] and [`ReportError::Certificate`], each once.
+pub fn check(settings: &Settings) -> Vec<ReportError> {
+    let users = settings.users_file.as_ref().filter(|path| path.exists());
+    let users = users.map(|path| Users::open(path).map(|_| ()));
+    let tls = settings.tls.as_ref().map(|tls| acceptor(tls).map(|_| ()));
+    let results = [users, tls].into_iter().flatten();
+    results.filter_map(Result::err).collect()
+}
+
 fn acceptor(tls: &ServerTls) -> Result<TlsAcceptor, ReportError> {
     let failed = |path: &std::path::Path, reason: String| ReportError::Certificate {
         path: path.to_owned(),

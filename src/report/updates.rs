@@ -37,7 +37,7 @@ pub struct ListUpdates {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Failure {
     /// The name of it: TUF's where it has one.
-    pub name: String,
+    pub name: &'static str,
     /// What happened and what to do, as a sentence.
     pub sentence: String,
     /// Whether it may be an attack.
@@ -84,8 +84,8 @@ impl Updates {
         self.change(list, |known| {
             known.last_attempt = Some(at);
             known.security_events += u64::from(failure.is_security);
+            *known.rounds.entry(failure.name).or_default() += 1;
             known.failure = Some(failure);
-            *known.rounds.entry(FAILED).or_default() += 1;
         });
     }
 
@@ -126,9 +126,6 @@ impl Outcome {
     }
 }
 
-/// The word for a failed round in metrics and the API.
-const FAILED: &str = "failed";
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -143,7 +140,7 @@ mod tests {
         updates.configure([("a", true), ("b", false)]);
         updates.succeeded("a", Outcome::New, at(1));
         let failure = Failure {
-            name: "Rollback".into(),
+            name: "rollback",
             sentence: "The mirror offers an older version.".into(),
             is_security: true,
         };
@@ -157,7 +154,7 @@ mod tests {
         assert_eq!(lists[0].failure, Some(failure));
         assert_eq!(lists[0].security_events, 1);
         assert_eq!(lists[0].next_attempt, Some(at(3)));
-        assert_eq!(lists[0].rounds, [("failed", 1), ("new", 1)].into());
+        assert_eq!(lists[0].rounds, [("new", 1), ("rollback", 1)].into());
 
         updates.configure([("b", true), ("a", false)]);
         let lists = updates.lists();

@@ -2,7 +2,7 @@
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -251,7 +251,8 @@ fn render(users: &[User]) -> String {
     text
 }
 
-/// Replaces the file at once, readable by its owner alone.
+/// Replaces the file at once. It stays with who owned it; a new one is readable by the group
+/// of its folder, which is how the daemon's user gets at what root wrote.
 fn write(path: &Path, text: &str) -> io::Result<()> {
     let mut new = path.to_owned().into_os_string();
     new.push(".new");
@@ -265,6 +266,12 @@ fn write(path: &Path, text: &str) -> io::Result<()> {
     // The daemon that reads it may run as another user, to whom the file was given.
     if let Ok(old) = fs::metadata(path) {
         let _ = std::os::unix::fs::fchown(&file, Some(old.uid()), Some(old.gid()));
+        file.set_permissions(old.permissions())?;
+    } else if let Some(folder) = path.parent().and_then(|folder| fs::metadata(folder).ok()) {
+        // Whoever may not give it away keeps it, and the daemon then runs as the same user.
+        if std::os::unix::fs::fchown(&file, None, Some(folder.gid())).is_ok() {
+            file.set_permissions(fs::Permissions::from_mode(0o640))?;
+        }
     }
     file.write_all(text.as_bytes())?;
     file.sync_all()?;
@@ -280,8 +287,6 @@ const FILE_OCTETS_MAX: u64 = 1024 * 1024;
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
-
     use super::*;
 
     const HASH: &str = "$argon2id$v=19$m=19456,t=2,p=1$bm9ib2R5J3Mgc2FsdCE$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
@@ -303,7 +308,7 @@ mod tests {
         assert!(!user("alice", None).add_to(&path, false).unwrap());
         assert_eq!(
             fs::metadata(&path).unwrap().permissions().mode() & 0o777,
-            0o600
+            0o640
         );
         let users = Users::open(&path).unwrap();
         assert_eq!(users.find("alice"), Some(user("alice", None)));

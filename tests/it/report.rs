@@ -111,7 +111,7 @@ impl Plant {
         );
         updates.succeeded("orders", Outcome::New, edition.since);
         let failure = Failure {
-            name: "Rollback".into(),
+            name: "rollback",
             sentence: "The mirror offers an older version.".into(),
             is_security: true,
         };
@@ -450,7 +450,7 @@ fn machines_read_health_and_metrics() {
     for line in [
         r#"cordon_hits_total{list="orders",surface="dns",action="block"} 55"#,
         r#"cordon_list_entries{list="orders",kind="domain"} 3"#,
-        r#"cordon_updates_total{list="orders",outcome="failed"} 1"#,
+        r#"cordon_updates_total{list="orders",outcome="rollback"} 1"#,
         r#"cordon_quarantined_rows{list="orders"} 1"#,
     ] {
         assert!(text.lines().any(|found| found == line), "{line}\n{text}");

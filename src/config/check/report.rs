@@ -99,7 +99,11 @@ fn users(s: &mut Section<'_, '_>, path: &Path) -> Option<()> {
     if path.exists() {
         return s.readable("users_file", path);
     }
-    if path.parent().is_some_and(Path::is_dir) {
+    // A path without a folder part is below the present one.
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
+    if folder.is_none_or(Path::is_dir) {
         return Some(());
     }
     s.wrong(

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use crate::compile::{From, Mode};
 use crate::config::{self, Config};
-use crate::control::ExitError;
+use crate::control::{ExitError, configuration};
 
 /// Checks a configuration: every mistake at once, each with file, line, column, what is
 /// expected and a way to mend it.
@@ -46,6 +46,7 @@ fn check(arguments: &Check, out: &mut impl Write) -> Result<(), ExitError> {
     match Config::load(&arguments.config) {
         Ok(_) if arguments.json => written(writeln!(out, "[]")),
         Ok(config) => {
+            configuration::check_files(&config).map_err(ExitError::configuration)?;
             let file = arguments.config.display();
             written(write!(out, "{file} is good. It runs:\n{}", runs(&config)))
         }

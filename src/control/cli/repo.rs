@@ -317,6 +317,10 @@ fn refresh(place: &Place, output: &Output) -> Result<(), ExitError> {
         return say_json(&json!({"renewed": renewed, "left": left}));
     }
     let mut lines = Vec::new();
+    // A job that runs every few minutes is to be heard when it did something.
+    if renewed.is_empty() && left.is_empty() && !std::io::stdout().is_terminal() {
+        return Ok(());
+    }
     if renewed.is_empty() {
         lines.push(
             "Nothing to renew: no role whose keys are at hand is past half its life.".to_owned(),
@@ -334,7 +338,15 @@ fn refresh(place: &Place, output: &Output) -> Result<(), ExitError> {
             role.role, role.expires, role.reason
         ));
     }
-    say(&lines.join("\n"))
+    say(&lines.join("\n"))?;
+    // A root that others sign is named in time; what ends soon is an error.
+    let soon = clock::timestamp() + LEFT_MAX;
+    if left.iter().any(|role| role.expires < soon) {
+        return Err(ExitError::failed(
+            "A role ends soon that cannot be renewed here: its keys are not in this folder.",
+        ));
+    }
+    Ok(())
 }
 
 fn status(repo: &Path, keys: Option<&Path>, output: &Output) -> Result<(), ExitError> {
@@ -453,6 +465,9 @@ fn format(word: &str) -> Result<Format, String> {
 
 /// The largest file of rows.
 const ROWS_OCTETS_MAX: u64 = 1 << 30;
+
+/// A role that nobody here can renew and that ends within this is an error.
+const LEFT_MAX: std::time::Duration = std::time::Duration::from_secs(30 * 86_400);
 
 #[cfg(test)]
 mod tests {

@@ -518,7 +518,7 @@ impl ListCard {
             security_events: updates.map_or(0, |updates| updates.security_events),
             failure: list
                 .failure()
-                .map(|failure| (failure.name.clone(), failure.sentence.clone())),
+                .map(|failure| (failure.name.to_owned(), failure.sentence.clone())),
         }
     }
 }

@@ -24,7 +24,7 @@ fn summary() -> Summary {
             required: true,
             security_events: 2,
             failure: Some(Failure {
-                name: "Rollback".into(),
+                name: "Rollback",
                 sentence: "The mirror <offers> an older version.".into(),
                 is_security: true,
             }),
