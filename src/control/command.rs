@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use arc_swap::ArcSwapOption;
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
@@ -32,6 +33,8 @@ struct Inner {
     orders: Orders,
     reloader: Reloader,
     file: PathBuf,
+    /// Why the ledger cannot be written at the moment.
+    ledger_error: ArcSwapOption<String>,
 }
 
 impl Shared {
@@ -52,6 +55,7 @@ impl Shared {
             orders,
             reloader,
             file,
+            ledger_error: ArcSwapOption::empty(),
         }))
     }
 
@@ -74,6 +78,11 @@ impl Shared {
             Ok(message) => tracing::info!("{message}"),
             Err(message) => tracing::error!("the old configuration stays in force.\n{message}"),
         }
+    }
+
+    /// Takes note of whether the ledger can be written; shown until it can.
+    pub(super) fn note_ledger(&self, error: Option<String>) {
+        self.0.ledger_error.store(error.map(Arc::new));
     }
 
     /// Ends the updater.
@@ -158,6 +167,7 @@ impl Shared {
             self.is_ready(),
             super::clock::timestamp(),
         );
+        let status = status.with_ledger(self.0.ledger_error.load_full().as_deref());
         let json = serde_json::to_value(&status).map_err(|error| error.to_string())?;
         Ok(Shown {
             text: status.to_text(),

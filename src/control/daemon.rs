@@ -124,7 +124,7 @@ impl Daemon {
         );
         let shared = Shared::new(in_force, updates, ready, orders, reloader, file.to_owned());
         start_control_socket(control, &shared, &tasks)?;
-        start_settling(&ledger, &tasks, config.count.settle_interval);
+        start_settling(&ledger, &shared, &tasks, config.count.settle_interval);
         start_watching(&shared, &tasks, watched(file, &config));
         let updater = spawn_thread("updates", move || updater.run(&ordered))?;
         Ok(Self {
@@ -159,7 +159,7 @@ impl Daemon {
                         let name = name.unwrap_or("a task");
                         return Err(ExitError::failed(format!("{name} panicked three times within a minute; cordon ends so that it is started anew")));
                     }
-                    _ = alive.tick() => systemd::alive(),
+                    _ = alive.tick() => systemd::alive(&self.shared.one_line()),
                 }
             }
         });
@@ -268,10 +268,10 @@ fn start_control_socket(
 }
 
 /// Settles the counters into the ledger, every so often and at the hour's turn.
-fn start_settling(ledger: &Arc<HitLedger>, tasks: &Tasks, interval: Duration) {
-    let (ledger, token) = (Arc::clone(ledger), tasks.token.clone());
+fn start_settling(ledger: &Arc<HitLedger>, shared: &Shared, tasks: &Tasks, interval: Duration) {
+    let (ledger, shared, token) = (Arc::clone(ledger), shared.clone(), tasks.token.clone());
     tasks.supervise("settling", move || {
-        let (ledger, token) = (Arc::clone(&ledger), token.clone());
+        let (ledger, shared, token) = (Arc::clone(&ledger), shared.clone(), token.clone());
         async move {
             loop {
                 let into_hour = clock::timestamp().as_second().rem_euclid(3600);
@@ -282,9 +282,11 @@ fn start_settling(ledger: &Arc<HitLedger>, tasks: &Tasks, interval: Duration) {
                 }
                 let ledger = Arc::clone(&ledger);
                 let settled = tokio::task::spawn_blocking(move || ledger.settle(clock::timestamp())).await;
-                if let Ok(Err(error)) = settled {
+                let error = settled.ok().and_then(Result::err);
+                if let Some(error) = &error {
                     tracing::error!(%error, "the ledger cannot be written; hits wait in the counters");
                 }
+                shared.note_ledger(error.map(|error| error.to_string()));
             }
         }
     });

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::compile::{CompiledList, From, Mode};
-use crate::config::Config;
+use crate::config::{Config, Repository};
 use crate::enforce::Edition;
 use crate::policy::Origin;
 use crate::report::{ListUpdates, Updates};
@@ -23,6 +23,17 @@ pub(super) struct Status {
     lists: Vec<ListStatus>,
     surfaces: Vec<Surface>,
     protected_names: usize,
+    repositories: Vec<RepositoryStatus>,
+    /// Why hits cannot be settled at the moment; they are counted all the same.
+    ledger_error: Option<String>,
+}
+
+/// One repository.
+#[derive(Clone, Debug, Serialize)]
+struct RepositoryStatus {
+    name: String,
+    /// How many keys must sign its root; at 1, one key decides.
+    root_threshold: Option<u64>,
 }
 
 /// One configured list.
@@ -136,7 +147,20 @@ impl Status {
             lists: lists.collect(),
             surfaces,
             protected_names: config.protect.names.len(),
+            repositories: config
+                .repositories
+                .iter()
+                .map(|repository| repository_status(config, repository))
+                .collect(),
+            ledger_error: None,
         }
+    }
+
+    /// The same, with why the ledger cannot be written at the moment.
+    #[must_use]
+    pub(super) fn with_ledger(mut self, error: Option<&String>) -> Self {
+        self.ledger_error = error.cloned();
+        self
     }
 
     /// The status for people.
@@ -170,6 +194,23 @@ impl Status {
                     1 => "1 protected name outranks every list".to_owned(),
                     many => format!("{many} protected names outrank every list"),
                 }
+            );
+        }
+        for repository in self
+            .repositories
+            .iter()
+            .filter(|repository| repository.root_threshold == Some(1))
+        {
+            let _ = writeln!(
+                text,
+                "repository {}: one key decides (its root has a threshold of 1)",
+                repository.name
+            );
+        }
+        if let Some(error) = &self.ledger_error {
+            let _ = writeln!(
+                text,
+                "LEDGER: {error}; hits wait in the counters and nothing is lost while this process or its machine runs"
             );
         }
         if self.lists.is_empty() {
@@ -325,6 +366,23 @@ impl ListStatus {
                 "  entry {entry} stands above the protected name {name}, which passes all the same"
             );
         }
+    }
+}
+
+/// What the newest root in the state folder demands, else the pinned one.
+fn repository_status(config: &Config, repository: &Repository) -> RepositoryStatus {
+    let newest = config
+        .state
+        .join("repositories")
+        .join(&repository.name)
+        .join("root.json");
+    let root = std::fs::read(newest).unwrap_or_else(|_| repository.verify.root.clone());
+    let root: serde_json::Value = serde_json::from_slice(&root).unwrap_or_default();
+    RepositoryStatus {
+        name: repository.name.clone(),
+        root_threshold: root
+            .pointer("/signed/roles/root/threshold")
+            .and_then(serde_json::Value::as_u64),
     }
 }
 

@@ -22,9 +22,9 @@ pub(super) fn stopping() {
     notify(&[NotifyState::Stopping]);
 }
 
-/// The daemon is alive; to be said more often than [`watchdog_interval`].
-pub(super) fn alive() {
-    notify(&[NotifyState::Watchdog]);
+/// The daemon is alive, and how it is; to be said more often than [`watchdog_interval`].
+pub(super) fn alive(status: &str) {
+    notify(&[NotifyState::Watchdog, NotifyState::Status(status)]);
 }
 
 /// How often systemd wants to hear that the daemon is alive; nothing where it does not.

@@ -275,9 +275,11 @@ impl Builder<'_> {
         }
     }
 
-    /// A file of which nothing can be used is a mistake, not an empty list.
+    /// A file of which nothing can be used is a mistake, not an empty list. An authority whose
+    /// last order is lifted says so with a native file that holds its header alone.
     fn check_any_row(&self) -> Result<(), PublishError> {
-        if !self.lines.is_empty() {
+        let says_empty = self.material.format == Format::Native && self.draft.rejected == 0;
+        if says_empty || !self.lines.is_empty() {
             return Ok(());
         }
         Err(match self.draft.rejects.first() {
@@ -661,6 +663,9 @@ mod tests {
             text.starts_with("{\"defaults\":{\"category\":\"csam\""),
             "the delegation's own: {text}"
         );
+        let header = "{\"format\":1,\"list\":\"a\"}\n";
+        let empty = draft(b"", LEGAL, Format::Native, header, 24).unwrap();
+        assert_eq!(empty.entries, 1, "the list's own test entry");
         let none = draft(b"", LEGAL, Format::Domains, "# nothing\n", 24).unwrap_err();
         assert!(matches!(none, PublishError::Empty));
         let bad = draft(b"", LEGAL, Format::Domains, "..\n//\n", 24).unwrap_err();

@@ -102,7 +102,9 @@ pub enum PublishError {
         reason: String,
     },
     /// The file has no row at all.
-    #[error("there is no row in it, so nothing is published")]
+    #[error(
+        "there is no row in it, so nothing is published; to withdraw every entry, publish a native file that holds its header alone"
+    )]
     Empty,
     /// A list that nodes would refuse for its size.
     #[error("the list is larger than nodes take: {octets} octets where {octets_max} are the most")]

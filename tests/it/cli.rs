@@ -82,3 +82,22 @@ fn a_state_folder_that_cannot_be_written_is_named() {
         state.to_str().unwrap(),
     );
 }
+
+#[test]
+fn what_run_would_refuse_check_says_before() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, junk) = (
+        folder.path().join("cordon.yaml"),
+        folder.path().join("junk"),
+    );
+    std::fs::write(&junk, "nothing of use\n").unwrap();
+    for report in ["tls: { certificate: junk, key: junk }", "users_file: junk"] {
+        let text = format!(
+            "version: 1\nstate: {}\nreport:\n  listen: [\"127.0.0.1:0\"]\n  {report}\n",
+            folder.path().display()
+        );
+        std::fs::write(&file, text).unwrap();
+        check(&["check", "--config", file.to_str().unwrap()], 78, "junk");
+        check(&["run", "--config", file.to_str().unwrap()], 78, "junk");
+    }
+}

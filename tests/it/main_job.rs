@@ -534,3 +534,45 @@ fn a_changed_local_list_is_taken_at_once() {
     assert!(status.to_string().contains("house"), "{status}");
     node.stop();
 }
+
+#[test]
+fn a_slip_of_the_pen_in_trust_or_name_drops_no_list() {
+    let mut plant = small_plant();
+    plant.node.start();
+    let good = fs::read_to_string(plant.node.configuration()).unwrap();
+    let stranger = Authority::new();
+    let own = plant.authority.root().display().to_string();
+    for (slip, says) in [
+        (
+            good.replace(&own, &stranger.root().display().to_string()),
+            "no version of it verifies",
+        ),
+        (
+            good.replace("list: domains }", "list: domians }"),
+            "no version of it verifies as list domians",
+        ),
+        (
+            good.replace("poll: 60s", "poll: 60s\n    min_root_threshold: 2"),
+            "threshold",
+        ),
+    ] {
+        assert_ne!(slip, good);
+        plant.node.write_configuration(&slip);
+        let reload = crate::harness::run(
+            crate::harness::cordon()
+                .args(["reload", "--config"])
+                .arg(plant.node.configuration()),
+        );
+        let text = String::from_utf8_lossy(&reload.stderr).into_owned();
+        assert!(!reload.status.success() && text.contains(says), "{text}");
+        assert_eq!(
+            client::ask(plant.node.dns, "always.listed.test").address,
+            STOP,
+            "{says}"
+        );
+    }
+    plant.node.write_configuration(&good);
+    plant.node.command(&["reload"]);
+    assert!(plant.node.command(&["status"]).contains("one key decides"));
+    plant.node.stop();
+}
