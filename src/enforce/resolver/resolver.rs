@@ -227,8 +227,9 @@ impl Drop for Asking<'_> {
 }
 
 /// The most client queries that may wait for upstreams at once; what comes on top gets
-/// SERVFAIL.
-pub const QUERIES_IN_FLIGHT_MAX: usize = 10_000;
+/// SERVFAIL. Each holds a socket and some 30 KiB, so that a flood of names which a slow
+/// upstream never answers stays below 100 MiB.
+pub const QUERIES_IN_FLIGHT_MAX: usize = 2_000;
 /// The longest chain of aliases that is followed by asking again.
 const ALIASES_MAX: usize = 8;
 
