@@ -48,8 +48,10 @@ impl Log {
     }
 }
 
-/// Our own level; the libraries are heard from `warn` on: at `info` hickory would log
-/// every query.
+/// Our own level; the libraries are heard from `warn` on. Not so hickory: it would name what
+/// clients ask, and a line for every answer that comes late.
 fn filter(level: &str) -> Result<EnvFilter, ParseError> {
-    EnvFilter::try_new(format!("warn,cordon={level}"))
+    EnvFilter::try_new(format!(
+        "warn,hickory_net=off,hickory_proto=off,cordon={level}"
+    ))
 }

@@ -176,7 +176,8 @@ impl Host {
         if let Some(literal) = text.strip_prefix('[') {
             let literal = literal.strip_suffix(']').ok_or(UrlError::Address)?;
             let address: Ipv6Addr = literal.parse().map_err(|_| UrlError::Address)?;
-            return Ok(Self::Address(address.into()));
+            // An IPv4 address in the guise of IPv6 is the same host.
+            return Ok(Self::Address(IpAddr::from(address).to_canonical()));
         }
         let decoded = decode_host(text)?;
         if decoded.is_empty() || decoded == "." {
@@ -501,6 +502,8 @@ mod tests {
         check("http://0300.0.513/", Ok("192.0.2.1/"));
         check("http://3221225985/", Ok("192.0.2.1/"));
         check("http://[2001:DB8:0::1]:8080/", Ok("[2001:db8::1]:8080/"));
+        check("http://[::ffff:192.0.2.1]/", Ok("192.0.2.1/"));
+        check("http://[::ffff:c000:201]/", Ok("192.0.2.1/"));
         check("http://192.0.2.256/", Err(UrlError::Address));
         check("http://1.2.3.4.5/", Err(UrlError::Address));
         check("http://[::1/", Err(UrlError::Address));

@@ -100,12 +100,12 @@ impl Timeline {
         if len == 0 {
             append(&mut file, &Line::Head { format: FORMAT }).map_err(failed)?;
         } else {
-            let mut first = String::new();
+            let mut first = Vec::new();
             BufReader::new(&file)
                 .take(LINE_OCTETS_MAX)
-                .read_line(&mut first)
+                .read_until(b'\n', &mut first)
                 .map_err(failed)?;
-            match serde_json::from_str(&first) {
+            match serde_json::from_slice(&first) {
                 Ok(Line::Head { format }) if format > FORMAT => {
                     return Err(ReportError::Newer {
                         path: path.to_owned(),

@@ -187,6 +187,8 @@ impl Connection {
                     ..
                 },
             ) => malformed(Notice::TlsInTheClear),
+            // Plain HTTP inside a tunnel would go around every URL entry.
+            (_, RequestTarget::Tunnel { port: 80, .. }) => refused(Notice::PortRefused),
             _ if head.method == Method::TRACE => refused(Notice::MethodRefused),
             _ if self.shared.hop.is_loop(&head.headers) => refused(Notice::Loop),
             _ => Verdict::Pass(target),
