@@ -51,6 +51,11 @@ impl Service {
         self.stage.store(Arc::new(Stage { settings, resolver }));
     }
 
+    /// Whether a client is among those that are served.
+    pub(super) fn serves(&self, client: IpAddr) -> bool {
+        self.stage.load().settings.serves(client)
+    }
+
     /// Begins with `packets` packets that came over one transport by `now`.
     pub(super) fn batch(&self, transport: Transport, packets: usize, now: Instant) -> Batch<'_> {
         self.tally
@@ -101,7 +106,7 @@ impl Batch<'_> {
             ready: self.ready,
             transport: self.transport,
         };
-        let allowed = settings.clients.iter().any(|net| net.contains(client));
+        let allowed = settings.serves(client);
         let (step, decision) = exchange.begin(buffer, len, allowed);
         self.edition.count(&decision, Surface::Dns);
         match step {

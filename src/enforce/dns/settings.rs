@@ -1,6 +1,6 @@
 //! What the DNS surface must be told.
 
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use crate::policy::Prefix;
@@ -21,6 +21,14 @@ pub struct Settings {
     pub ttl: Duration,
     /// SERVFAIL until every required list is in force, instead of answering normally.
     pub servfail_until_ready: bool,
+}
+
+impl Settings {
+    /// Whether a client is among those that are served.
+    #[must_use]
+    pub fn serves(&self, client: IpAddr) -> bool {
+        self.clients.iter().any(|network| network.contains(client))
+    }
 }
 
 /// The addresses of the stop page.

@@ -24,6 +24,7 @@ pub(super) async fn accept(
     tasks: Tasks,
     stop: CancellationToken,
 ) {
+    let strangers = Arc::new(Semaphore::new(STRANGERS_MAX));
     let accepting = async {
         // The semaphore is never closed.
         while let Ok(place) = Arc::clone(&places).acquire_owned().await {
@@ -34,6 +35,16 @@ pub(super) async fn accept(
                         sleep(ACCEPT_PAUSE).await;
                     }
                     continue;
+                }
+            };
+            // Who is not served is told so, from places of their own: strangers must not take
+            // those of the clients.
+            let place = if service.serves(client) {
+                place
+            } else {
+                match Arc::clone(&strangers).try_acquire_owned() {
+                    Ok(place) => place,
+                    Err(_) => continue,
                 }
             };
             // Without it answers wait for each other; that it fails is no reason not to answer.
@@ -195,6 +206,8 @@ async fn write<S: AsyncWrite + Unpin>(stream: &mut S, octets: &[u8]) -> io::Resu
 
 /// The most connections at once; the next waits in the kernel's queue until one ends.
 pub(super) const CONNECTIONS_MAX: usize = 1024;
+/// The most connections of clients that are not served, on each listener; more are closed.
+const STRANGERS_MAX: usize = 64;
 /// The most queries of one connection that wait for upstreams at once; the next is not read.
 const PIPELINE_MAX: usize = 64;
 /// A connection without a whole query or an answer for so long is closed; longer than the
