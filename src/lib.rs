@@ -6,6 +6,7 @@ pub mod config;
 pub mod control;
 pub mod count;
 pub mod enforce;
+pub mod guard;
 pub mod policy;
 pub mod publish;
 pub mod report;

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::blocklist::{Blocklist, CompiledList, NO_RULE, REJECTS_KEPT_MAX, Rule, Shape, Span};
+use super::border;
 use super::parse::{self, Parsed, Reading, Reject};
 use super::{Format, From, Protected, Settings};
-use crate::policy::{Action, Entry, Host, Kind, LegalRecord, Name, Scope, Trigger, UrlScope};
+use crate::policy::{Action, Entry, Kind, LegalRecord, Name, Scope, Trigger, UrlScope};
 use crate::verify::{ListFile, Verified};
 
 /// Puts lists, in the operator's order, into one [`Blocklist`]. No row can fail it: what
@@ -107,37 +108,8 @@ impl Compiler {
         compiled: &mut CompiledList,
         entry: &Entry,
     ) -> Result<(), String> {
-        let kind = entry.kind();
-        let needed = if kind == Kind::Exception {
-            Kind::Domain
-        } else {
-            kind
-        };
-        if kind == Kind::Ip {
-            return Err("entries of kind ip are not enforced in this version".to_owned());
-        }
-        if !settings.kinds.contains(&needed) && !entry.canary {
-            return Err(format!(
-                "entries of kind {} are not among this list's kinds",
-                kind.as_str()
-            ));
-        }
-        let host = match &entry.trigger {
-            Trigger::Name { name, scope } => {
-                if kind == Kind::Domain {
-                    check_public_suffix(name, *scope)?;
-                }
-                Some(*name)
-            }
-            Trigger::Url { url, .. } => match url.host() {
-                Host::Name(_) => url.host().as_name(),
-                Host::Address(_) => None,
-            },
-            Trigger::Address(_) => {
-                return Err("entries of kind ip are not enforced in this version".to_owned());
-            }
-        };
-        let Some(host) = host.filter(|_| kind != Kind::Exception) else {
+        border::admit(settings, entry)?;
+        let Some(host) = border::blocked_name(entry) else {
             return Ok(());
         };
         if self.blocklist.is_protected(&host) {
@@ -268,27 +240,6 @@ fn local_record(settings: &Settings) -> LegalRecord {
         basis: "The operator's own rule".to_owned(),
         authority: format!("The operator of this node (list {})", settings.name),
         ..LegalRecord::default()
-    }
-}
-
-/// Refuses an entry that would cover every name under a public suffix.
-fn check_public_suffix(name: &Name, scope: Scope) -> Result<(), String> {
-    if scope == Scope::Exact {
-        return Ok(());
-    }
-    if name.is_root() {
-        return Err("this would cover every name there is".to_owned());
-    }
-    let text = name.to_string();
-    match psl::suffix(text.as_bytes()) {
-        Some(suffix)
-            if suffix.typ() == Some(psl::Type::Icann) && suffix.as_bytes() == text.as_bytes() =>
-        {
-            Err(format!(
-                "{text} is a public suffix: this would cover every name registered under it"
-            ))
-        }
-        _ => Ok(()),
     }
 }
 

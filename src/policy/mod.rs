@@ -1,6 +1,7 @@
 //! The words: what may be said about names, URLs and addresses. Depends on nothing.
 
 mod action;
+mod bounds;
 mod decision;
 mod entry;
 mod legal;
@@ -11,8 +12,10 @@ mod rule;
 mod surface;
 mod trigger;
 mod url;
+mod withdrawal;
 
 pub use action::Action;
+pub use bounds::{Bounds, GuardLimits, OnExpiry};
 pub use decision::{Decision, Matches};
 pub use entry::{Entry, EntryId};
 pub use legal::{Category, LegalRecord, Redress};
@@ -23,3 +26,4 @@ pub use rule::RuleId;
 pub use surface::Surface;
 pub use trigger::{Kind, QueryMatch, Scope, Trigger, UrlScope};
 pub use url::{CanonicalUrl, Host, URL_OCTETS_MAX, UrlError};
+pub use withdrawal::{Withdrawal, WithdrawalReason, Withdrawn};

@@ -7,26 +7,27 @@ use std::path::{Path, PathBuf};
 
 /// The modules in their order, each with those it may use. To add an edge, edit this table,
 /// in a commit of its own.
-const LAYERS: [(&str, &[&str]); 11] = [
+const LAYERS: [(&str, &[&str]); 12] = [
     ("policy", &[]),
     ("source", &[]),
     ("verify", &["policy"]),
     ("compile", &["policy", "verify"]),
     ("count", &["policy"]),
-    ("publish", &["policy", "verify", "compile"]),
+    ("guard", &["policy", "compile"]),
+    ("publish", &["policy", "verify", "compile", "guard"]),
     ("enforce", &["policy", "compile", "count"]),
     ("report", &["policy", "compile", "count", "enforce"]),
     (
         "config",
         &[
-            "policy", "source", "verify", "compile", "count", "enforce", "report",
+            "policy", "source", "verify", "compile", "count", "guard", "enforce", "report",
         ],
     ),
     (
         "control",
         &[
-            "policy", "source", "verify", "compile", "count", "publish", "enforce", "report",
-            "config",
+            "policy", "source", "verify", "compile", "count", "guard", "publish", "enforce",
+            "report", "config",
         ],
     ),
     ("main", &["control"]),
@@ -38,6 +39,7 @@ const SANS_IO: &[&str] = &[
     "policy/",
     "verify/",
     "compile/",
+    "guard/",
     "enforce/dns/message.rs",
     "enforce/dns/response.rs",
     "enforce/dns/exchange.rs",
