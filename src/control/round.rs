@@ -269,8 +269,9 @@ impl Puller {
                     version,
                     proof,
                 } => {
-                    let stored = ListStates::open(&self.state, &list)
-                        .and_then(|states| states.save(version.seq, &file.get().bytes, &proof));
+                    let stored = ListStates::open(&self.state, &list).and_then(|states| {
+                        states.save(version.seq, &file.get().bytes, &proof, &[])
+                    });
                     ListOutcome::New {
                         file,
                         version,
