@@ -78,5 +78,5 @@ fn is_ours(name: &str, path: &Path) -> bool {
 
 /// The folder of all roots.
 const HISTORY: &str = "root_history";
-/// The most octets of a file.
-const OCTETS_MAX: u64 = 1 << 20;
+/// The most octets of a file; the longest keep names never to block, with their proof.
+const OCTETS_MAX: u64 = 16 << 20;
