@@ -11,8 +11,9 @@ use crate::source::{
     self, Fetched, ListStates, Source, SourceError, Store, StoredState, Validator,
 };
 use crate::verify::{
-    self, Answer, Cost, ListFile, ListVersion, NetChange, Place, SignedPolicy, Subscription,
-    TermChanges, TrustSummary, TrustedMetadata, Verdict, Verified, VerifyError, Wanted, Write,
+    self, Answer, Cost, FLOORS, ListFile, ListVersion, NetChange, Place, REPLACED, Replacement,
+    SignedPolicy, Subscription, TermChanges, TrustSummary, TrustedMetadata, Verdict, Verified,
+    VerifyError, Wanted, Write,
 };
 
 /// Pulls the lists of one repository.
@@ -20,6 +21,9 @@ use crate::verify::{
 pub struct Puller {
     source: Source,
     trusted: TrustedMetadata,
+    /// What was trusted before the pinned root was replaced: what is in force stays provable
+    /// by it until a version verifies under the new root, or the process ends.
+    before: Option<TrustedMetadata>,
     store: Store,
     state: PathBuf,
     /// Where the trusted timestamp came from, so that the mirror can say "unchanged".
@@ -127,16 +131,38 @@ impl Puller {
         verify: &verify::Settings,
     ) -> Result<Self, RoundError> {
         let store = Store::open(state, &source.repository).map_err(RoundError::Store)?;
-        let files = store.read().map_err(RoundError::Store)?;
+        let mut files = store.read().map_err(RoundError::Store)?;
+        if TrustedMetadata::is_replaced(verify, &files) {
+            store
+                .set_all_aside(&[REPLACED, FLOORS])
+                .map_err(RoundError::Store)?;
+            files = store.read().map_err(RoundError::Store)?;
+        }
+        let mut trusted = TrustedMetadata::restore(&source.repository, verify, &files)?;
         Ok(Self {
             source: Source::new(source)?,
-            trusted: TrustedMetadata::restore(&source.repository, verify, &files)?,
+            unwritten: trusted.take_writes(),
+            trusted,
+            before: None,
             store,
             state: state.to_owned(),
             seen: None,
-            unwritten: Vec::new(),
             preferred: 0,
         })
+    }
+
+    /// Takes over from `old`, where a person pinned another root in the place of the one that
+    /// `old` trusts: what is in force stays so until a version verifies under the new root.
+    pub fn succeed(&mut self, old: Self) {
+        if self.trusted.replacement().is_some() {
+            self.before = old.before.or(Some(old.trusted));
+        }
+    }
+
+    /// Who pinned the present root by hand in another's place, and why.
+    #[must_use]
+    pub const fn replacement(&self) -> Option<&Replacement> {
+        self.trusted.replacement()
     }
 
     /// The last good version of a list on disk, verified again; needs no network. Called
@@ -388,9 +414,17 @@ impl Puller {
         let StoredState {
             plaintext, proof, ..
         } = stored.map_err(RoundError::Store)?;
-        Ok(self
+        let Some(before) = &mut self.before else {
+            return Ok(self
+                .trusted
+                .verify_stored(subscription, &proof, plaintext)?);
+        };
+        let verified = self
             .trusted
-            .verify_stored(subscription, &proof, plaintext)?)
+            .verify_stored(subscription, &proof, plaintext.clone());
+        verified
+            .or_else(|_| before.verify_stored(subscription, &proof, plaintext))
+            .map_err(RoundError::from)
     }
 }
 

@@ -398,6 +398,20 @@ fn open_repositories(config: &Config, mut old: Vec<Pulled>) -> Result<Vec<Pulled
         for error in puller.take_set_aside() {
             tracing::error!(repository = repository.name, %error, "a stored file was damaged and is set aside; it is fetched again");
         }
+        if let Some(place) = old
+            .iter()
+            .position(|pulled| pulled.repository.name == repository.name)
+        {
+            puller.succeed(old.swap_remove(place).puller);
+        }
+        if let Some(replacement) = puller.replacement() {
+            tracing::warn!(
+                repository = repository.name,
+                by = replacement.by,
+                reason = replacement.reason,
+                "the pinned root was put by hand in another's place"
+            );
+        }
         pulled.push(Pulled {
             repository: repository.clone(),
             puller,

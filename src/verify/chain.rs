@@ -320,7 +320,7 @@ pub(super) fn lint_error(file: &str, reason: String) -> VerifyError {
 }
 
 /// The most octets of a root.
-pub(super) const ROOT_OCTETS_MAX: u64 = 512 << 10;
+pub const ROOT_OCTETS_MAX: u64 = 512 << 10;
 /// The most octets of a timestamp.
 pub(super) const TIMESTAMP_OCTETS_MAX: u64 = 16 << 10;
 /// The most octets of a snapshot.

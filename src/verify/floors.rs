@@ -33,6 +33,9 @@ pub(super) struct Floors {
     /// it.
     #[serde(default)]
     pub(super) withdrawn: BTreeMap<String, Timestamp>,
+    /// SHA-256 of the pinned root, where it was ever replaced by hand.
+    #[serde(default)]
+    pub(super) pinned: String,
 }
 
 /// Which version of a list.
@@ -69,6 +72,15 @@ impl Floors {
             ..self.clone()
         };
         serde_json::to_vec(&file).unwrap_or_default()
+    }
+
+    /// What the replacement of the pinned root takes back: all but the serials of lists.
+    pub(super) fn replace_root(&mut self, pinned: String) {
+        *self = Self {
+            lists: std::mem::take(&mut self.lists),
+            pinned,
+            ..Self::default()
+        };
     }
 
     /// What an online key rotation takes back: a thief may have raised these out of reach.

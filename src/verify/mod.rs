@@ -13,6 +13,7 @@ mod list_target;
 mod never_block;
 mod offer;
 mod proof;
+mod replacement;
 mod restore;
 mod settings;
 mod signature;
@@ -25,16 +26,19 @@ mod verified;
 mod wanted;
 mod withdraw_file;
 
+pub use chain::ROOT_OCTETS_MAX;
 pub use delta::{Applied, Delta, apply};
 pub use error::VerifyError;
 pub use floors::ListVersion;
 pub use lint::is_list_name;
 pub use list_target::{FULL_OCTETS_MAX, plaintext_octets_max};
 pub use never_block::{NEVER_BLOCK_OCTETS_MAX, read_never_block, write_never_block};
+pub use replacement::{REPLACED, Replacement};
 pub use settings::Settings;
 pub use signed_policy::SignedPolicy;
 pub use trusted::{
-    Answer, NetChange, Subscription, TermChanges, TrustSummary, TrustedMetadata, Verdict, Write,
+    Answer, FLOORS, NetChange, Subscription, TermChanges, TrustSummary, TrustedMetadata, Verdict,
+    Write,
 };
 pub use verified::{ListFile, Verified, hex};
 pub use wanted::{Cost, Place, Wanted};

@@ -14,7 +14,7 @@ use super::trusted::{
     ACCEPTED, ACCEPTED_FORMAT, AcceptedFile, FLOORS, Held, Round, Stage, Subscription,
     TrustedMetadata,
 };
-use super::{ListFile, ListVersion, Settings, Verified, VerifyError};
+use super::{ListFile, ListVersion, REPLACED, Replacement, Settings, Verified, VerifyError};
 
 impl TrustedMetadata {
     /// What is trusted at the start: the pinned root, then whatever of the stored `files`
@@ -30,7 +30,13 @@ impl TrustedMetadata {
         files: &BTreeMap<String, Vec<u8>>,
     ) -> Result<Self, VerifyError> {
         let own = |name: &str| files.get(name).map(Vec::as_slice);
-        let floors = Floors::read(FLOORS, own(FLOORS))?;
+        let mut floors = Floors::read(FLOORS, own(FLOORS))?;
+        let replacement = Replacement::read(own(REPLACED))?;
+        let replacement = Some(replacement).filter(|of| of.is_of(&settings.root));
+        let replaced = replacement.as_ref().map(Replacement::root);
+        if let Some(root) = replaced.filter(|root| *root != floors.pinned) {
+            floors.replace_root(root.to_owned());
+        }
         let accepted: AcceptedFile = read_own(ACCEPTED, own(ACCEPTED), ACCEPTED_FORMAT)?;
         let mut trusted = Self {
             repository: repository.to_owned(),
@@ -42,6 +48,7 @@ impl TrustedMetadata {
             entries: BTreeMap::new(),
             terms: Terms::default(),
             faulty: BTreeMap::new(),
+            replacement,
             set_aside: Vec::new(),
             round: Round::new(Timestamp::UNIX_EPOCH, Stage::Done, &[]),
         };
@@ -54,7 +61,25 @@ impl TrustedMetadata {
         }
         trusted.replay();
         trusted.restore_terms(files);
+        if trusted.replacement.is_some() {
+            let floors = trusted.write_floors();
+            trusted.round.writes.push(floors);
+        }
         Ok(trusted)
+    }
+
+    /// Whether the pinned root took another's place by hand, and the stored `files` are still
+    /// of that other: all but [`REPLACED`] and the floors are to be set aside.
+    #[must_use]
+    pub fn is_replaced(settings: &Settings, files: &BTreeMap<String, Vec<u8>>) -> bool {
+        let own = |name: &str| files.get(name).map(Vec::as_slice);
+        let (Ok(floors), Ok(replacement)) = (
+            Floors::read(FLOORS, own(FLOORS)),
+            Replacement::read(own(REPLACED)),
+        ) else {
+            return false;
+        };
+        replacement.is_of(&settings.root) && replacement.root() != floors.pinned
     }
 
     /// Verifies a stored version of a list again, from the pinned root, as of the time when

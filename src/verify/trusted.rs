@@ -12,7 +12,7 @@ use super::floors::Floors;
 use super::list_steps::Fetch;
 use super::term_steps::{TermPlace, after};
 use super::terms::{TermTarget, Terms};
-use super::{ListFile, ListVersion, SignedPolicy, Verified, VerifyError};
+use super::{ListFile, ListVersion, Replacement, SignedPolicy, Verified, VerifyError};
 use crate::policy::{Name, Withdrawal};
 
 /// What a node trusts of one repository, and how far the present round has come.
@@ -46,6 +46,8 @@ pub struct TrustedMetadata {
     /// Lists whose newest version was signed wrongly, by their configured names: in which
     /// version of the role, and how.
     pub(super) faulty: BTreeMap<String, (u64, VerifyError)>,
+    /// Who pinned this root by hand, and why.
+    pub(super) replacement: Option<Replacement>,
     /// What was found damaged at the start.
     pub(super) set_aside: Vec<VerifyError>,
     pub(super) round: Round,
@@ -139,6 +141,8 @@ pub struct TrustSummary {
     pub root_version: u64,
     /// How many keys must sign a root; at 1, one key decides.
     pub root_threshold: usize,
+    /// The ids of its keys.
+    pub root_keys: Vec<String>,
     /// When the root expires.
     pub root_expires: Timestamp,
     /// When the timestamp expires; nothing before the first was taken.
@@ -271,7 +275,7 @@ impl TrustedMetadata {
             _ => Stage::Done,
         };
         self.settle();
-        std::mem::take(&mut self.round.writes)
+        self.take_writes()
     }
 
     /// What the round brought since the last call, by the lists' configured names.
@@ -288,6 +292,17 @@ impl TrustedMetadata {
     /// What the round changed of the terms since the last call.
     pub fn take_changes(&mut self) -> TermChanges {
         std::mem::take(&mut self.round.changes)
+    }
+
+    /// What is to be made durable that no file brought.
+    pub fn take_writes(&mut self) -> Vec<Write> {
+        std::mem::take(&mut self.round.writes)
+    }
+
+    /// Who pinned the present root by hand in another's place, and why.
+    #[must_use]
+    pub const fn replacement(&self) -> Option<&Replacement> {
+        self.replacement.as_ref()
     }
 
     /// What bounds the lists, as accepted last; nothing before the first.
@@ -323,6 +338,10 @@ impl TrustedMetadata {
         TrustSummary {
             root_version: root.version,
             root_threshold: root.role("root").map_or(0, |role| role.threshold),
+            root_keys: root
+                .role("root")
+                .map(|role| role.keyids.clone())
+                .unwrap_or_default(),
             root_expires: root.expires,
             timestamp_expires: self.chain.set().timestamp().map(|file| file.expires),
             issued_at: self.chain.issued_at(),
@@ -330,8 +349,8 @@ impl TrustedMetadata {
     }
 }
 
-/// The file of the floors.
-pub(super) const FLOORS: &str = "floors.json";
+/// The file of the floors in the repository's state folder.
+pub const FLOORS: &str = "floors.json";
 /// The file of the times of acceptance.
 pub(super) const ACCEPTED: &str = "accepted.json";
 /// The format of that file.
