@@ -250,6 +250,13 @@ impl Node {
         self.puller = open(self.state.path(), &self.mirrors, &self.trust);
     }
 
+    /// Ends, and starts again with the root and the folder of another authority.
+    pub(crate) fn pin(&mut self, authority: &Authority) {
+        self.trust = authority.trust();
+        self.mirrors = vec![Mirror::Directory(authority.repo())];
+        self.restart();
+    }
+
     pub(crate) fn state(&self) -> &Path {
         self.state.path()
     }

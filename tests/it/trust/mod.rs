@@ -3,6 +3,7 @@
 
 pub(crate) mod forge;
 mod forged_files;
+mod replace;
 mod steps;
 mod terms;
 mod tls;

@@ -16,6 +16,9 @@ enum By {
     Full,
 }
 
+/// Changes a step before it is signed.
+type Lie = fn(&mut cordon::verify::Delta);
+
 /// What was noted in a round, by its short names.
 fn notes(round: &Round) -> Vec<&'static str> {
     round.noted.iter().map(|note| note.outcome()).collect()
@@ -95,7 +98,7 @@ fn a_step_that_does_not_fit_costs_the_complete_state() {
 
 #[test]
 fn a_step_that_was_signed_but_lies_is_thrown_away() {
-    let lies: [(fn(&mut cordon::verify::Delta), &str); 8] = [
+    let lies: [(Lie, &str); 8] = [
         (|delta| delta.removed = vec![9999], "malformed"),
         (|delta| delta.removed = vec![7], "hash_mismatch"),
         (|delta| delta.added[0].push(b' '), "hash_mismatch"),
