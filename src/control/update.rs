@@ -194,6 +194,9 @@ impl Updater {
         let subscriptions = subscriptions(&self.config, &pulled.repository.name);
         let now = clock::timestamp();
         let round = runtime.block_on(pulled.puller.round(&subscriptions, now));
+        for error in &round.noted {
+            tracing::error!(repository = pulled.repository.name, %error, "something beside the lists was not taken; what was accepted last holds");
+        }
         let failed = round.error.is_some() || !round.refusals.is_empty();
         pulled.failures = if failed {
             pulled.failures.saturating_add(1)

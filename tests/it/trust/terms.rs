@@ -338,6 +338,16 @@ fn the_role_that_withdraws_is_first_terminating_and_alone_in_its_folder() {
 }
 
 #[test]
+fn a_role_that_withdraws_and_was_never_published_costs_nothing() {
+    let (authority, mut node) = begin();
+    authority.publish("b", &["two.test"], hour(1));
+    authority.delegate_withdraw("duty");
+    let round = node.round(&["a", "b"], hour(1));
+    assert_eq!(notes(&round), ["missing"]);
+    assert_eq!(round.outcome_of("b"), "new");
+}
+
+#[test]
 fn withdrawals_outlive_the_role_but_not_its_keys() {
     let (authority, mut node) = begin_withdrawn();
     // The role has expired: noted, and what each item says of itself holds.
