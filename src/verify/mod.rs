@@ -1,5 +1,6 @@
 //! 2 · TRUST: says which file it wants next, judges what it gets. No I/O.
 
+mod alias;
 mod chain;
 mod delta;
 mod error;
