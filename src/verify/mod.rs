@@ -1,7 +1,9 @@
 //! 2 · TRUST: says which file it wants next, judges what it gets. No I/O.
 
 mod alias;
+mod any_role;
 mod chain;
+mod client;
 mod delta;
 mod error;
 mod floors;
@@ -12,14 +14,17 @@ mod list_file;
 mod never_block;
 mod proof;
 mod restore;
+mod search;
 mod settings;
 mod signature;
 mod signed_policy;
 mod steps;
+mod target;
 mod trusted;
 mod verified;
 mod withdraw_file;
 
+pub use client::{Client, WantedMetadata, quoted};
 pub use delta::{Applied, Delta, apply};
 pub use error::VerifyError;
 pub use floors::ListVersion;
@@ -28,6 +33,7 @@ pub use lint::is_list_name;
 pub use never_block::{NEVER_BLOCK_OCTETS_MAX, read_never_block, write_never_block};
 pub use settings::Settings;
 pub use signed_policy::SignedPolicy;
+pub use target::Target;
 pub use trusted::{Answer, Subscription, TrustSummary, TrustedMetadata, Verdict, Wanted, Write};
 pub use verified::{ListFile, Verified, hex};
 pub use withdraw_file::{UNTIL_MAX, WITHDRAW_OCTETS_MAX, WITHDRAWALS_MAX, WithdrawFile};
