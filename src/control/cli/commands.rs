@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use super::{admin, check, explain, repo, status, user};
+use super::{admin, check, explain, repo, status, tuf, user};
 use crate::control::{ExitError, daemon, demo};
 
 /// Publishes signed blocklists, and enforces exactly them.
@@ -49,6 +49,9 @@ enum Command {
     /// Make and keep a signed repository of lists.
     #[command(subcommand)]
     Repo(repo::RepoCommand),
+    /// A plain client of TUF, for testing the verifier against others' repositories.
+    #[command(hide = true)]
+    Tuf(tuf::Tuf),
 }
 
 /// Where the configuration is.
@@ -90,5 +93,6 @@ pub fn main() -> Result<(), ExitError> {
         Command::Cache(cache) => admin::cache(&cache),
         Command::User(command) => user::run(command),
         Command::Repo(command) => repo::run(command),
+        Command::Tuf(tuf) => tuf::run(&tuf),
     }
 }
