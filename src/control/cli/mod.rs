@@ -7,6 +7,7 @@ mod explain;
 mod repo;
 mod repo_words;
 mod status;
+mod trust;
 mod tuf;
 mod user;
 

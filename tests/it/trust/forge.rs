@@ -5,10 +5,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use cordon::compile::Format;
-use cordon::control::round::{Puller, RestoredList, Round};
+use cordon::control::round::{ListOutcome, Puller, RestoredList, Round};
 use cordon::policy::{Category, Origin, Scope, UrlScope};
 use cordon::publish::{Delegation, Keyring, Legal, Publication, Published, Repository};
-use cordon::source::{self, Mirror};
+use cordon::source::{self, ListStates, Mirror};
 use cordon::verify::{self, ListFile, Subscription, Verified, hex};
 use ed25519_dalek::pkcs8::DecodePrivateKey;
 use ed25519_dalek::{Signer, SigningKey};
@@ -250,6 +250,13 @@ impl Node {
         self.puller = open(self.state.path(), &self.mirrors, &self.trust);
     }
 
+    /// Ends, and starts again with the root and the folder of another authority.
+    pub(crate) fn pin(&mut self, authority: &Authority) {
+        self.trust = authority.trust();
+        self.mirrors = vec![Mirror::Directory(authority.repo())];
+        self.restart();
+    }
+
     pub(crate) fn state(&self) -> &Path {
         self.state.path()
     }
@@ -259,8 +266,21 @@ impl Node {
     }
 
     pub(crate) fn round(&mut self, lists: &[&str], now: Timestamp) -> Round {
-        self.runtime
-            .block_on(self.puller.round(&subscriptions(lists), now))
+        let round = self
+            .runtime
+            .block_on(self.puller.round(&subscriptions(lists), now));
+        for (list, outcome) in &round.lists {
+            if let ListOutcome::New {
+                version,
+                not_stored: None,
+                ..
+            } = outcome
+            {
+                let states = ListStates::open(self.state(), list).unwrap();
+                states.set_current(version.seq).unwrap();
+            }
+        }
+        round
     }
 
     /// A round of list `a`; what became of it.
