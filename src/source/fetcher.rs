@@ -102,14 +102,24 @@ impl Source {
 }
 
 /// Whether that is a path that stays below where it is put: segments of letters, digits and
-/// `-_.~`, none of them empty, `.` or `..`.
+/// `-_.~`, none of them empty, `.` or `..`. Other octets stand percent-encoded, in upper case
+/// (RFC 3986 section 2.1); a mirror may read them as it likes, here they are not decoded.
 fn is_plain_path(path: &str) -> bool {
-    path.split('/').all(|segment| {
-        !matches!(segment, "" | "." | "..")
-            && segment
-                .bytes()
-                .all(|octet| octet.is_ascii_alphanumeric() || b"-_.~".contains(&octet))
-    })
+    path.split('/')
+        .all(|segment| !matches!(segment, "" | "." | "..") && is_plain_segment(segment.as_bytes()))
+}
+
+/// Whether each octet stands for itself or is percent-encoded.
+fn is_plain_segment(mut rest: &[u8]) -> bool {
+    let is_hex = |octet: &u8| matches!(octet, b'0'..=b'9' | b'A'..=b'F');
+    loop {
+        rest = match rest {
+            [] => return true,
+            [b'%', one, two, more @ ..] if is_hex(one) && is_hex(two) => more,
+            [octet, more @ ..] if octet.is_ascii_alphanumeric() || b"-_.~".contains(octet) => more,
+            _ => return false,
+        };
+    }
 }
 
 #[cfg(test)]
@@ -118,7 +128,13 @@ mod tests {
 
     #[test]
     fn paths_stay_below_the_mirror() {
-        for path in ["metadata/1.root.json", "targets/csam/00ff.full", "a"] {
+        for path in [
+            "metadata/1.root.json",
+            "targets/csam/00ff.full",
+            "a",
+            "1.%2Fb.json",
+            "%3F",
+        ] {
             assert!(is_plain_path(path), "{path}");
         }
         for path in [
@@ -131,6 +147,9 @@ mod tests {
             "./a",
             "a\\b",
             "a%2fb",
+            "a%2",
+            "a%",
+            "%2G",
             "a b",
             "a?b",
             "a#b",

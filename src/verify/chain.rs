@@ -3,9 +3,11 @@
 use jiff::Timestamp;
 use serde_json::Value;
 use sha2::{Digest, Sha256, Sha512};
-use sigstore_tuf::{Error as Rules, Key, MetaFile, RoleKeys, TrustedMetadataSet};
+use sigstore_tuf::{
+    Error as Rules, Key, MetaFile, Role, RoleKeys, Root, Snapshot, Targets, TrustedMetadataSet,
+};
 
-use super::{Settings, VerifyError, hex, json, lint, signature};
+use super::{Settings, VerifyError, alias, hex, json, lint, signature};
 
 /// Metadata that passed the rules of TUF (the library's) and the lint (ours). It remembers
 /// no versions beyond the files it holds and does not know which file comes next; a step
@@ -13,7 +15,34 @@ use super::{Settings, VerifyError, hex, json, lint, signature};
 #[derive(Clone, Debug)]
 pub(super) struct Chain {
     pub(super) set: TrustedMetadataSet,
-    min_root_threshold: u16,
+    pub(super) lint: Lint,
+}
+
+/// What is demanded of a file beyond the rules of TUF.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Lint {
+    /// What a node demands (trust.md section 7.4).
+    Border {
+        /// A root with a lower threshold is refused.
+        min_root_threshold: u16,
+    },
+    /// Nothing: any repository of TUF will do.
+    Off,
+}
+
+impl Lint {
+    /// Reads a signed file within its limit.
+    pub(super) fn read(
+        self,
+        file: &str,
+        bytes: &[u8],
+        octets_max: u64,
+    ) -> Result<Value, VerifyError> {
+        match self {
+            Self::Border { .. } => read_envelope(file, bytes, octets_max),
+            Self::Off => read_json(file, bytes, octets_max),
+        }
+    }
 }
 
 /// What a timestamp brought.
@@ -31,15 +60,29 @@ impl Chain {
     /// # Errors
     /// [`VerifyError`] for a root that is not signed by itself or fails the lint.
     pub(super) fn new(settings: &Settings) -> Result<Self, VerifyError> {
-        signature::install().map_err(|reason| malformed("the pinned root", reason))?;
-        read_envelope("the pinned root", &settings.root, ROOT_OCTETS_MAX)?;
-        let set = TrustedMetadataSet::from_root(&settings.root)
-            .map_err(|error| VerifyError::from_rules("the pinned root", error))?;
-        let chain = Self {
-            set,
+        let lint = Lint::Border {
             min_root_threshold: settings.min_root_threshold,
         };
-        chain.lint_root("the pinned root")?;
+        Self::begin("the pinned root", &settings.root, lint)
+    }
+
+    /// The chain that begins at a root of any repository of TUF; the lint is for lists alone.
+    ///
+    /// # Errors
+    /// [`VerifyError`] for a root that is not signed by itself.
+    pub(super) fn without_lint(file: &str, root: &[u8]) -> Result<Self, VerifyError> {
+        Self::begin(file, root, Lint::Off)
+    }
+
+    /// The chain of that root alone.
+    fn begin(file: &str, root: &[u8], lint: Lint) -> Result<Self, VerifyError> {
+        signature::install().map_err(|reason| malformed(file, reason))?;
+        lint.read(file, root, ROOT_OCTETS_MAX)?;
+        let set = TrustedMetadataSet::from_root(root)
+            .map_err(|error| VerifyError::from_rules(file, error))?;
+        let chain = Self { set, lint };
+        chain.lint_root(file)?;
+        chain.count_keys_once::<Root>(file, root, "root")?;
         Ok(chain)
     }
 
@@ -50,12 +93,14 @@ impl Chain {
 
     /// Takes the next root. All other roles are dropped and must be taken again.
     pub(super) fn take_root(&mut self, file: &str, bytes: &[u8]) -> Result<(), VerifyError> {
-        read_envelope(file, bytes, ROOT_OCTETS_MAX)?;
+        self.lint.read(file, bytes, ROOT_OCTETS_MAX)?;
+        self.count_keys_once::<Root>(file, bytes, "root")?;
         self.step(|next| {
             next.set
                 .update_root(bytes)
                 .map_err(|error| VerifyError::from_rules(file, error))?;
-            next.lint_root(file)
+            next.lint_root(file)?;
+            next.count_keys_once::<Root>(file, bytes, "root")
         })
     }
 
@@ -66,7 +111,8 @@ impl Chain {
         now: Timestamp,
     ) -> Result<Taken, VerifyError> {
         const FILE: &str = "timestamp.json";
-        read_envelope(FILE, bytes, TIMESTAMP_OCTETS_MAX)?;
+        self.lint.read(FILE, bytes, TIMESTAMP_OCTETS_MAX)?;
+        self.count_keys_once::<sigstore_tuf::Timestamp>(FILE, bytes, "timestamp")?;
         let taken = self.step(|next| {
             match next.set.update_timestamp(bytes, now) {
                 Ok(()) => {}
@@ -93,7 +139,8 @@ impl Chain {
         let pin = self
             .snapshot_pin()
             .ok_or_else(|| malformed(FILE, "is named by no timestamp"))?;
-        let value = read_envelope(FILE, bytes, SNAPSHOT_OCTETS_MAX)?;
+        let value = self.lint.read(FILE, bytes, SNAPSHOT_OCTETS_MAX)?;
+        self.count_keys_once::<Snapshot>(FILE, bytes, "snapshot")?;
         check_pin(FILE, bytes, &value, pin)?;
         self.check_no_role_removed(&value)?;
         self.step(|next| {
@@ -101,7 +148,8 @@ impl Chain {
                 .update_snapshot(bytes, now)
                 .map_err(|error| VerifyError::from_rules(FILE, error))?;
             let snapshot = next.set.snapshot();
-            if snapshot.is_some_and(|snapshot| snapshot.meta.len() > ROLES_MAX) {
+            let roles = snapshot.map_or(0, |snapshot| snapshot.meta.len());
+            if roles > ROLES_MAX && next.lint != Lint::Off {
                 let reason = format!("names more than {ROLES_MAX} roles");
                 return Err(lint_error(FILE, reason));
             }
@@ -112,7 +160,8 @@ impl Chain {
     /// Takes the top-level targets role that the snapshot names.
     pub(super) fn take_targets(&mut self, bytes: &[u8], now: Timestamp) -> Result<(), VerifyError> {
         const FILE: &str = "targets.json";
-        let value = read_envelope(FILE, bytes, TARGETS_OCTETS_MAX)?;
+        let value = self.lint.read(FILE, bytes, TARGETS_OCTETS_MAX)?;
+        self.count_keys_once::<Targets>(FILE, bytes, "targets")?;
         let pin = self
             .role_pin("targets")
             .ok_or_else(|| malformed(FILE, "is not named by the snapshot"))?;
@@ -196,8 +245,26 @@ impl Chain {
 
     /// The lint of the newest root.
     fn lint_root(&self, file: &str) -> Result<(), VerifyError> {
-        lint::check_root(self.set.root(), self.min_root_threshold)
+        let Lint::Border { min_root_threshold } = self.lint else {
+            return Ok(());
+        };
+        lint::check_root(self.set.root(), min_root_threshold)
             .map_err(|reason| lint_error(file, reason))
+    }
+
+    /// Whether a file of a top-level role is signed by enough keys when each counts once,
+    /// under however many ids the newest root has it.
+    fn count_keys_once<T: Role>(
+        &self,
+        file: &str,
+        bytes: &[u8],
+        role: &str,
+    ) -> Result<(), VerifyError> {
+        let root = self.set.root();
+        match root.role(role) {
+            Some(role) => alias::count_once::<T>(file, bytes, &root.keys, role),
+            None => Ok(()),
+        }
     }
 
     /// Refuses a snapshot in which a role that was there is not any more.
@@ -220,7 +287,7 @@ impl Chain {
     /// the two so wrong, expiry would mean nothing.
     fn check_issued(&self, now: Timestamp) -> Result<(), VerifyError> {
         match self.issued_at() {
-            Some(issued) if issued.duration_since(now) > AHEAD_MAX => {
+            Some(issued) if self.lint != Lint::Off && issued.duration_since(now) > AHEAD_MAX => {
                 Err(VerifyError::FromTheFuture {
                     file: "timestamp.json".to_owned(),
                     issued,
@@ -238,15 +305,20 @@ pub(super) fn read_envelope(
     bytes: &[u8],
     octets_max: u64,
 ) -> Result<Value, VerifyError> {
+    let value = read_json(file, bytes, octets_max)?;
+    lint::check_envelope(&value).map_err(|reason| malformed(file, &reason))?;
+    Ok(value)
+}
+
+/// Reads any JSON file within its limit.
+fn read_json(file: &str, bytes: &[u8], octets_max: u64) -> Result<Value, VerifyError> {
     if bytes.len() as u64 > octets_max {
         return Err(VerifyError::TooLong {
             file: file.to_owned(),
             octets_max,
         });
     }
-    let value = json::read(bytes).map_err(|error| malformed(file, &error.to_string()))?;
-    lint::check_envelope(&value).map_err(|reason| malformed(file, &reason))?;
-    Ok(value)
+    json::read(bytes).map_err(|error| malformed(file, &error.to_string()))
 }
 
 /// Compares a file with what its parent role says of it.
@@ -280,7 +352,7 @@ pub(super) fn check_pin(
             "sha512" => hex(&Sha512::digest(bytes)),
             _ => continue,
         };
-        if found != *expected {
+        if !found.eq_ignore_ascii_case(expected) {
             return Err(differs(expected, found));
         }
     }
@@ -327,7 +399,7 @@ pub(super) const TIMESTAMP_OCTETS_MAX: u64 = 16 << 10;
 pub(super) const SNAPSHOT_OCTETS_MAX: u64 = 256 << 10;
 /// The most octets of a targets role.
 pub(super) const TARGETS_OCTETS_MAX: u64 = 1 << 20;
-/// The most roles that a snapshot names.
-const ROLES_MAX: usize = 64;
+/// The most roles that a snapshot names, and that a search visits.
+pub(super) const ROLES_MAX: usize = 64;
 /// How far the publisher's clock may be ahead of ours.
 pub(super) const AHEAD_MAX: jiff::SignedDuration = jiff::SignedDuration::from_hours(24);

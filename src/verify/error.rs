@@ -99,6 +99,12 @@ pub enum VerifyError {
         /// The list's name.
         list: String,
     },
+    /// No role that may speak for the path names it.
+    #[error("{path}: no role that may speak for it names it")]
+    NoTarget {
+        /// The path of the target file.
+        path: String,
+    },
     /// Issued by a clock far ahead of ours: one of the two is wrong.
     #[error("{file}: says it was issued at {issued}, but it is {now} here; one clock is wrong")]
     FromTheFuture {
@@ -182,6 +188,7 @@ impl VerifyError {
             Self::OutOfScope { .. } => "out_of_scope",
             Self::Missing { .. } => "missing",
             Self::NotPublished { .. } => "not_published",
+            Self::NoTarget { .. } => "no_target",
             Self::FromTheFuture { .. } => "from_the_future",
             Self::Equivocation { .. } => "equivocation",
             Self::PolicyGone => "policy_gone",

@@ -1,6 +1,9 @@
 //! 2 · TRUST: says which file it wants next, judges what it gets. No I/O.
 
+mod alias;
+mod any_role;
 mod chain;
+mod client;
 mod delegated;
 mod delta;
 mod error;
@@ -15,10 +18,12 @@ mod offer;
 mod proof;
 mod replacement;
 mod restore;
+mod search;
 mod settings;
 mod signature;
 mod signed_policy;
 mod steps;
+mod target;
 mod term_steps;
 mod terms;
 mod trusted;
@@ -27,6 +32,7 @@ mod wanted;
 mod withdraw_file;
 
 pub use chain::ROOT_OCTETS_MAX;
+pub use client::{Client, WantedMetadata, quoted};
 pub use delta::{Applied, Delta, apply};
 pub use error::VerifyError;
 pub use floors::ListVersion;
@@ -36,6 +42,7 @@ pub use never_block::{NEVER_BLOCK_OCTETS_MAX, read_never_block, write_never_bloc
 pub use replacement::{REPLACED, Replacement};
 pub use settings::Settings;
 pub use signed_policy::SignedPolicy;
+pub use target::Target;
 pub use trusted::{
     Answer, FLOORS, NetChange, Subscription, TermChanges, TrustSummary, TrustedMetadata, Verdict,
     Write,

@@ -22,3 +22,4 @@ mod readme;
 mod report;
 mod tidy;
 mod trust;
+mod tuf_client;

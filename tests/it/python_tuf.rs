@@ -109,7 +109,7 @@ fn client(authority: &Authority, state: &Path, now: &str) -> serde_json::Value {
 }
 
 /// The Python that has python-tuf; its absence fails the test by name.
-fn interpreter() -> PathBuf {
+pub(crate) fn interpreter() -> PathBuf {
     let own = Path::new(env!("CARGO_MANIFEST_DIR")).join(".cache/venv/bin/python");
     let python = std::env::var_os("CORDON_TEST_PYTHON").map_or(own, PathBuf::from);
     assert!(
@@ -120,5 +120,5 @@ fn interpreter() -> PathBuf {
     python
 }
 
-const MISSING: &str = "python-tuf is needed: `python3 -m venv .cache/venv && .cache/venv/bin/pip install tuf`, \
+pub(crate) const MISSING: &str = "python-tuf is needed: `python3 -m venv .cache/venv && .cache/venv/bin/pip install tuf cryptography`, \
                        or give an interpreter that has it in CORDON_TEST_PYTHON";

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use super::{admin, check, explain, repo, status, trust, user};
+use super::{admin, check, explain, repo, status, trust, tuf, user};
 use crate::control::{ExitError, daemon, demo};
 
 /// Publishes signed blocklists, and enforces exactly them.
@@ -52,6 +52,9 @@ enum Command {
     /// Make and keep a signed repository of lists.
     #[command(subcommand)]
     Repo(repo::RepoCommand),
+    /// A plain client of TUF, for testing the verifier against others' repositories.
+    #[command(hide = true)]
+    Tuf(tuf::Tuf),
 }
 
 /// Where the configuration is.
@@ -94,5 +97,6 @@ pub fn main() -> Result<(), ExitError> {
         Command::Trust(command) => trust::run(command),
         Command::User(command) => user::run(command),
         Command::Repo(command) => repo::run(command),
+        Command::Tuf(tuf) => tuf::run(&tuf),
     }
 }

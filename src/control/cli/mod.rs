@@ -8,6 +8,7 @@ mod repo;
 mod repo_words;
 mod status;
 mod trust;
+mod tuf;
 mod user;
 
 pub use commands::main;
