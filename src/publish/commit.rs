@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::rehearsal::rehearse;
 use super::roles::{Role, Signers};
+use super::withdrawing::WITHDRAW;
 use super::{Keyring, PublishError, Repository};
 use crate::verify::hex;
 
@@ -153,5 +154,5 @@ fn renewal(role: &Role) -> Renewed {
 
 /// Whether the snapshot names that role.
 fn is_targets_role(name: &str) -> bool {
-    name == "targets" || name.starts_with("list-")
+    name == "targets" || name == WITHDRAW || name.starts_with("list-")
 }

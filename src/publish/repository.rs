@@ -9,6 +9,8 @@ use serde_json::{Map, Value, json};
 
 use super::folder::Folder;
 use super::roles::{Role, Signers};
+use super::versions::file_of;
+use super::withdrawing::WITHDRAW;
 use super::{Keyring, PublicKey, PublishError};
 
 /// A repository, locked while it is open. What is changed in it is signed and written by
@@ -24,6 +26,8 @@ pub struct Repository {
     pub(super) timestamp: Role,
     /// The role of each list, by the list's name.
     pub(super) lists: BTreeMap<String, Role>,
+    /// The role by which duty officers withdraw entries; a repository may have none.
+    pub(super) withdraw: Option<Role>,
     /// The names of the roles that the next commit renews.
     pub(super) changed: BTreeSet<String>,
     /// Target files that the next commit writes.
@@ -60,7 +64,7 @@ impl Repository {
             ("timestamp", 1),
         ];
         let names = counts.map(|(role, count)| key_names(role, count));
-        keys.check_free(&names.concat())?;
+        keys.check_free(&[names.concat(), key_names(WITHDRAW, 1)].concat())?;
         let mut made = Vec::new();
         let mut objects = Map::new();
         let mut roles = Map::new();
@@ -79,11 +83,13 @@ impl Repository {
             snapshot: Role::new("snapshot", "snapshot", meta()),
             timestamp: Role::new("timestamp", "timestamp", meta()),
             lists: BTreeMap::new(),
+            withdraw: None,
             changed: ["root", "targets"].map(str::to_owned).into(),
             new_files: Vec::new(),
             superseded: Vec::new(),
             renews: false,
         };
+        made.extend(repository.add_withdraw(keys, 1)?);
         repository.commit(keys, now)?;
         Ok((repository, made))
     }
@@ -110,9 +116,12 @@ impl Repository {
         let snapshot = named(&timestamp, "snapshot")?;
         let targets = named(&snapshot, "targets")?;
         let mut lists = BTreeMap::new();
+        let mut withdraw = None;
         for delegated in targets.delegated() {
             let role = delegated.get("name").and_then(Value::as_str);
-            if let Some((role, list)) =
+            if role == Some(WITHDRAW) {
+                withdraw = Some(named(&snapshot, WITHDRAW)?);
+            } else if let Some((role, list)) =
                 role.and_then(|role| Some((role, role.strip_prefix("list-")?)))
             {
                 lists.insert(list.to_owned(), named(&snapshot, role)?);
@@ -126,11 +135,18 @@ impl Repository {
             snapshot,
             timestamp,
             lists,
+            withdraw,
             changed: BTreeSet::new(),
             new_files: Vec::new(),
             superseded: Vec::new(),
             renews: false,
         })
+    }
+
+    /// The names of its lists.
+    #[must_use]
+    pub fn list_names(&self) -> Vec<String> {
+        self.lists.keys().cloned().collect()
     }
 
     /// Who signs a role.
@@ -154,6 +170,7 @@ impl Repository {
     pub(super) fn roles(&self) -> impl Iterator<Item = &Role> {
         [&self.root, &self.targets]
             .into_iter()
+            .chain(&self.withdraw)
             .chain(self.lists.values())
             .chain([&self.snapshot, &self.timestamp])
     }
@@ -162,6 +179,7 @@ impl Repository {
     pub(super) fn targets_role(&mut self, name: &str) -> Option<&mut Role> {
         match name.strip_prefix("list-") {
             Some(list) => self.lists.get_mut(list),
+            None if name == WITHDRAW => self.withdraw.as_mut(),
             None => Some(&mut self.targets),
         }
     }
@@ -169,7 +187,7 @@ impl Repository {
     /// Every file that the roles name, and theirs.
     pub(super) fn named_files(&self) -> BTreeSet<String> {
         let mut named: BTreeSet<String> = self.roles().map(Role::file).collect();
-        for role in self.lists.values() {
+        for role in self.roles() {
             named.extend(target_files(role));
         }
         named
@@ -182,11 +200,7 @@ pub(super) fn target_files(role: &Role) -> Vec<String> {
     targets
         .into_iter()
         .flatten()
-        .filter_map(|(path, target)| {
-            let digest = target.pointer("/hashes/sha256")?.as_str()?;
-            let (folder, name) = path.rsplit_once('/')?;
-            Some(format!("targets/{folder}/{digest}.{name}"))
-        })
+        .filter_map(|(path, target)| file_of(path, target))
         .collect()
 }
 

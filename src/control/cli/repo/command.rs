@@ -5,9 +5,12 @@ use std::path::PathBuf;
 use super::delegate::delegate;
 use super::init::init;
 use super::key::key;
+use super::never_block::NeverBlock;
+use super::policy::Policy;
 use super::publish::{publish, read_legal, read_rows, scopes};
 use super::refresh::refresh;
 use super::status::status;
+use super::withdraw::WithdrawArguments;
 use crate::compile::Format;
 use crate::control::ExitError;
 use crate::policy::Category;
@@ -81,6 +84,12 @@ pub(crate) enum RepoCommand {
         #[command(flatten)]
         output: Output,
     },
+    /// Publish what each list may hold and how far it may change: signed by the offline keys.
+    Policy(Policy),
+    /// Publish the names that no list may block: signed by the offline keys.
+    NeverBlock(NeverBlock),
+    /// Let entries through at once, before their list drops them.
+    Withdraw(WithdrawArguments),
     /// Renew every role past half its life whose keys are at hand; run it every few minutes.
     Refresh {
         #[command(flatten)]
@@ -175,6 +184,9 @@ pub(crate) fn run(command: RepoCommand) -> Result<(), ExitError> {
             };
             publish(&place, &publication, &output)
         }
+        RepoCommand::Policy(policy) => policy.run(),
+        RepoCommand::NeverBlock(names) => names.run(),
+        RepoCommand::Withdraw(arguments) => arguments.run(),
         RepoCommand::Refresh { place, output } => refresh(&place, &output),
         RepoCommand::Status { repo, keys, output } => status(&repo, keys.as_deref(), &output),
     }

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::command::Output;
 use super::outcome::{exit, say, say_json};
-use crate::control::ExitError;
+use crate::control::{ExitError, clock};
 use crate::publish::{Keyring, Repository, RoleStatus};
 
 /// Makes the key where one is asked for, and shows what there is.
@@ -27,7 +27,12 @@ pub(super) fn key(
         None => keys.public_keys(),
     };
     let roles = match repo {
-        Some(repo) => Repository::open(repo).map_err(exit)?.status(&keys).roles,
+        Some(repo) => {
+            Repository::open(repo)
+                .map_err(exit)?
+                .status(&keys, clock::timestamp())
+                .roles
+        }
         None => Vec::new(),
     };
     let signs = |id: &str| -> Vec<&str> {

@@ -90,12 +90,10 @@ pub(super) fn read_rows(path: &Path) -> Result<Vec<u8>, ExitError> {
 pub(super) fn read_legal(path: &Path) -> Result<Legal, ExitError> {
     let yaml = std::fs::read_to_string(path)
         .map_err(|error| ExitError::failed(format!("{}: {error}", path.display())))?;
-    Legal::read(&yaml).map_err(|mistake| {
-        exit(PublishError::Legal {
+    Legal::read(&yaml).map_err(|mistakes| {
+        exit(PublishError::Yaml {
             path: path.to_owned(),
-            line: mistake.line,
-            column: mistake.column,
-            reason: mistake.reason,
+            mistakes,
         })
     })
 }
