@@ -344,7 +344,7 @@ fn one_authority_that_fails_leaves_every_other_working() {
             signed["delegations"]["roles"]
                 .as_array_mut()
                 .unwrap()
-                .remove(0);
+                .remove(1);
         });
     });
 }
