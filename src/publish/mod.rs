@@ -2,6 +2,8 @@
 //! believes: a static folder for any web server.
 
 mod canonical;
+mod commit;
+mod delegation;
 mod draft;
 mod error;
 mod folder;
@@ -14,10 +16,12 @@ mod roles;
 mod serve;
 mod upkeep;
 
+pub use commit::Renewed;
+pub use delegation::Delegation;
 pub use error::PublishError;
 pub use keys::{Keyring, PublicKey};
 pub use legal::{Legal, LegalMistake};
 pub use publication::{Progress, Publication, Published};
-pub use repository::{Delegation, Renewed, Repository};
+pub use repository::Repository;
 pub use serve::serve;
 pub use upkeep::{Left, ListStatus, Refreshed, RoleStatus, Status};

@@ -4,9 +4,8 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::publication::custom;
-use super::repository::Renewed;
 use super::roles::{Role, Signers};
-use super::{Keyring, PublishError, Repository};
+use super::{Keyring, PublishError, Renewed, Repository};
 
 /// What a refresh did.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]

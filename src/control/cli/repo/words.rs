@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::json;
 
-use super::repo::Place;
+use super::command::Place;
 use crate::publish::{PublicKey, Published, Status};
 
 /// What was published, and what to do next.
