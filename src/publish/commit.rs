@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::rehearsal::rehearse;
 use super::roles::{Role, Signers};
+use super::signature::signed_file;
 use super::{Keyring, PublishError, Repository};
 use crate::verify::hex;
 
@@ -52,7 +53,9 @@ impl Repository {
             superseded.push(role.file());
             role.renew(now);
             let signed = Value::Object(role.signed.clone());
-            let file = keys.sign(name, &keyids, threshold, &signed)?;
+            keys.check_at_hand(name, &keyids, threshold)?;
+            let signatures = keys.sign(name, &keyids, threshold, &signed)?;
+            let file = signed_file(name, &signatures, &signed)?;
             pins.push((format!("{name}.json"), pin(role.version(), &file)));
             renewed.push(renewal(role));
             files.push((role.file(), file));
@@ -112,7 +115,8 @@ impl Repository {
         keyids.retain(|id| !own.keyids.contains(id));
         keyids.extend(own.keyids);
         let signed = Value::Object(self.root.signed.clone());
-        keys.sign("root", &keyids, 1, &signed)
+        let signatures = keys.sign("root", &keyids, usize::MAX, &signed)?;
+        signed_file("root", &signatures, &signed)
     }
 
     /// Makes the next version of snapshot or timestamp.
@@ -129,7 +133,9 @@ impl Repository {
         };
         role.renew(now);
         let signed = Value::Object(role.signed.clone());
-        keys.sign(name, &keyids, threshold, &signed)
+        keys.check_at_hand(name, &keyids, threshold)?;
+        let signatures = keys.sign(name, &keyids, threshold, &signed)?;
+        signed_file(name, &signatures, &signed)
     }
 }
 

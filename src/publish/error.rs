@@ -27,8 +27,8 @@ pub enum PublishError {
         /// What is wrong with it.
         reason: String,
     },
-    /// A key file that is none.
-    #[error("{path}: is not an ed25519 key in PKCS#8 PEM: {reason}", path = .path.display())]
+    /// A key file that cannot be used.
+    #[error("{path}: {reason}", path = .path.display())]
     Key {
         /// The file.
         path: PathBuf,
@@ -41,10 +41,16 @@ pub enum PublishError {
         /// The file.
         path: PathBuf,
     },
+    /// Keys are needed, and their folder is not there.
+    #[error("{path}: there is no such folder; --keys names the folder of the keys", path = .path.display())]
+    NoKeys {
+        /// The folder.
+        path: PathBuf,
+    },
     /// Too few keys of a role at hand.
     #[error(
         "{role} is signed by {threshold} of its keys, and {have} are in the keys folder; \
-         missing are {missing}"
+         missing are {missing}{way_out}"
     )]
     KeysMissing {
         /// The role.
@@ -53,8 +59,10 @@ pub enum PublishError {
         threshold: usize,
         /// Keys at hand.
         have: usize,
-        /// The ids of those that are not.
+        /// Those that are not: names where they are known, and ids.
         missing: String,
+        /// What to do about it, as the end of the sentence.
+        way_out: &'static str,
     },
     /// A name that no list can have.
     #[error("{0:?} is no name of a list: 1 to 63 of a-z, 0-9 and -, neither first nor last a -")]
