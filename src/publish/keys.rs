@@ -172,6 +172,11 @@ impl Keyring {
         keys
     }
 
+    /// The folder of the keys.
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// The name of the file of a key, when it is at hand.
     #[must_use]
     pub fn name_of(&self, id: &str) -> Option<&str> {

@@ -7,6 +7,9 @@ use pkcs8::der::zeroize::Zeroizing;
 
 use super::PublishError;
 
+/// A passphrase; its memory is wiped when it is dropped.
+pub type Passphrase = Zeroizing<String>;
+
 /// Where the passphrases of encrypted key files come from.
 #[derive(Clone, Default)]
 pub enum Passphrases {
@@ -14,9 +17,9 @@ pub enum Passphrases {
     #[default]
     Absent,
     /// This one, for every key.
-    Given(Zeroizing<String>),
+    Given(Passphrase),
     /// A person is asked, with the path of the key file; the error is a sentence.
-    Asked(fn(&Path) -> Result<Zeroizing<String>, String>),
+    Asked(fn(&Path) -> Result<Passphrase, String>),
 }
 
 impl Passphrases {
@@ -30,7 +33,7 @@ impl Passphrases {
     ///
     /// # Errors
     /// [`PublishError::Key`] where there is none to be had.
-    pub(super) fn of(&self, path: &Path) -> Result<Zeroizing<String>, PublishError> {
+    pub(super) fn of(&self, path: &Path) -> Result<Passphrase, PublishError> {
         let refused = |reason: String| PublishError::Key {
             path: path.to_owned(),
             reason,

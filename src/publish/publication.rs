@@ -1,5 +1,7 @@
 //! Publishing a version of a list.
 
+use std::io::Read;
+
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -7,6 +9,7 @@ use sha2::{Digest, Sha256};
 use super::draft::{Draft, Material};
 use super::repository::target_files;
 use super::roles::{Role, utc};
+use super::stage::staged_file;
 use super::{Keyring, Legal, PublishError, Repository};
 use crate::compile::{Format, Reject};
 use crate::policy::{Scope, UrlScope};
@@ -54,6 +57,8 @@ pub struct Published {
     pub octets: u64,
     /// When the list's role expires unless it is renewed.
     pub expires: Timestamp,
+    /// What its keeper should know.
+    pub warnings: Vec<String>,
 }
 
 /// How far publishing has come.
@@ -80,14 +85,22 @@ impl Repository {
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Published, PublishError> {
         let list = publication.list.as_str();
-        let role = self.lists.get(list);
-        let before = role.ok_or_else(|| PublishError::NotDelegated(list.to_owned()))?;
-        let before = before.clone();
         let role = format!("list-{list}");
+        // A version replaces what is staged, too, and follows what is published.
+        let before = self.published_role(&role);
+        let before = before.ok_or_else(|| PublishError::NotDelegated(list.to_owned()))?;
+        let before = before.clone();
         for role in [role.as_str(), "snapshot", "timestamp"] {
             self.check_at_hand(keys, role)?;
         }
-        let draft = self.draft(publication, &before, now, progress)?;
+        let mut warnings = Vec::new();
+        let plaintext = self.plaintext(&before).unwrap_or_else(|error| {
+            warnings.push(format!(
+                "the version before cannot be read, so that every entry counts as new: {error}"
+            ));
+            Vec::new()
+        });
+        let draft = self.draft(publication, &plaintext, now, progress)?;
         let state = hex(&Sha256::digest(&draft.plaintext));
         let current = custom(&before, list);
         let number = |name| current.get(name).and_then(Value::as_u64);
@@ -104,6 +117,7 @@ impl Repository {
             rejected: draft.rejected,
             octets: 0,
             expires: before.expires(),
+            warnings,
         };
         if !published.is_new {
             return Ok(published);
@@ -132,6 +146,7 @@ impl Repository {
             "length": file.len(),
         });
         if let Some(role) = self.lists.get_mut(list) {
+            role.clone_from(&before);
             role.edit("targets", |targets| {
                 _ = targets.insert(full_path(list), target)
             });
@@ -149,7 +164,7 @@ impl Repository {
     fn draft(
         &self,
         publication: &Publication,
-        before: &Role,
+        before: &[u8],
         now: Timestamp,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Draft, PublishError> {
@@ -160,7 +175,7 @@ impl Repository {
             title,
             category: category.as_deref(),
             legal: &publication.legal,
-            before: &self.plaintext(before)?,
+            before,
             format: publication.format,
             scope: publication.scope,
             url_scope: publication.url_scope,
@@ -171,14 +186,39 @@ impl Repository {
     }
 
     /// The plaintext of the version that a role names; empty before the first.
-    fn plaintext(&self, role: &Role) -> Result<Vec<u8>, PublishError> {
+    pub(super) fn plaintext(&self, role: &Role) -> Result<Vec<u8>, PublishError> {
         let full = target_files(role);
         let Some(file) = full.iter().find(|file| file.ends_with(".full")) else {
             return Ok(Vec::new());
         };
-        let path = self.folder.path(file);
-        let bytes = self.folder.read(file)?;
-        zstd::decode_all(bytes.as_slice()).map_err(|source| PublishError::Io { path, source })
+        let waiting = staged_file(file);
+        let (path, bytes) = match self.folder.path(file).exists() {
+            false if self.folder.path(&waiting).exists() => {
+                (self.folder.path(&waiting), self.folder.read(&waiting)?)
+            }
+            _ => (self.folder.path(file), self.folder.read(file)?),
+        };
+        let limit = plaintext_octets_max(bytes.len() as u64);
+        let mut plaintext = Vec::new();
+        zstd::Decoder::new(bytes.as_slice())
+            .and_then(|decoder| decoder.take(limit).read_to_end(&mut plaintext))
+            .map_err(|source| PublishError::Io {
+                path: path.clone(),
+                source,
+            })?;
+        let state = role
+            .name
+            .strip_prefix("list-")
+            .and_then(|list| custom(role, list).get("state")?.as_str().map(str::to_owned));
+        if state != Some(hex(&Sha256::digest(&plaintext))) {
+            let reason = "is not the list that its role names: its digest is another; copy the \
+                          file back from a mirror or a backup";
+            return Err(PublishError::Repository {
+                path,
+                reason: reason.to_owned(),
+            });
+        }
+        Ok(plaintext)
     }
 }
 

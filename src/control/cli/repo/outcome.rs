@@ -18,7 +18,10 @@ pub(super) fn say_json(value: &serde_json::Value) -> Result<(), ExitError> {
 /// The exit code by what went wrong.
 pub(super) fn exit(error: PublishError) -> ExitError {
     match error {
-        PublishError::ListName(_) | PublishError::Threshold(_) => ExitError::usage(error),
+        PublishError::ListName(_)
+        | PublishError::Threshold(_)
+        | PublishError::Signers { .. }
+        | PublishError::Rotation(_) => ExitError::usage(error),
         PublishError::Io { .. } | PublishError::Random(_) => ExitError::system(error),
         _ => ExitError::failed(error),
     }

@@ -2,10 +2,26 @@
 
 use std::path::Path;
 
+use jiff::Timestamp;
 use serde_json::json;
 
 use super::command::Place;
 use crate::publish::{PublicKey, Published, Status};
+
+/// What was staged of a list.
+pub(super) fn staged_text(published: &Published) -> String {
+    let Published { list, seq, .. } = published;
+    format!(
+        "Staged list {list}, serial {seq}: {} entries ({} added, {} removed){}.",
+        grouped(published.entries),
+        grouped(published.added),
+        grouped(published.removed),
+        match published.rejected {
+            0 => String::new(),
+            rows => format!(", {} left out", counted(rows, "row", "rows")),
+        }
+    )
+}
 
 /// What was published, and what to do next.
 pub(super) fn published_text(place: &Place, published: &Published) -> String {
@@ -75,7 +91,7 @@ pub(super) fn published_json(published: &Published) -> serde_json::Value {
 }
 
 /// How a repository stands.
-pub(super) fn status_text(repo: &Path, status: &Status) -> String {
+pub(super) fn status_text(repo: &Path, status: &Status, now: Timestamp) -> String {
     let mut lines = vec![format!("Repository {}", repo.display()), String::new()];
     for list in &status.lists {
         let version = match list.seq {
@@ -102,12 +118,14 @@ pub(super) fn status_text(repo: &Path, status: &Status) -> String {
             [] => String::new(),
             names => format!("; at hand: {}", names.join(", ")),
         };
+        let expires = match role.expires > now {
+            true => format!("expires {}, renewed from {} on", role.expires, role.due),
+            false => format!("EXPIRED {}: renew it", role.expires),
+        };
         lines.push(format!(
-            "{:<20} version {}, expires {}, renewed from {} on; signed by {} of {} keys{at_hand}",
+            "{:<20} version {}, {expires}; signed by {} of {} keys{at_hand}",
             role.role,
             role.version,
-            role.expires,
-            role.due,
             role.threshold,
             role.keys.len(),
         ));
@@ -148,7 +166,7 @@ pub(super) fn status_json(status: &Status) -> serde_json::Value {
 /// Keys, a line each.
 pub(super) fn keys_text(keys: &[PublicKey]) -> String {
     keys.iter()
-        .map(|key| format!("  {:<20} {}\n", format!("{}.pem", key.name), key.id))
+        .map(|key| format!("  {:<20} {}\n", key.name, key.id))
         .collect()
 }
 
