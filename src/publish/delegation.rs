@@ -70,6 +70,7 @@ impl Repository {
                 let ids: Vec<String> = keepers.iter().map(|key| key.id.clone()).collect();
                 keys.check_at_hand(&role, &ids, *threshold)?;
             }
+            keys.remember(keepers)?;
             Vec::new()
         };
         let signers = if made.is_empty() { keepers } else { &made };

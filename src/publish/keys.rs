@@ -190,15 +190,52 @@ impl Keyring {
         named.is_some_and(|named| named.encrypted.is_some())
     }
 
-    /// How people know a key: by the name of a file at hand and the beginning of its id, or
-    /// by its whole id.
+    /// How people know a key: by the name of a file in the folder, where there is one, and
+    /// by the beginning of its id.
     #[must_use]
     pub fn label(&self, id: &str) -> String {
-        let other = self.others.get(id).map(String::as_str);
-        match self.name_of(id).or(other) {
-            Some(name) => format!("{name} ({})", id.get(..ID_CHARS_SHOWN).unwrap_or(id)),
+        let beginning = id.get(..ID_CHARS_SHOWN).unwrap_or(id);
+        match self.known_name(id) {
+            Some(name) => format!("{name} ({beginning})"),
+            None => beginning.to_owned(),
+        }
+    }
+
+    /// The same with its whole id, where it decides who may sign.
+    pub(super) fn whole_label(&self, id: &str) -> String {
+        match self.known_name(id) {
+            Some(name) => format!("{id} {name}"),
             None => id.to_owned(),
         }
+    }
+
+    /// Keeps other keepers' public halves in the folder, so that their names are known.
+    ///
+    /// # Errors
+    /// [`PublishError::Io`].
+    pub(super) fn remember(&mut self, keys: &[PublicKey]) -> Result<(), PublishError> {
+        for key in keys {
+            let path = self.folder.join(format!("{}.pub", key.name));
+            if self.known_name(&key.id).is_some()
+                || key.name.is_empty()
+                || path.exists()
+                || path.with_extension("pem").exists()
+            {
+                continue;
+            }
+            if let Some(text) = key.pem() {
+                self.make_folder()?;
+                key_file::write_new(&path, text.as_bytes(), 0o644)?;
+                self.others.insert(key.id.clone(), key.name.clone());
+            }
+        }
+        Ok(())
+    }
+
+    /// The name of a key whose public half is in the folder.
+    fn known_name(&self, id: &str) -> Option<&str> {
+        let other = self.others.get(id).map(String::as_str);
+        self.name_of(id).or(other)
     }
 
     /// Signatures by the keys at hand of those that may sign: by every plain one, and by
@@ -325,14 +362,19 @@ impl Keyring {
         key_file::fill(&mut *secret_key)?;
         let key = SigningKey::from_bytes(&secret_key);
         let path = self.path_of(name);
+        self.make_folder()?;
+        KeyFile::make(&path, &secret_key, passphrase)?;
+        write_public(&path.with_extension("pub"), &key)?;
+        Ok(self.insert(name, key))
+    }
+
+    /// Makes the folder, which its owner alone reads, where it is not there.
+    fn make_folder(&self) -> Result<(), PublishError> {
         let mut builder = DirBuilder::new();
         builder.recursive(true).mode(0o700);
         builder
             .create(&self.folder)
-            .map_err(|source| io(&self.folder, source))?;
-        KeyFile::make(&path, &secret_key, passphrase)?;
-        write_public(&path.with_extension("pub"), &key)?;
-        Ok(self.insert(name, key))
+            .map_err(|source| io(&self.folder, source))
     }
 
     /// The file of a key.

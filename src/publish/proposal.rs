@@ -159,6 +159,9 @@ impl Repository {
             old.retain(|name, _| matches!(name.as_str(), "targets" | "roles" | "delegations"));
             new.remove("_type");
             new.remove("spec_version");
+            if new.get("consistent_snapshot") == Some(&Value::Bool(true)) {
+                new.remove("consistent_snapshot");
+            }
         }
         if staged.name == "root" {
             say_roles(
@@ -186,8 +189,10 @@ impl Repository {
         if let Some(seq) = number(staged, "seq")
             && number(before, "seq") != Some(seq)
         {
-            let was = number(before, "seq").map_or("nothing yet".to_owned(), |seq| seq.to_string());
-            out.push(format!("the list's serial was {was}, is {seq}"));
+            out.push(match number(before, "seq") {
+                Some(was) => format!("the list's serial was {was}, is {seq}"),
+                None => format!("the first version of the list, serial {seq}"),
+            });
         }
         Ok(())
     }
@@ -339,21 +344,20 @@ fn say_signers(
     keys: &Keyring,
     out: &mut Vec<String>,
 ) {
-    let label = |ids: &[String]| -> String {
-        let labels: Vec<String> = ids.iter().map(|id| keys.label(id)).collect();
-        labels.join(", ")
-    };
-    let text = match (before.map(Signers::read), after.map(Signers::read)) {
+    let mut say = |text: String| out.push(plain(&text));
+    match (before.map(Signers::read), after.map(Signers::read)) {
         (before, after) if before == after => return,
-        (None, Some(after)) => format!(
-            "{role} is to be signed by {} of {} keys: {}",
-            after.threshold,
-            after.keyids.len(),
-            label(&after.keyids)
-        ),
-        (_, None) => format!("{role} goes"),
+        (None, Some(after)) => {
+            say(format!(
+                "{role} is to be signed by {} of these keys:",
+                after.threshold
+            ));
+            for id in &after.keyids {
+                say(format!("  {}", keys.whole_label(id)));
+            }
+        }
+        (_, None) => say(format!("{role} goes")),
         (Some(before), Some(after)) => {
-            let mut parts = Vec::new();
             let only = |some: &Signers, others: &Signers| -> Vec<String> {
                 let ids = some.keyids.iter();
                 ids.filter(|id| !others.keyids.contains(id))
@@ -361,26 +365,24 @@ fn say_signers(
                     .collect()
             };
             let (come, go) = (only(&after, &before), only(&before, &after));
-            if !come.is_empty() {
-                parts.push(format!("gets key {}", label(&come)));
+            for id in &come {
+                say(format!("{role} gets key {}", keys.whole_label(id)));
             }
-            if !go.is_empty() {
-                parts.push(format!("loses key {}", label(&go)));
+            for id in &go {
+                say(format!("{role} loses key {}", keys.whole_label(id)));
             }
             if come.is_empty() && go.is_empty() && before.keyids != after.keyids {
-                parts.push("has its keys in another order".to_owned());
+                say(format!("{role} has its keys in another order"));
             }
-            parts.push(format!(
-                "was signed by {} of {}, is to be by {} of {}",
+            say(format!(
+                "{role} was signed by {} of {} keys, is to be by {} of {}",
                 before.threshold,
                 before.keyids.len(),
                 after.threshold,
                 after.keyids.len()
             ));
-            format!("{role} {}", parts.join("; "))
         }
-    };
-    out.push(plain(&text));
+    }
 }
 
 /// Takes a member that is an object out of another; one that is none stays where it is.

@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 
 use super::key_file::{read_text, what_it_is};
 use super::{PublishError, canonical};
-use crate::verify::hex;
+use crate::verify::{hex, octets_of_hex};
 
 /// The public half of a key, as people compare it. Its file `NAME.pub` is an
 /// SubjectPublicKeyInfo in PEM (RFC 8410), as `openssl pkey -pubin` reads it.
@@ -59,6 +59,12 @@ impl PublicKey {
             id: hex(&Sha256::digest(&octets)),
             public,
         }
+    }
+
+    /// What its file holds.
+    pub(super) fn pem(&self) -> Option<String> {
+        let octets = <[u8; 32]>::try_from(octets_of_hex(&self.public)?).ok()?;
+        pem(&VerifyingKey::from_bytes(&octets).ok()?)
     }
 
     /// The key as metadata has it.

@@ -222,6 +222,9 @@ impl Repository {
             }
         }
         keys.check_free(&to_be_made)?;
+        for (_, key) in &founders.keys {
+            keys.remember(std::slice::from_ref(key))?;
+        }
         let (mut made, mut objects, mut roles) = (Vec::new(), Map::new(), Map::new());
         for (role, count) in counts {
             let mut own = given(role);

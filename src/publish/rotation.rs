@@ -90,6 +90,7 @@ impl Repository {
             keys.check_at_hand(role, &after.keyids, threshold)?;
         }
         keys.check_free(&rotation.new)?;
+        keys.remember(&rotation.add)?;
         let made: Vec<PublicKey> = rotation
             .new
             .iter()

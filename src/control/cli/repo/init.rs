@@ -44,20 +44,19 @@ pub(super) fn init(
         [] => String::new(),
         made => format!(" Keys made in {folder}:\n\n{}", keys_text(made)),
     };
-    let pin = format!(
-        "Nodes pin {} as `trust`: give it to them by a way of its own.",
-        root.display()
-    );
     if stage.stage {
         return say(&format!(
             "Staged the first version of the repository {repo}.{made}\n{}\n\
-             Once it is published: {pin}",
+             Once it is published, nodes pin {} as `trust`: give it to them by a way of its own.",
             staged_next(place, &keys)?,
+            root.display(),
         ));
     }
     say(&format!(
-        "Made the repository {repo}.{made}\n{pin}\n\
+        "Made the repository {repo}.{made}\n\
+         Nodes pin {} as `trust`: give it to them by a way of its own.\n\
          Keep root and targets keys away from the machine that publishes; the others sign often.\n\
          Next: cordon repo delegate {repo} --keys {folder} --list NAME --title TITLE --category CATEGORY",
+        root.display(),
     ))
 }

@@ -41,7 +41,10 @@ pub(super) fn proposal_text(repo: &Path, proposal: &Proposal, keys: &Keyring, al
         ));
         lines.extend(role.changes.iter().map(|change| format!("  {change}")));
         if role.changes.is_empty() && role.list.is_none() {
-            lines.push("  says what it said before, for longer".to_owned());
+            lines.push(match role.version {
+                1 => "  is new, and empty".to_owned(),
+                _ => "  says what it said before, for longer".to_owned(),
+            });
         }
         if let Some(list) = &role.list {
             say_list(list, all, &mut lines);

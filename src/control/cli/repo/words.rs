@@ -205,6 +205,32 @@ const REJECTS_SHOWN_MAX: usize = 20;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::publish::RoleStatus;
+
+    #[test]
+    fn a_role_that_expired_says_so() {
+        let role = RoleStatus {
+            role: "timestamp".to_owned(),
+            version: 1,
+            expires: "2026-11-24T12:00:00Z".parse().unwrap(),
+            due: "2026-11-24T09:00:00Z".parse().unwrap(),
+            threshold: 1,
+            keys: Vec::new(),
+        };
+        let status = Status {
+            roles: vec![role],
+            lists: Vec::new(),
+        };
+        let check = |now: &str, expected: &str| {
+            let text = status_text(Path::new("repo"), &status, now.parse().unwrap());
+            assert!(text.contains(expected), "{text}");
+        };
+        check(
+            "2026-11-24T11:59:59Z",
+            "expires 2026-11-24T12:00:00Z, renewed from",
+        );
+        check("2026-11-24T12:00:00Z", "EXPIRED 2026-11-24T12:00:00Z");
+    }
 
     #[test]
     fn numbers_are_grouped() {
