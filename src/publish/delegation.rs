@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use super::repository::{check_signers, check_threshold, keys_of_role, make_keys};
+use super::founding::{check_signers, check_threshold, keys_of_role, make_keys};
 use super::roles::Role;
 use super::{Keyring, PublicKey, PublishError, Repository};
 use crate::policy::Category;

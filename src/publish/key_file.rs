@@ -178,7 +178,7 @@ pub(super) fn read_text(path: &Path) -> Result<Zeroizing<String>, PublishError> 
 
 /// What a file is that should have been a PEM with the label `wanted`.
 pub(super) fn what_it_is(text: &str, wanted: &str) -> String {
-    let kind = match label(text) {
+    match label(text) {
         None if text.trim().is_empty() => "is empty".to_owned(),
         None if text.starts_with("ssh-") => "is a public key of OpenSSH".to_owned(),
         None => "is no PEM file and holds no key".to_owned(),
@@ -193,8 +193,7 @@ pub(super) fn what_it_is(text: &str, wanted: &str) -> String {
         Some(PUBLIC) => "is a public key, which cannot sign".to_owned(),
         Some(PLAIN | ENCRYPTED) => "is a private key, which nobody else may have".to_owned(),
         Some(other) => format!("is a PEM file of another kind ({})", other.escape_debug()),
-    };
-    kind
+    }
 }
 
 /// The label of the first PEM block in a text (RFC 7468).

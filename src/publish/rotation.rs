@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use super::repository::check_threshold;
+use super::founding::check_threshold;
 use super::roles::Signers;
 use super::{Keyring, PublicKey, PublishError, Renewed, Repository};
 

@@ -7,33 +7,13 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::commit::is_online;
+use super::quorum::lacking_text;
 use super::repository::{pinned, target_file, target_files};
 use super::roles::Role;
-use super::signature::{Signature, signed_file};
+use super::signature::signed_file;
 use super::stage::{STAGED, STAGED_TARGETS, staged_file};
 use super::{Keyring, PublishError, Renewed, Repository, canonical};
 use crate::verify::hex;
-
-/// How many signatures of a staged version are there, of one set of keys that it needs.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Quorum {
-    /// How many are needed.
-    pub threshold: usize,
-    /// The ids of the keys that signed.
-    pub signed: Vec<String>,
-    /// The ids of the keys that did not.
-    pub missing: Vec<String>,
-    /// Whether these are the keys of the version before: a root is signed by both.
-    pub is_outgoing: bool,
-}
-
-impl Quorum {
-    /// Whether enough signed.
-    #[must_use]
-    pub fn is_reached(&self) -> bool {
-        self.signed.len() >= self.threshold
-    }
-}
 
 impl Repository {
     /// Opens a repository so that what is changed in it is staged: upon what is staged
@@ -221,50 +201,6 @@ impl Repository {
         self.folder.keep_only(STAGED_TARGETS, &named)
     }
 
-    /// The signatures that a staged version has and needs.
-    pub(super) fn quorums(&self, role: &str) -> Vec<Quorum> {
-        let valid = self.valid_signatures(role);
-        let sets = self.quorums_of(role);
-        let is_two = sets.len() > 1;
-        sets.into_iter()
-            .enumerate()
-            .map(|(index, signers)| {
-                let has_signed = |id: &String| valid.iter().any(|one| one.keyid == *id);
-                let (signed, missing) = signers.keyids.into_iter().partition(has_signed);
-                Quorum {
-                    threshold: signers.threshold,
-                    signed,
-                    missing,
-                    is_outgoing: is_two && index == 0,
-                }
-            })
-            .collect()
-    }
-
-    /// What is wrong with the signatures that are there, and what was left aside.
-    pub(super) fn staged_warnings(&self) -> Vec<String> {
-        let mut warnings = self.stage.warnings.clone();
-        for (role, signatures) in &self.stage.signatures {
-            let valid = self.valid_signatures(role);
-            let dropped = signatures.iter().filter(|one| !valid.contains(one));
-            warnings.extend(dropped.map(|signature| {
-                format!(
-                    "the signature of {role} by key {} is dropped: it is no valid signature of \
-                     this version by a key of that role",
-                    signature.keyid
-                )
-            }));
-        }
-        let unknown = self.stage.roles.keys().filter(|role| {
-            // Reading it found a version; no root or delegation knows the role.
-            self.role(role).is_none()
-        });
-        warnings.extend(unknown.map(|role| {
-            format!("{role} is staged, and no delegation names it; it cannot be published")
-        }));
-        warnings
-    }
-
     /// Puts the staged versions in the place of those that are published.
     fn overlay(&mut self) -> Result<(), PublishError> {
         for name in ["root", "targets"] {
@@ -343,54 +279,6 @@ impl Repository {
         Ok(ids)
     }
 
-    /// The ids of all keys that may sign a staged version.
-    fn staged_signers(&self, role: &str) -> Vec<String> {
-        let mut keyids: Vec<String> = Vec::new();
-        for signers in self.quorums_of(role) {
-            for id in signers.keyids {
-                if !keyids.contains(&id) {
-                    keyids.push(id);
-                }
-            }
-        }
-        keyids
-    }
-
-    /// The signatures of a staged version that are valid, and by keys of its role.
-    fn valid_signatures(&self, role: &str) -> Vec<Signature> {
-        let Some(staged) = self.stage.roles.get(role) else {
-            return Vec::new();
-        };
-        let signed = Value::Object(staged.signed.clone());
-        let keyids = self.staged_signers(role);
-        let signatures = self.stage.signatures.get(role);
-        signatures
-            .into_iter()
-            .flatten()
-            .filter(|one| keyids.contains(&one.keyid))
-            .filter(|one| {
-                let key = self.key_object(role, &one.keyid);
-                key.is_some_and(|key| one.verifies(&key, &signed))
-            })
-            .cloned()
-            .collect()
-    }
-
-    /// The object of a key that may sign a role.
-    fn key_object(&self, role: &str, id: &str) -> Option<Value> {
-        let of_root = |root: &Role| root.signed.get("keys")?.get(id).cloned();
-        match role {
-            "root" | "targets" => of_root(&self.root).or_else(|| {
-                let before = Role::read("root", &self.root_file)?;
-                of_root(&before)
-            }),
-            _ => {
-                let delegations = self.targets.signed.get("delegations")?;
-                delegations.get("keys")?.get(id).cloned()
-            }
-        }
-    }
-
     /// The target files of what is staged, each as its role names it.
     pub(super) fn check_staged_files(&self) -> Result<Vec<(String, Vec<u8>)>, PublishError> {
         let mut files = Vec::new();
@@ -446,20 +334,4 @@ impl Repository {
             None => Ok(()),
         }
     }
-}
-
-/// Who has yet to sign.
-fn lacking_text(keys: &Keyring, role: &str, quorum: &Quorum) -> String {
-    let missing: Vec<String> = quorum.missing.iter().map(|id| keys.label(id)).collect();
-    let of = if quorum.is_outgoing {
-        " of the version before"
-    } else {
-        ""
-    };
-    format!(
-        "{role} is signed by {} of the {} keys{of} that must sign it; missing are {}",
-        quorum.signed.len(),
-        quorum.threshold,
-        missing.join(", ")
-    )
 }
