@@ -3,10 +3,10 @@
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::publication::custom;
-use super::repository::Renewed;
+use super::commit::is_online;
 use super::roles::{Role, Signers};
-use super::{Keyring, PublishError, Repository};
+use super::versions::Versions;
+use super::{Keyring, PublishError, Renewed, Repository, Withdrawing};
 
 /// What a refresh did.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -29,12 +29,14 @@ pub struct Left {
 }
 
 /// How a repository stands.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Status {
     /// Its roles, in the order of publication.
     pub roles: Vec<RoleStatus>,
     /// Its lists.
     pub lists: Vec<ListStatus>,
+    /// What is withdrawn of them, or why that cannot be said.
+    pub withdrawn: Vec<Result<Withdrawing, String>>,
 }
 
 /// How one role stands.
@@ -88,9 +90,14 @@ impl Repository {
                 "timestamp" => &["timestamp"],
                 other => &[other, "snapshot", "timestamp"],
             };
-            let at_hand = needed
-                .iter()
-                .try_for_each(|role| self.check_at_hand(keys, role));
+            let is_staged = self.stage.roles.contains_key(&role);
+            let at_hand = match is_staged {
+                // To renew it would make its keepers' signatures void.
+                true => Err(PublishError::StagedAlready(role.clone())),
+                false => needed
+                    .iter()
+                    .try_for_each(|role| self.check_at_hand(keys, role)),
+            };
             match at_hand {
                 Ok(()) => _ = self.changed.insert(role),
                 Err(error) => refreshed.left.push(Left {
@@ -107,9 +114,29 @@ impl Repository {
         Ok(refreshed)
     }
 
+    /// Stages the next version of every role past half its life that only its keepers sign;
+    /// returns their names.
+    ///
+    /// # Errors
+    /// [`PublishError`].
+    pub fn stage_due(
+        &mut self,
+        keys: &Keyring,
+        now: Timestamp,
+    ) -> Result<Vec<String>, PublishError> {
+        let due: Vec<String> = self
+            .roles()
+            .filter(|role| role.due() <= now && !is_online(&role.name))
+            .map(|role| role.name.clone())
+            .collect();
+        self.changed.extend(due.iter().cloned());
+        self.commit(keys, now)?;
+        Ok(due)
+    }
+
     /// How the repository stands.
     #[must_use]
-    pub fn status(&self, keys: &Keyring) -> Status {
+    pub fn status(&self, keys: &Keyring, now: Timestamp) -> Status {
         Status {
             roles: self
                 .roles()
@@ -119,6 +146,15 @@ impl Repository {
                 .lists
                 .iter()
                 .map(|(list, role)| self.list_status(list, role))
+                .collect(),
+            withdrawn: self
+                .lists
+                .keys()
+                .map(|list| {
+                    self.withdrawing(list, now)
+                        .map_err(|error| error.to_string())
+                })
+                .filter(|list| !matches!(list, Ok(list) if list.running.is_empty()))
                 .collect(),
         }
     }
@@ -142,7 +178,7 @@ impl Repository {
 
     /// How one list stands.
     fn list_status(&self, list: &str, role: &Role) -> ListStatus {
-        let custom = custom(role, list);
+        let custom = Versions::new(list, role).newest();
         let number = |name| custom.get(name).and_then(Value::as_u64);
         let issued_at = custom.get("issued_at").and_then(Value::as_str);
         let (title, _) = self.about(list);

@@ -36,7 +36,7 @@ pub use client::{Client, WantedMetadata, quoted};
 pub use delta::{Applied, Delta, apply};
 pub use error::VerifyError;
 pub use floors::ListVersion;
-pub use lint::is_list_name;
+pub use lint::{is_list_name, octets_of_hex};
 pub use list_target::{FULL_OCTETS_MAX, plaintext_octets_max};
 pub use never_block::{NEVER_BLOCK_OCTETS_MAX, read_never_block, write_never_block};
 pub use replacement::{REPLACED, Replacement};

@@ -1,0 +1,86 @@
+//! `cordon repo policy`: what each list may hold, signed by the offline keys.
+
+use std::path::PathBuf;
+
+use serde_json::json;
+
+use super::at_hand::{keys, repository};
+use super::command::{Output, Place, Stage};
+use super::outcome::{exit, read_text, say, say_json};
+use crate::control::{ExitError, clock};
+use crate::publish::{OfflineChange, PolicyFile, PublishError};
+
+/// What is asked of `cordon repo policy`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Policy {
+    #[command(flatten)]
+    place: Place,
+    /// The policy; `config/policy.example.yaml` says what can stand in it.
+    #[arg(long)]
+    from: PathBuf,
+    #[command(flatten)]
+    stage: Stage,
+    #[command(flatten)]
+    output: Output,
+}
+
+impl Policy {
+    /// Publishes the policy, and says what it changes.
+    pub(super) fn run(&self) -> Result<(), ExitError> {
+        let yaml = read_text(&self.from)?;
+        let keys = keys(&self.place)?;
+        let mut repository = repository(&self.place, self.stage)?;
+        let lists = repository.list_names();
+        let lists: Vec<&str> = lists.iter().map(String::as_str).collect();
+        let policy = PolicyFile::read(&yaml, &lists).map_err(|mistakes| {
+            exit(PublishError::Yaml {
+                path: self.from.clone(),
+                mistakes,
+            })
+        })?;
+        let change = repository
+            .bound(&keys, &policy, clock::timestamp())
+            .map_err(exit)?;
+        drop(repository);
+        let staged = self.stage.next(&self.place, &keys)?;
+        say_change("The policy", &change, staged, &self.output)
+    }
+}
+
+/// Says what is new and what is gone; `staged` is what comes next where it is staged.
+pub(super) fn say_change(
+    what: &str,
+    change: &OfflineChange,
+    staged: Option<String>,
+    output: &Output,
+) -> Result<(), ExitError> {
+    if output.json {
+        return say_json(
+            &json!({"added": change.added, "removed": change.removed, "staged": staged.is_some()}),
+        );
+    }
+    if change.added.is_empty() && change.removed.is_empty() {
+        return say(&format!(
+            "{what} stays as it is: this is what is published already."
+        ));
+    }
+    let lines = change.added.iter().map(|line| format!("  + {line}"));
+    let lines: Vec<String> = lines
+        .chain(change.removed.iter().map(|line| format!("  - {line}")))
+        .collect();
+    let shown = lines.len().min(LINES_SHOWN_MAX);
+    let more = match lines.len() - shown {
+        0 => String::new(),
+        more => format!("\n  and {more} more"),
+    };
+    let lines = lines.get(..shown).unwrap_or_default().join("\n");
+    match staged {
+        Some(next) => say(&format!(
+            "{what} is staged. It changes:\n{lines}{more}\n{next}"
+        )),
+        None => say(&format!("{what} is published. It changes:\n{lines}{more}")),
+    }
+}
+
+/// How many changes are shown.
+const LINES_SHOWN_MAX: usize = 200;
