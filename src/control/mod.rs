@@ -9,6 +9,7 @@ mod demo;
 mod editions;
 mod error;
 mod explain;
+mod keeper;
 mod left_out;
 mod logging;
 mod offline;

@@ -1,17 +1,17 @@
 //! [`Puller`]: one repository's source, trust and store, and the round that joins them:
 //! fetch what is wanted from the mirrors in order, judge it, store it, until nothing is wanted.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::source::{
-    self, Fetched, ListStates, Source, SourceError, Store, StoredState, Validator,
-};
+use super::clock::BUILT_AFTER;
+use super::keeper::Keeper;
+use crate::source::{self, Fetched, Source, SourceError, StoredState, Validator};
 use crate::verify::{
-    self, Answer, ListFile, ListVersion, Subscription, TrustSummary, TrustedMetadata, Verdict,
-    Verified, VerifyError, Wanted, Write,
+    self, Answer, Evidence, ListFile, ListVersion, SetAside, Subscription, TrustSummary,
+    TrustedMetadata, Verdict, Verified, VerifyError, Wanted,
 };
 
 /// Pulls the lists of one repository.
@@ -19,12 +19,9 @@ use crate::verify::{
 pub struct Puller {
     source: Source,
     trusted: TrustedMetadata,
-    store: Store,
-    state: PathBuf,
+    keeper: Keeper,
     /// Where the trusted timestamp came from, so that the mirror can say "unchanged".
     seen: Option<Seen>,
-    /// What could not be made durable yet; nothing new is fetched before it is.
-    unwritten: Vec<Write>,
     /// The mirror that answered last; it is asked first.
     preferred: usize,
 }
@@ -40,6 +37,12 @@ pub struct Round {
     pub refusals: Vec<Refusal>,
     /// How many files were asked for.
     pub requests: usize,
+    /// How often a transfer that broke off was taken up again.
+    pub retries: u64,
+    /// What time it was at the mirror that answered last, by its own word: a hint alone.
+    pub date: Option<Timestamp>,
+    /// Files of one version that differ, and that were not met before.
+    pub evidence: Vec<Evidence>,
 }
 
 /// What a round brought for one list.
@@ -86,6 +89,14 @@ pub enum RoundError {
     /// What was accepted cannot be stored, so that nothing more is taken.
     #[error("the state cannot be stored: {0}")]
     Store(#[source] SourceError),
+    /// The clock stands before this version was made: no expiry could be judged.
+    #[error(
+        "the clock of this machine says {now}, which is before this version of cordon was made; stored lists stay enforced, and nothing new is accepted until the clock is right: does NTP run?"
+    )]
+    Clock {
+        /// What the clock says.
+        now: Timestamp,
+    },
 }
 
 /// A list as it was found on disk.
@@ -95,6 +106,9 @@ pub struct RestoredList {
     pub file: Option<(Verified<ListFile>, ListVersion)>,
     /// Why newer versions on disk do not.
     pub damaged: Vec<RoundError>,
+    /// The serial that was accepted last, where what is on disk is older: it was never stored,
+    /// or is damaged.
+    pub accepted: Option<u64>,
 }
 
 /// Where the trusted timestamp came from.
@@ -116,17 +130,24 @@ impl Puller {
         source: &source::Settings,
         verify: &verify::Settings,
     ) -> Result<Self, RoundError> {
-        let store = Store::open(state, &source.repository).map_err(RoundError::Store)?;
-        let files = store.read().map_err(RoundError::Store)?;
+        let keeper = Keeper::open(state, &source.repository).map_err(RoundError::Store)?;
+        let files = keeper.read().map_err(RoundError::Store)?;
         Ok(Self {
             source: Source::new(source)?,
             trusted: TrustedMetadata::restore(&source.repository, verify, &files)?,
-            store,
-            state: state.to_owned(),
+            keeper,
             seen: None,
-            unwritten: Vec::new(),
             preferred: 0,
         })
+    }
+
+    /// Sets aside what was found damaged when the state was opened, and returns it. To be
+    /// called once, by whoever alone writes to the state folder.
+    pub fn mend(&mut self) -> Vec<SetAside> {
+        let damaged = self.trusted.take_set_aside();
+        let files: Vec<&str> = damaged.iter().map(|aside| aside.file.as_str()).collect();
+        self.keeper.mend(&files, self.trusted.own_files());
+        damaged
     }
 
     /// The last good version of a list on disk, verified again; needs no network. Called
@@ -134,13 +155,19 @@ impl Puller {
     /// plaintext in memory.
     pub fn restore(&mut self, subscription: &Subscription) -> RestoredList {
         let mut restored = RestoredList::default();
-        let states = match ListStates::open(&self.state, &subscription.name) {
+        if let Some(unsaved) = self.keeper.unsaved(&subscription.name) {
+            restored.file = Some(unsaved);
+            return restored;
+        }
+        let states = match self.keeper.states(subscription) {
             Ok(states) => states,
             Err(error) => {
                 restored.damaged.push(RoundError::Store(error));
                 return restored;
             }
         };
+        let damage = states.damage_of_current().map(RoundError::Store);
+        restored.damaged.extend(damage);
         for seq in states.serials() {
             match self.restore_one(subscription, states.load(seq)) {
                 Ok(file) => {
@@ -150,12 +177,25 @@ impl Puller {
                 Err(error) => restored.damaged.push(error),
             }
         }
+        let floor = self.trusted.floor_of(&subscription.list);
+        let floor = floor.map(|version| (version.generation, version.seq));
+        let found = restored.file.as_ref();
+        let found = found.map(|(_, version)| (version.generation, version.seq));
+        restored.accepted = floor.filter(|_| floor > found).map(|(_, seq)| seq);
         restored
     }
 
-    /// What was found damaged when the state was opened, once.
-    pub fn take_set_aside(&mut self) -> Vec<VerifyError> {
-        self.trusted.take_set_aside()
+    /// The lists whose newest version is in memory alone: the next start would begin with an
+    /// older one.
+    #[must_use]
+    pub fn not_persisted(&self) -> Vec<&str> {
+        self.keeper.unsaved_lists()
+    }
+
+    /// Why not everything is on disk, or why its reserve is gone; nothing while all is well.
+    #[must_use]
+    pub fn disk_error(&self) -> Option<&str> {
+        self.keeper.error()
     }
 
     /// What people want to know of the repository's trust.
@@ -167,8 +207,12 @@ impl Puller {
     /// One round at `now`, for the subscribed lists.
     pub async fn round(&mut self, subscriptions: &[Subscription], now: Timestamp) -> Round {
         let mut round = Round::default();
-        if let Err(error) = self.flush() {
+        if let Err(error) = self.keeper.catch_up() {
             round.error = Some(Arc::new(RoundError::Store(error)));
+            return round;
+        }
+        if now < BUILT_AFTER {
+            round.error = Some(Arc::new(RoundError::Clock { now }));
             return round;
         }
         self.trusted.begin(now, subscriptions);
@@ -191,6 +235,8 @@ impl Puller {
             }
         }
         self.collect(&mut round);
+        round.retries = self.source.take_retries();
+        round.date = self.source.take_date();
         round
     }
 
@@ -204,10 +250,9 @@ impl Puller {
             match self.get_from(mirror, wanted).await {
                 Ok(()) => {
                     self.preferred = mirror;
-                    return self
-                        .flush()
-                        .map_err(|error| Arc::new(RoundError::Store(error)));
+                    return Ok(());
                 }
+                Err(error @ RoundError::Store(_)) => return Err(Arc::new(error)),
                 Err(error) => {
                     let mirror = self.source.address(mirror);
                     let error = Arc::new(error);
@@ -234,7 +279,7 @@ impl Puller {
             Fetched::Absent => Answer::Absent,
             Fetched::Unchanged => Answer::Unchanged,
         };
-        self.unwritten.extend(self.trusted.feed(answer)?);
+        let writes = self.trusted.feed(answer)?;
         if let Fetched::File(_, Some(validator)) = fetched
             && wanted.path == TIMESTAMP
             && let Some(version) = self.trusted.timestamp_version()
@@ -245,19 +290,7 @@ impl Puller {
                 version,
             });
         }
-        Ok(())
-    }
-
-    /// Makes durable what was accepted, in its order.
-    fn flush(&mut self) -> Result<(), SourceError> {
-        while let Some(write) = self.unwritten.first() {
-            match write {
-                Write::Put(name, bytes) => self.store.put(name, bytes)?,
-                Write::Remove(name) => self.store.remove(name)?,
-            }
-            self.unwritten.remove(0);
-        }
-        Ok(())
+        self.keeper.write(writes).map_err(RoundError::Store)
     }
 
     /// Takes what the round brought so far, and stores new versions.
@@ -269,18 +302,23 @@ impl Puller {
                     version,
                     proof,
                 } => {
-                    let stored = ListStates::open(&self.state, &list)
-                        .and_then(|states| states.save(version.seq, &file.get().bytes, &proof));
+                    let not_stored = self.keeper.save_version(&list, &file, &version, &proof);
                     ListOutcome::New {
                         file,
                         version,
-                        not_stored: stored.err(),
+                        not_stored,
                     }
                 }
                 Verdict::Unchanged => ListOutcome::Unchanged,
                 Verdict::Refused(error) => ListOutcome::Refused(Arc::new(error.into())),
             };
             round.lists.push((list, outcome));
+        }
+        for evidence in self.trusted.take_evidence() {
+            // Evidence that cannot be kept is still an event.
+            if self.keeper.keep_evidence(&evidence).unwrap_or(true) {
+                round.evidence.push(evidence);
+            }
         }
     }
 
@@ -321,6 +359,7 @@ impl RoundError {
             Self::Source(error) => error.outcome(),
             Self::Verify(error) => error.outcome(),
             Self::Store(_) => "not_stored",
+            Self::Clock { .. } => "clock",
         }
     }
 
@@ -328,7 +367,7 @@ impl RoundError {
     #[must_use]
     pub const fn is_security(&self) -> bool {
         match self {
-            Self::Source(_) | Self::Store(_) => false,
+            Self::Source(_) | Self::Store(_) | Self::Clock { .. } => false,
             Self::Verify(error) => !matches!(
                 error,
                 VerifyError::Expired { .. }

@@ -387,8 +387,8 @@ fn open_repositories(config: &Config, mut old: Vec<Pulled>) -> Result<Vec<Pulled
         }
         let mut puller = Puller::open(&config.state, &repository.source, &repository.verify)
             .map_err(|error| format!("repository {}: {error}", repository.name))?;
-        for error in puller.take_set_aside() {
-            tracing::error!(repository = repository.name, %error, "a stored file was damaged and is set aside; it is fetched again");
+        for aside in puller.mend() {
+            tracing::error!(repository = repository.name, error = %aside.error, "a stored file was damaged and is set aside as {}.damaged", aside.file);
         }
         pulled.push(Pulled {
             repository: repository.clone(),

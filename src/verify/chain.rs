@@ -212,6 +212,28 @@ impl Chain {
             .collect())
     }
 
+    /// Whether a file is signed by its role as the root or the delegation has it now.
+    pub(super) fn is_signed(&self, role: &str, bytes: &[u8]) -> bool {
+        let root = self.set.root();
+        let (keys, of_role) = match (root.role(role), role.strip_prefix("list-")) {
+            (Some(of_role), _) => (&root.keys, of_role.clone()),
+            (None, Some(list)) => match self.delegation(list) {
+                Ok((delegated, keys)) => (keys, delegated.role_keys()),
+                Err(_) => return false,
+            },
+            (None, None) => return false,
+        };
+        let verified = match role {
+            "timestamp" => Metadata::<sigstore_tuf::Timestamp>::from_slice(bytes)
+                .and_then(|file| file.verify_threshold(keys, &of_role, role)),
+            "snapshot" => Metadata::<sigstore_tuf::Snapshot>::from_slice(bytes)
+                .and_then(|file| file.verify_threshold(keys, &of_role, role)),
+            _ => Metadata::<Targets>::from_slice(bytes)
+                .and_then(|file| file.verify_threshold(keys, &of_role, role)),
+        };
+        verified.is_ok()
+    }
+
     /// Which snapshot the timestamp names.
     pub(super) fn snapshot_pin(&self) -> Option<&MetaFile> {
         self.set.timestamp().and_then(|file| file.snapshot_meta())
@@ -333,6 +355,13 @@ fn read_envelope(file: &str, bytes: &[u8], octets_max: u64) -> Result<Value, Ver
     }
     let value = json::read(bytes).map_err(|error| malformed(file, &error.to_string()))?;
     lint::check_envelope(&value).map_err(|reason| malformed(file, &reason))?;
+    let spec_version = value.pointer("/signed/spec_version").and_then(Value::as_str);
+    if spec_version.is_some_and(|version| !version.starts_with("1.")) {
+        return Err(VerifyError::Unsupported {
+            file: file.to_owned(),
+            reason: "is of a newer TUF specification than 1".to_owned(),
+        });
+    }
     Ok(value)
 }
 
@@ -367,6 +396,14 @@ fn check_pin(file: &str, bytes: &[u8], value: &Value, pin: &MetaFile) -> Result<
         }
     }
     Ok(())
+}
+
+/// Whether a file of the version that its parent role names is what is named; one of another
+/// version is not judged.
+pub(super) fn is_as_named(bytes: &[u8], pin: &MetaFile) -> bool {
+    let value = serde_json::from_slice::<Value>(bytes).unwrap_or_default();
+    let version = value.pointer("/signed/version").and_then(Value::as_u64);
+    version != Some(pin.version) || check_pin("", bytes, &value, pin).is_ok()
 }
 
 /// Whether something that expires then is still in its time. Unlike the library, a file is

@@ -28,7 +28,7 @@ pub enum VerifyError {
         offered: u64,
     },
     /// Its time is over: indefinite freeze, or nobody renews it.
-    #[error("{file}: expired at {expires}; the repository is not being renewed, or is held back")]
+    #[error("{file}: expired at {expires}; {}", meaning_of_expiry(file))]
     Expired {
         /// The file.
         file: String,
@@ -117,6 +117,16 @@ pub enum VerifyError {
         /// The serial.
         seq: u64,
     },
+    /// Another content under a version that was accepted before: possible misuse of a key.
+    #[error(
+        "{file}: version {version} was accepted before with another content; the key of its role may be misused, ask the authority. Ours is kept, and both are kept as evidence"
+    )]
+    SameVersion {
+        /// The file.
+        file: String,
+        /// The version.
+        version: u64,
+    },
     /// A newer format, or something this version cannot do; needs an upgrade.
     #[error("{file}: {reason}; this version of cordon cannot read it")]
     Unsupported {
@@ -144,7 +154,7 @@ impl VerifyError {
             Self::Missing { .. } => "missing",
             Self::NotPublished { .. } => "not_published",
             Self::FromTheFuture { .. } => "from_the_future",
-            Self::Equivocation { .. } => "equivocation",
+            Self::Equivocation { .. } | Self::SameVersion { .. } => "equivocation",
             Self::Unsupported { .. } => "unsupported",
         }
     }
@@ -177,5 +187,21 @@ impl VerifyError {
                 reason: other.to_string(),
             },
         }
+    }
+}
+
+/// What it means that a file has expired, and what to do.
+fn meaning_of_expiry(file: &str) -> &'static str {
+    match file {
+        "root.json" => {
+            "the authority's ceremony is overdue, or a mirror holds this node at an old root (freeze); ask the authority"
+        }
+        "timestamp.json" | "snapshot.json" => {
+            "the repository is not being renewed, or a mirror holds this node at an old state (freeze); ask the authority"
+        }
+        "targets.json" => {
+            "the authority's offline signers are overdue to renew it; ask the authority"
+        }
+        _ => "the signers of this list are overdue to renew it; ask the authority",
     }
 }

@@ -1,8 +1,10 @@
 //! 2 · TRUST: says which file it wants next, judges what it gets. No I/O.
 
 mod chain;
+mod damage;
 mod delta;
 mod error;
+mod evidence;
 mod floors;
 mod full;
 mod json;
@@ -19,8 +21,10 @@ mod trusted;
 mod verified;
 mod withdraw_file;
 
+pub use damage::SetAside;
 pub use delta::{Applied, Delta, apply};
 pub use error::VerifyError;
+pub use evidence::Evidence;
 pub use floors::ListVersion;
 pub use full::{FULL_OCTETS_MAX, plaintext_octets_max};
 pub use lint::is_list_name;
@@ -28,5 +32,5 @@ pub use never_block::{NEVER_BLOCK_OCTETS_MAX, read_never_block, write_never_bloc
 pub use settings::Settings;
 pub use signed_policy::SignedPolicy;
 pub use trusted::{Answer, Subscription, TrustSummary, TrustedMetadata, Verdict, Wanted, Write};
-pub use verified::{ListFile, Verified, hex};
+pub use verified::{ListFile, Verified, digest, hex};
 pub use withdraw_file::{UNTIL_MAX, WITHDRAW_OCTETS_MAX, WITHDRAWALS_MAX, WithdrawFile};

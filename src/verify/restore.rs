@@ -12,7 +12,7 @@ use super::trusted::{
     ACCEPTED, ACCEPTED_FORMAT, AcceptedFile, FLOORS, Held, Round, Stage, Subscription,
     TrustedMetadata,
 };
-use super::{ListFile, ListVersion, Settings, Verified, VerifyError};
+use super::{ListFile, ListVersion, SetAside, Settings, Verified, VerifyError};
 
 impl TrustedMetadata {
     /// What is trusted at the start: the pinned root, then whatever of the stored `files`
@@ -38,6 +38,7 @@ impl TrustedMetadata {
             floors,
             stored: BTreeMap::new(),
             set_aside: Vec::new(),
+            evidence: Vec::new(),
             round: Round {
                 now: Timestamp::UNIX_EPOCH,
                 stage: Stage::Done,
@@ -46,6 +47,7 @@ impl TrustedMetadata {
                 verdicts: Vec::new(),
             },
         };
+        trusted.check_own_files(files);
         trusted.follow_stored_roots(files);
         for (name, accepted_at) in accepted.files {
             if let Some(bytes) = files.get(&name) {
@@ -54,6 +56,8 @@ impl TrustedMetadata {
             }
         }
         trusted.replay();
+        trusted.check_held_files();
+        trusted.rebuild_floors();
         Ok(trusted)
     }
 
@@ -110,7 +114,7 @@ impl TrustedMetadata {
             match self.chain.take_root(&file, bytes) {
                 Ok(()) => self.roots.push(bytes.clone()),
                 Err(error) => {
-                    self.set_aside.push(error);
+                    self.set_aside.push(SetAside { file, error });
                     break;
                 }
             }
@@ -123,8 +127,9 @@ impl TrustedMetadata {
         if let Some(held) = self.held.get("timestamp.json")
             && let Err(error) = self.chain.take_timestamp(&held.bytes, held.accepted_at)
         {
-            self.set_aside.push(error);
-            self.held.remove("timestamp.json");
+            let file = "timestamp.json".to_owned();
+            self.held.remove(&file);
+            self.set_aside.push(SetAside { file, error });
         }
         if self.chain.set().timestamp().is_none() {
             return;

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use sigstore_tuf::MetaFile;
 
 use super::VerifyError;
-use super::chain::{Taken, role_of};
+use super::chain::{self, Taken, role_of};
 use super::full::Full;
 use super::list_file::list_file;
 use super::proof::Proof;
@@ -64,14 +65,10 @@ impl TrustedMetadata {
         const FILE: &str = "timestamp.json";
         let mut chain = self.chain.clone();
         if chain.take_timestamp(bytes, self.round.now)? == Taken::Equal {
-            let mut writes = self.keep_timestamp()?;
-            if self.held.get(FILE).is_some_and(|held| held.bytes != bytes) {
-                // Both are signed: somebody else may have the key. Ours is kept, and so is
-                // the evidence.
-                let evidence = "timestamp.other.json".to_owned();
-                writes.push(Write::Put(evidence, bytes.to_vec()));
-            }
-            return Ok(writes);
+            // Where both are signed and differ, somebody else may have the key; ours is good
+            // all the same, and the evidence is kept.
+            let _ = self.check_other("timestamp", bytes);
+            return self.keep_timestamp();
         }
         let version = chain.set().timestamp().map_or(0, |file| file.version);
         if version < self.floors.timestamp {
@@ -117,6 +114,7 @@ impl TrustedMetadata {
                 None => return Err(VerifyError::Missing { file: file.clone() }),
             }
         }
+        self.check_other("snapshot", bytes)?;
         self.chain = chain;
         self.floors.roles = roles;
         Ok(self.accept("snapshot.json", bytes, Stage::Targets))
@@ -124,7 +122,10 @@ impl TrustedMetadata {
 
     /// The targets role that the snapshot names.
     pub(super) fn feed_targets(&mut self, bytes: &[u8]) -> Result<Vec<Write>, VerifyError> {
-        self.chain.take_targets(bytes, self.round.now)?;
+        let mut chain = self.chain.clone();
+        chain.take_targets(bytes, self.round.now)?;
+        self.check_other("targets", bytes)?;
+        self.chain = chain;
         Ok(self.accept("targets.json", bytes, Stage::Role(0)))
     }
 
@@ -134,12 +135,24 @@ impl TrustedMetadata {
         index: usize,
         bytes: &[u8],
     ) -> Result<Vec<Write>, VerifyError> {
-        let Some(list) = self.subscription(index).map(|list| list.list.clone()) else {
+        let Some(subscription) = self.subscription(index).cloned() else {
             return Ok(Vec::new());
         };
-        self.chain.take_list_role(&list, bytes, self.round.now)?;
-        let file = format!("{}.json", role_of(&list));
-        Ok(self.accept(&file, bytes, Stage::Role(index)))
+        let Subscription { name, list } = subscription;
+        let mut chain = self.chain.clone();
+        chain.take_list_role(&list, bytes, self.round.now)?;
+        let role = role_of(&list);
+        self.check_other(&role, bytes)?;
+        self.chain = chain;
+        let file = format!("{role}.json");
+        let before = self.held.get(&file).map(|held| held.bytes.clone());
+        let writes = self.accept(&file, bytes, Stage::Role(index));
+        if let Some((_, Verdict::Refused(VerifyError::Equivocation { seq, .. }))) =
+            self.round.verdicts.iter().find(|(of, _)| *of == name)
+        {
+            self.note_evidence(&file, *seq, before, bytes);
+        }
+        Ok(writes)
     }
 
     /// The complete state of a list.
@@ -239,7 +252,7 @@ impl TrustedMetadata {
     /// Whether the snapshot that the timestamp names is trusted, or held and taken now.
     fn has_snapshot(&mut self, now: Timestamp) -> bool {
         if self.chain.has_current_snapshot(now) {
-            return true;
+            return self.is_as_named("snapshot.json", self.chain.snapshot_pin());
         }
         match self.held.get("snapshot.json") {
             Some(held) => self.chain.take_snapshot(&held.bytes, now).is_ok(),
@@ -247,10 +260,16 @@ impl TrustedMetadata {
         }
     }
 
+    /// Whether the held file is the one that is named, and not another of the same version.
+    fn is_as_named(&self, file: &str, pin: Option<&MetaFile>) -> bool {
+        let held = self.held.get(file);
+        pin.is_none_or(|pin| held.is_some_and(|held| chain::is_as_named(&held.bytes, pin)))
+    }
+
     /// The same for the targets role.
     fn has_targets(&mut self, now: Timestamp) -> bool {
         if self.chain.has_current_role("targets", now) {
-            return true;
+            return self.is_as_named("targets.json", self.chain.role_pin("targets"));
         }
         match self.held.get("targets.json") {
             Some(held) => self.chain.take_targets(&held.bytes, now).is_ok(),
@@ -269,7 +288,7 @@ impl TrustedMetadata {
             });
         }
         if self.chain.has_current_role(&role, now) {
-            return Ok(true);
+            return Ok(self.is_as_named(&format!("{role}.json"), self.chain.role_pin(&role)));
         }
         Ok(match self.held.get(&format!("{role}.json")) {
             Some(held) => self.chain.take_list_role(list, &held.bytes, now).is_ok(),
@@ -297,12 +316,12 @@ impl TrustedMetadata {
 /// The files of ours.
 impl TrustedMetadata {
     /// `floors.json` as it is now.
-    fn write_floors(&self) -> Write {
+    pub(super) fn write_floors(&self) -> Write {
         Write::Put(FLOORS.to_owned(), self.floors.write())
     }
 
     /// `accepted.json` as it is now.
-    fn write_accepted(&self) -> Write {
+    pub(super) fn write_accepted(&self) -> Write {
         let files = self.held.iter();
         let accepted = AcceptedFile {
             format: ACCEPTED_FORMAT,
