@@ -2,6 +2,7 @@
 
 pub mod cli;
 pub mod clock;
+mod clock_judge;
 mod command;
 mod configuration;
 mod daemon;
@@ -18,11 +19,13 @@ pub mod round;
 mod shown;
 mod signal;
 mod socket;
+mod standing;
 mod status;
 mod surfaces;
 mod systemd;
 mod tasks;
 mod terminal;
+mod trouble;
 mod update;
 mod watch;
 

@@ -73,6 +73,8 @@ pub enum ListOutcome {
 pub struct Refusal {
     /// The mirror's address.
     pub mirror: String,
+    /// The list that it concerns, by its configured name; nothing for what all depend on.
+    pub list: Option<String>,
     /// Why.
     pub error: Arc<RoundError>,
 }
@@ -257,7 +259,12 @@ impl Puller {
                     let mirror = self.source.address(mirror);
                     let error = Arc::new(error);
                     failed = Some(Arc::clone(&error));
-                    round.refusals.push(Refusal { mirror, error });
+                    let list = wanted.list.clone();
+                    round.refusals.push(Refusal {
+                        mirror,
+                        list,
+                        error,
+                    });
                 }
             }
         }

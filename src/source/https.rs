@@ -290,7 +290,12 @@ mod tests {
 
     #[test]
     fn the_date_of_a_mirror_is_read() {
-        let date = |text| date_of(&HeaderMap::from_iter([(DATE, HeaderValue::from_static(text))]));
+        let date = |text| {
+            date_of(&HeaderMap::from_iter([(
+                DATE,
+                HeaderValue::from_static(text),
+            )]))
+        };
         let expected = "2026-11-24T06:00:05Z".parse().ok();
         assert_eq!(date("Tue, 24 Nov 2026 06:00:05 GMT"), expected);
         assert_eq!(date("yesterday"), None);

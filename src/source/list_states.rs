@@ -104,7 +104,10 @@ impl ListStates {
     pub fn set_aside(&self, seq: u64) -> Result<(), SourceError> {
         let entries = fs::read_dir(&self.folder).map_err(|error| failed(&self.folder, error))?;
         for path in entries.flatten().map(|entry| entry.path()) {
-            if path.extension().is_some_and(|extension| extension == "damaged") {
+            if path
+                .extension()
+                .is_some_and(|extension| extension == "damaged")
+            {
                 durable::remove(&path)?;
             }
         }

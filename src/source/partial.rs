@@ -120,6 +120,10 @@ mod tests {
         check("\"a\"", &[(CONTENT_RANGE, "bytes 0-19/20")], (true, false));
         check("\"a\"", &[(CONTENT_RANGE, "items 10-19/20")], (true, false));
         check("\"a\"", &[], (true, false));
-        check("W/\"a\"", &[(CONTENT_RANGE, "bytes 10-19/20")], (false, true));
+        check(
+            "W/\"a\"",
+            &[(CONTENT_RANGE, "bytes 10-19/20")],
+            (false, true),
+        );
     }
 }

@@ -89,7 +89,12 @@ impl Store {
     ///
     /// # Errors
     /// [`SourceError::Io`].
-    pub fn keep_evidence(&self, name: &str, digest: &str, bytes: &[u8]) -> Result<bool, SourceError> {
+    pub fn keep_evidence(
+        &self,
+        name: &str,
+        digest: &str,
+        bytes: &[u8],
+    ) -> Result<bool, SourceError> {
         let folder = self.folder.join(EVIDENCE);
         fs::create_dir_all(&folder).map_err(|error| failed(&folder, error))?;
         let digest = digest.get(..EVIDENCE_DIGITS).unwrap_or(digest);

@@ -355,7 +355,9 @@ fn read_envelope(file: &str, bytes: &[u8], octets_max: u64) -> Result<Value, Ver
     }
     let value = json::read(bytes).map_err(|error| malformed(file, &error.to_string()))?;
     lint::check_envelope(&value).map_err(|reason| malformed(file, &reason))?;
-    let spec_version = value.pointer("/signed/spec_version").and_then(Value::as_str);
+    let spec_version = value
+        .pointer("/signed/spec_version")
+        .and_then(Value::as_str);
     if spec_version.is_some_and(|version| !version.starts_with("1.")) {
         return Err(VerifyError::Unsupported {
             file: file.to_owned(),

@@ -47,7 +47,10 @@ impl TrustedMetadata {
             files.get(name).is_some_and(|bytes| judge(bytes))
         };
         if damaged(FLOORS, is_damaged::<Floors>) {
-            self.set_aside(FLOORS, "is damaged; the floors are rebuilt from what verifies");
+            self.set_aside(
+                FLOORS,
+                "is damaged; the floors are rebuilt from what verifies",
+            );
         }
         if damaged(ACCEPTED, is_damaged::<AcceptedFile>) {
             self.set_aside(ACCEPTED, "is damaged; the metadata is fetched again");
