@@ -54,7 +54,7 @@ impl Keeper {
         self.store.read()
     }
 
-    /// Sets damaged files of the repository aside and makes our own anew. Temporary files
+    /// Sets damaged files of the repository aside and writes our own anew at the next round. Temporary files
     /// that a crash left go. To be called once, by whoever alone writes to the state folder.
     pub(super) fn mend(&mut self, damaged: &[&str], own: Vec<Write>) {
         self.reserve.sweep();
@@ -63,9 +63,7 @@ impl Keeper {
                 self.error = Some(error.to_string());
             }
         }
-        if !damaged.is_empty() {
-            self.unwritten.extend(own);
-        }
+        self.unwritten.extend(own);
     }
 
     /// The states of a list on disk.

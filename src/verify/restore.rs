@@ -48,6 +48,7 @@ impl TrustedMetadata {
             },
         };
         trusted.check_own_files(files);
+        let root_floor = trusted.floors.root;
         trusted.follow_stored_roots(files);
         for (name, accepted_at) in accepted.files {
             if let Some(bytes) = files.get(&name) {
@@ -56,6 +57,13 @@ impl TrustedMetadata {
             }
         }
         trusted.replay();
+        if trusted.chain.set().root().version > root_floor {
+            // The last round ended after it stored a new root and before it removed what the
+            // old online keys had signed: that is no damage.
+            trusted
+                .set_aside
+                .retain(|aside| aside.file != "timestamp.json");
+        }
         trusted.check_held_files();
         trusted.rebuild_floors();
         Ok(trusted)
@@ -103,7 +111,8 @@ impl TrustedMetadata {
         Ok((file, full.version))
     }
 
-    /// Follows the stored roots from the pinned one, as far as they verify.
+    /// Follows the stored roots from the pinned one, as far as they verify. The floors know
+    /// up to which root they go.
     fn follow_stored_roots(&mut self, files: &BTreeMap<String, Vec<u8>>) {
         loop {
             let version = self.chain.set().root().version.saturating_add(1);
@@ -111,8 +120,18 @@ impl TrustedMetadata {
             let Some(bytes) = files.get(&file) else {
                 break;
             };
+            let before = self.chain.clone();
             match self.chain.take_root(&file, bytes) {
-                Ok(()) => self.roots.push(bytes.clone()),
+                Ok(()) => {
+                    self.roots.push(bytes.clone());
+                    // The floors were written before this root was: they fall as they would
+                    // have, or a thief's floors would stand for ever.
+                    if version > self.floors.root
+                        && before.online_keys() != self.chain.online_keys()
+                    {
+                        self.floors.drop_online();
+                    }
+                }
                 Err(error) => {
                     self.set_aside.push(SetAside { file, error });
                     break;

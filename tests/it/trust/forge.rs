@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use cordon::compile::Format;
 use cordon::control::round::{Puller, RestoredList, Round};
 use cordon::policy::{Category, Origin, Scope, UrlScope};
-use cordon::publish::{Delegation, Keyring, Legal, Publication, Published, Repository};
+use cordon::publish::{
+    Delegation, Keyring, Legal, Publication, PublishError, Published, Repository,
+};
 use cordon::source::{self, Mirror};
 use cordon::verify::{self, ListFile, Subscription, Verified, hex};
 use ed25519_dalek::pkcs8::DecodePrivateKey;
@@ -26,13 +28,17 @@ pub(crate) fn hour(hours: i64) -> Timestamp {
 }
 
 pub(crate) struct Authority {
-    folder: tempfile::TempDir,
+    folder: PathBuf,
+    /// Removed at the end, where the folder is the test's own.
+    _own: Option<tempfile::TempDir>,
 }
 
 impl Authority {
     pub(crate) fn new(lists: &[&str]) -> Self {
+        let own = tempfile::tempdir().unwrap();
         let authority = Self {
-            folder: tempfile::tempdir().unwrap(),
+            folder: own.path().to_owned(),
+            _own: Some(own),
         };
         let mut keys = authority.keys();
         let (mut repository, _) =
@@ -51,12 +57,26 @@ impl Authority {
         authority
     }
 
+    /// The authority whose repository and keys are in that folder.
+    pub(crate) fn at(folder: &Path) -> Self {
+        Self {
+            folder: folder.to_owned(),
+            _own: None,
+        }
+    }
+
+    /// Another authority with the same files.
+    pub(crate) fn copied_to(&self, folder: &Path) -> Self {
+        copy(&files_below(&self.folder), folder);
+        Self::at(folder)
+    }
+
     pub(crate) fn repo(&self) -> PathBuf {
-        self.folder.path().join("repo")
+        self.folder.join("repo")
     }
 
     pub(crate) fn keys_folder(&self) -> PathBuf {
-        self.folder.path().join("keys")
+        self.folder.join("keys")
     }
 
     pub(crate) fn keys(&self) -> Keyring {
@@ -64,6 +84,16 @@ impl Authority {
     }
 
     pub(crate) fn publish(&self, list: &str, names: &[&str], now: Timestamp) -> Published {
+        self.try_to_publish(list, names, now).unwrap()
+    }
+
+    /// Publishes where that may fail.
+    pub(crate) fn try_to_publish(
+        &self,
+        list: &str,
+        names: &[&str],
+        now: Timestamp,
+    ) -> Result<Published, PublishError> {
         let publication = Publication {
             list: list.to_owned(),
             text: names.join("\n").into_bytes(),
@@ -72,10 +102,8 @@ impl Authority {
             url_scope: UrlScope::Exact,
             legal: Legal::read(LEGAL).unwrap(),
         };
-        let mut repository = Repository::open(&self.repo()).unwrap();
-        repository
-            .publish(&self.keys(), &publication, now, &mut |_| {})
-            .unwrap()
+        let mut repository = Repository::open(&self.repo())?;
+        repository.publish(&self.keys(), &publication, now, &mut |_| {})
     }
 
     pub(crate) fn refresh(&self, now: Timestamp) {
@@ -215,7 +243,9 @@ impl Authority {
 
 /// A node with a state folder of its own.
 pub(crate) struct Node {
-    state: tempfile::TempDir,
+    state: PathBuf,
+    /// Removed at the end, where the folder is the test's own.
+    _own: Option<tempfile::TempDir>,
     mirrors: Vec<Mirror>,
     trust: verify::Settings,
     runtime: tokio::runtime::Runtime,
@@ -229,15 +259,23 @@ impl Node {
     }
 
     pub(crate) fn with_mirrors(authority: &Authority, mirrors: Vec<Mirror>) -> Self {
-        let state = tempfile::tempdir().unwrap();
+        let own = tempfile::tempdir().unwrap();
+        let mut node = Self::at(own.path(), authority, mirrors);
+        node._own = Some(own);
+        node
+    }
+
+    /// A node with that state folder.
+    pub(crate) fn at(state: &Path, authority: &Authority, mirrors: Vec<Mirror>) -> Self {
         let trust = authority.trust();
-        let puller = open(state.path(), &mirrors, &trust);
+        let puller = open(state, &mirrors, &trust);
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .unwrap();
         Self {
-            state,
+            state: state.to_owned(),
+            _own: None,
             mirrors,
             trust,
             runtime,
@@ -247,11 +285,11 @@ impl Node {
 
     /// Ends and starts again.
     pub(crate) fn restart(&mut self) {
-        self.puller = open(self.state.path(), &self.mirrors, &self.trust);
+        self.puller = open(&self.state, &self.mirrors, &self.trust);
     }
 
     pub(crate) fn state(&self) -> &Path {
-        self.state.path()
+        &self.state
     }
 
     pub(crate) fn runtime(&self) -> &tokio::runtime::Runtime {
@@ -281,7 +319,7 @@ impl Node {
     }
 
     pub(crate) fn files(&self) -> BTreeMap<String, Vec<u8>> {
-        files_below(self.state.path())
+        files_below(&self.state)
     }
 }
 
@@ -343,7 +381,16 @@ fn bump(signed: &mut Value) {
     signed["version"] = (signed["version"].as_u64().unwrap() + 1).into();
 }
 
-fn files_below(root: &Path) -> BTreeMap<String, Vec<u8>> {
+/// Writes files below a folder.
+pub(crate) fn copy(files: &BTreeMap<String, Vec<u8>>, to: &Path) {
+    for (name, bytes) in files {
+        let path = to.join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, bytes).unwrap();
+    }
+}
+
+pub(crate) fn files_below(root: &Path) -> BTreeMap<String, Vec<u8>> {
     let mut files = BTreeMap::new();
     let mut folders = vec![root.to_owned()];
     while let Some(folder) = folders.pop() {

@@ -1,0 +1,3 @@
+//! Everything that can go wrong, each made to happen.
+
+mod writes;
