@@ -56,13 +56,17 @@ impl Store {
         Ok(files)
     }
 
-    /// Replaces a file, durably. Where the disk is full, what is shorter than
+    /// Replaces a file, durably; one that has this content already is left as it is, so that
+    /// a full disk does not matter. Where the disk is full, what is shorter than
     /// [`RESERVED_FOR_OCTETS_MAX`] takes of the [`Reserve`].
     ///
     /// # Errors
     /// [`SourceError::Io`]; the old file is still there then.
     pub fn put(&self, name: &str, bytes: &[u8]) -> Result<(), SourceError> {
         let path = self.folder.join(name);
+        if fs::read(&path).is_ok_and(|before| before == bytes) {
+            return Ok(());
+        }
         match durable::replace(&path, bytes) {
             Err(error)
                 if error.is_disk_full()
