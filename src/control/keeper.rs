@@ -20,6 +20,8 @@ pub(super) struct Keeper {
     unsaved: BTreeMap<String, Unsaved>,
     /// Why the disk took nothing at the last try.
     error: Option<String>,
+    /// Whether it may set files aside: others only read the state, as to explain.
+    is_owner: bool,
 }
 
 /// A version of a list that is in memory alone.
@@ -43,6 +45,7 @@ impl Keeper {
             unwritten: Vec::new(),
             unsaved: BTreeMap::new(),
             error: None,
+            is_owner: false,
         })
     }
 
@@ -57,6 +60,7 @@ impl Keeper {
     /// Sets damaged files of the repository aside and writes our own anew at the next round. Temporary files
     /// that a crash left go. To be called once, by whoever alone writes to the state folder.
     pub(super) fn mend(&mut self, damaged: &[&str], own: Vec<Write>) {
+        self.is_owner = true;
         self.reserve.sweep();
         for file in damaged {
             if let Err(error) = self.store.set_aside(file) {
@@ -64,6 +68,11 @@ impl Keeper {
             }
         }
         self.unwritten.extend(own);
+    }
+
+    /// Whether it alone writes to the state folder.
+    pub(super) const fn is_owner(&self) -> bool {
+        self.is_owner
     }
 
     /// The states of a list on disk.

@@ -176,7 +176,13 @@ impl Puller {
                     restored.file = Some(file);
                     break;
                 }
-                Err(error) => restored.damaged.push(error),
+                Err(error) => {
+                    if self.keeper.is_owner() && is_damage(&error, &subscription.list) {
+                        // One that cannot be set aside is passed over at the next start again.
+                        let _ = states.set_aside(seq);
+                    }
+                    restored.damaged.push(error);
+                }
             }
         }
         let floor = self.trusted.floor_of(&subscription.list);
@@ -384,6 +390,20 @@ impl RoundError {
                     | VerifyError::Unsupported { .. }
             ),
         }
+    }
+}
+
+/// Whether a stored version is damaged whoever looks at it, and not merely foreign to the
+/// root or list that the configuration names now: a slip of the pen must lose nothing.
+fn is_damage(error: &RoundError, list: &str) -> bool {
+    match error {
+        RoundError::Verify(VerifyError::HashMismatch { file, .. }) => {
+            *file == format!("{list}/full")
+        }
+        RoundError::Verify(VerifyError::Malformed { file, .. }) => {
+            *file == format!("the stored proof of {list}")
+        }
+        _ => false,
     }
 }
 

@@ -1,6 +1,7 @@
 //! Clocks that are wrong, and lists that grow stale: the real program under Debian's
 //! `faketime`, whose clock a file sets while it runs.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -10,6 +11,7 @@ use crate::harness::authority::Authority;
 use crate::harness::client::until;
 use crate::harness::node::Node;
 use crate::harness::upstream::Upstream;
+use crate::trust::forge::{self, hour};
 
 /// A node whose clock the test sets.
 struct Faked {
@@ -173,4 +175,20 @@ fn timestamp_unobtainable_goes_stale_with_a_warning_then_an_alarm() {
     faked.set("+0");
     assert!(update(&faked.node).status.success());
     faked.status_says(&["ready\n"]);
+}
+
+#[test]
+fn clock_sweep_from_a_day_back_to_two_years_ahead_never_loses_a_list() {
+    let authority = forge::Authority::new(&["a"]);
+    authority.publish("a", &["one.test"], hour(0));
+    let mut node = forge::Node::new(&authority);
+    assert_eq!(node.outcome(hour(0)), "new");
+    let mut outcomes = BTreeSet::new();
+    for hours in (-24..48).chain((2..730).step_by(7).map(|day| day * 24)) {
+        outcomes.insert(node.outcome(hour(hours)));
+        assert_eq!(node.seq("a"), Some(1), "{hours} h");
+    }
+    assert_eq!(outcomes, BTreeSet::from(["expired", "unchanged"]));
+    authority.publish("a", &["two.test"], hour(1));
+    assert_eq!(node.outcome(hour(1)), "new", "it recovers by itself");
 }

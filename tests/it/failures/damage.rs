@@ -127,8 +127,14 @@ fn a_damaged_current_names_the_file_and_the_newest_is_taken() {
 fn a_damaged_state_or_proof_uses_the_older_version_says_so_and_is_fetched_again() {
     for file in ["2.state", "2.proof"] {
         let (_authority, mut node) = taken();
-        fs::write(node.state().join("lists/a").join(file), "damaged").unwrap();
+        let path = node.state().join("lists/a").join(file);
+        fs::write(&path, "damaged").unwrap();
         node.restart();
+        // Who only reads, as to explain, sets nothing aside.
+        assert_eq!(node.restore("a").accepted, Some(2));
+        assert!(path.exists(), "{file}");
+        node.restart();
+        node.puller.mend();
         let restored = node.restore("a");
         assert_eq!(
             restored.file.map(|(_, version)| version.seq),
@@ -137,6 +143,8 @@ fn a_damaged_state_or_proof_uses_the_older_version_says_so_and_is_fetched_again(
         );
         assert_eq!(restored.accepted, Some(2), "{file}: it is told");
         assert_eq!(restored.damaged.len(), 1, "{file}");
+        let kept = node.state().join(format!("lists/a/{file}.damaged"));
+        assert_eq!(fs::read(kept).unwrap(), b"damaged", "{file}");
         assert_eq!(node.outcome(hour(1)), "new", "{file}");
         assert_eq!(node.seq("a"), Some(2), "{file}");
     }

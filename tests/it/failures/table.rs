@@ -78,7 +78,10 @@ const TABLE: &[(&str, &[&str])] = &[
     ),
     (
         "clock far ahead",
-        &["failures::clock::clock_far_ahead_keeps_enforcing_and_recovers_when_the_clock_does"],
+        &[
+            "failures::clock::clock_sweep_from_a_day_back_to_two_years_ahead_never_loses_a_list",
+            "failures::clock::clock_far_ahead_keeps_enforcing_and_recovers_when_the_clock_does",
+        ],
     ),
     (
         "clock unknown at boot",
