@@ -53,7 +53,7 @@ impl Pace {
     }
 }
 
-/// The lowest speed over any [`SPEED_WINDOW`], in octets a second.
+/// The lowest speed over any 30 seconds, in octets a second.
 pub const SPEED_MIN: u64 = 4000;
 /// Over how long the speed is measured.
 pub(super) const SPEED_WINDOW: Duration = Duration::from_secs(30);
