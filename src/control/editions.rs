@@ -14,7 +14,7 @@ use crate::config::Config;
 use crate::count::{CountError, Counters, HitCounter};
 use crate::enforce::{Edition, InForce, counted_rules};
 use crate::policy::Origin;
-use crate::report::{Failure, Metrics, Outcome, Timeline, Updates};
+use crate::report::{AlarmKind, Failure, Metrics, Outcome, Severity, Timeline, Updates};
 use crate::verify::{ListFile, Subscription, Verified};
 
 /// Makes one edition after the other.
@@ -37,13 +37,15 @@ pub(super) struct Editions {
 impl Editions {
     /// Compiles the lists of `config` in their order and puts them in force. `text` gives
     /// the current version of a list; a list without one is left out, and said.
+    ///
+    /// Entries begin and end by `now`.
     pub(super) fn put_in_force(
         &self,
         config: &Config,
+        now: Timestamp,
         mut text: impl FnMut(&compile::Settings) -> Option<Verified<ListFile>>,
     ) {
         let begin = clock::instant();
-        let now = clock::timestamp();
         self.updates.configure(
             config
                 .lists
@@ -156,8 +158,27 @@ impl Editions {
         pause: Duration,
     ) {
         for refusal in &round.refusals {
-            tracing::warn!(repository, mirror = refusal.mirror, error = %refusal.error, outcome = refusal.error.outcome(), "a mirror's file is refused");
+            let (outcome, is_security) = (refusal.error.outcome(), refusal.error.is_security());
+            self.metrics.refused(repository, outcome);
+            if is_security {
+                tracing::error!(repository, mirror = refusal.mirror, error = %refusal.error, outcome, "security event: a mirror's file is refused");
+            } else {
+                tracing::warn!(repository, mirror = refusal.mirror, error = %refusal.error, outcome, "a mirror's file is refused");
+            }
         }
+        if round.retries > 0 {
+            self.metrics.retried(repository, round.retries);
+            tracing::warn!(
+                repository,
+                retries = round.retries,
+                "transfers broke off and were taken up again"
+            );
+        }
+        let is_attacked = |list: &String| {
+            round.refusals.iter().any(|refusal| {
+                refusal.error.is_security() && refusal.list.as_ref().is_none_or(|of| of == list)
+            })
+        };
         for subscription in subscriptions {
             let list = &subscription.name;
             let found = round.lists.iter().find(|(name, _)| name == list);
@@ -180,8 +201,32 @@ impl Editions {
                     is_security: error.is_security(),
                 };
                 self.updates.failed(list, failure, now);
+            } else if is_attacked(list) {
+                // The next mirror was honest; that one was not is an event all the same.
+                self.updates.attacked(list);
             }
             self.updates.due(list, now + pause);
+        }
+        self.note_evidence(repository, round, now);
+    }
+
+    /// Raises the alarm for two signed files of one version that differ.
+    fn note_evidence(&self, repository: &str, round: &Round, now: Timestamp) {
+        for evidence in &round.evidence {
+            let sentence = format!(
+                "repository {repository}: {} of version {} was signed twice with different contents; a key may be in the wrong hands. Both files are kept below repositories/{repository}/evidence in the state folder: ask the authority. This stands until the next start",
+                evidence.file, evidence.version
+            );
+            tracing::error!(
+                repository,
+                file = evidence.file,
+                version = evidence.version,
+                "security event: {sentence}"
+            );
+            let about = format!("{repository}/{}", evidence.file);
+            self.updates
+                .alarms
+                .raise(AlarmKind::KeyMisuse, &about, Severity::Alarm, sentence, now);
         }
     }
 

@@ -2,6 +2,7 @@
 
 pub mod cli;
 pub mod clock;
+mod clock_judge;
 mod command;
 mod configuration;
 mod daemon;
@@ -9,6 +10,7 @@ mod demo;
 mod editions;
 mod error;
 mod explain;
+mod keeper;
 mod left_out;
 mod logging;
 mod offline;
@@ -17,11 +19,13 @@ pub mod round;
 mod shown;
 mod signal;
 mod socket;
+mod standing;
 mod status;
 mod surfaces;
 mod systemd;
 mod tasks;
 mod terminal;
+mod trouble;
 mod update;
 mod watch;
 

@@ -1,19 +1,19 @@
 //! [`Puller`]: one repository's source, trust and store, and the round that joins them:
 //! fetch what is wanted from the mirrors in order, judge it, store it, until nothing is wanted.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::clock::BUILT_AFTER;
+use super::keeper::Keeper;
 use crate::policy::{Name, Withdrawal};
-use crate::source::{
-    self, Fetched, ListStates, Source, SourceError, Store, StoredState, Validator,
-};
+use crate::source::{self, Fetched, Source, SourceError, StoredState, Validator};
 use crate::verify::{
-    self, Answer, Cost, FLOORS, ListFile, ListVersion, NetChange, Place, REPLACED, Replacement,
-    SignedPolicy, Subscription, TermChanges, TrustSummary, TrustedMetadata, Verdict, Verified,
-    VerifyError, Wanted, Write,
+    self, Answer, Cost, Evidence, FLOORS, ListFile, ListVersion, NetChange, Place, REPLACED,
+    Replacement, SetAside, SignedPolicy, Subscription, TermChanges, TrustSummary, TrustedMetadata,
+    Verdict, Verified, VerifyError, Wanted,
 };
 
 /// Pulls the lists of one repository.
@@ -24,12 +24,9 @@ pub struct Puller {
     /// What was trusted before the pinned root was replaced: what is in force stays provable
     /// by it until a version verifies under the new root, or the process ends.
     before: Option<TrustedMetadata>,
-    store: Store,
-    state: PathBuf,
+    keeper: Keeper,
     /// Where the trusted timestamp came from, so that the mirror can say "unchanged".
     seen: Option<Seen>,
-    /// What could not be made durable yet; nothing new is fetched before it is.
-    unwritten: Vec<Write>,
     /// The mirror that answered last; it is asked first.
     preferred: usize,
 }
@@ -52,6 +49,12 @@ pub struct Round {
     pub requests: usize,
     /// How many octets came for them.
     pub octets: u64,
+    /// How often a transfer that broke off was taken up again.
+    pub retries: u64,
+    /// What time it was at the mirror that answered last, by its own word: a hint alone.
+    pub date: Option<Timestamp>,
+    /// Files of one version that differ, and that were not met before.
+    pub evidence: Vec<Evidence>,
 }
 
 /// What a round brought for one list.
@@ -84,6 +87,8 @@ pub enum ListOutcome {
 pub struct Refusal {
     /// The mirror's address.
     pub mirror: String,
+    /// The list that it concerns, by its configured name; nothing for what all depend on.
+    pub list: Option<String>,
     /// Why.
     pub error: Arc<RoundError>,
 }
@@ -100,6 +105,14 @@ pub enum RoundError {
     /// What was accepted cannot be stored, so that nothing more is taken.
     #[error("the state cannot be stored: {0}")]
     Store(#[source] SourceError),
+    /// The clock stands before this version was made: no expiry could be judged.
+    #[error(
+        "the clock of this machine says {now}, which is before this version of cordon was made; stored lists stay enforced, and nothing new is accepted until the clock is right: does NTP run?"
+    )]
+    Clock {
+        /// What the clock says.
+        now: Timestamp,
+    },
 }
 
 /// A list as it was found on disk.
@@ -109,6 +122,9 @@ pub struct RestoredList {
     pub file: Option<(Verified<ListFile>, ListVersion)>,
     /// Why newer versions on disk do not.
     pub damaged: Vec<RoundError>,
+    /// The serial that was accepted last, where what is on disk is older: it was never stored,
+    /// or is damaged.
+    pub accepted: Option<u64>,
 }
 
 /// Where the trusted timestamp came from.
@@ -130,22 +146,21 @@ impl Puller {
         source: &source::Settings,
         verify: &verify::Settings,
     ) -> Result<Self, RoundError> {
-        let store = Store::open(state, &source.repository).map_err(RoundError::Store)?;
-        let mut files = store.read().map_err(RoundError::Store)?;
+        let mut keeper = Keeper::open(state, &source.repository).map_err(RoundError::Store)?;
+        let mut files = keeper.read().map_err(RoundError::Store)?;
         if TrustedMetadata::is_replaced(verify, &files) {
-            store
+            keeper
                 .set_all_aside(&[REPLACED, FLOORS])
                 .map_err(RoundError::Store)?;
-            files = store.read().map_err(RoundError::Store)?;
+            files = keeper.read().map_err(RoundError::Store)?;
         }
         let mut trusted = TrustedMetadata::restore(&source.repository, verify, &files)?;
+        keeper.later(trusted.take_writes());
         Ok(Self {
             source: Source::new(source)?,
-            unwritten: trusted.take_writes(),
             trusted,
             before: None,
-            store,
-            state: state.to_owned(),
+            keeper,
             seen: None,
             preferred: 0,
         })
@@ -165,33 +180,67 @@ impl Puller {
         self.trusted.replacement()
     }
 
+    /// Sets aside what was found damaged when the state was opened, and returns it. To be
+    /// called once, by whoever alone writes to the state folder.
+    pub fn mend(&mut self) -> Vec<SetAside> {
+        let damaged = self.trusted.take_set_aside();
+        let files: Vec<&str> = damaged.iter().map(|aside| aside.file.as_str()).collect();
+        self.keeper.mend(&files, self.trusted.own_files());
+        damaged
+    }
+
     /// The last good version of a list on disk, verified again; needs no network. Called
     /// before the first round, it is what the node starts with; later it saves keeping the
     /// plaintext in memory.
     pub fn restore(&mut self, subscription: &Subscription) -> RestoredList {
         let mut restored = RestoredList::default();
-        let states = match ListStates::open(&self.state, &subscription.name) {
+        if let Some(unsaved) = self.keeper.unsaved(&subscription.name) {
+            restored.file = Some(unsaved);
+            return restored;
+        }
+        let states = match self.keeper.states(subscription) {
             Ok(states) => states,
             Err(error) => {
                 restored.damaged.push(RoundError::Store(error));
                 return restored;
             }
         };
+        let damage = states.damage_of_current().map(RoundError::Store);
+        restored.damaged.extend(damage);
         for seq in states.serials() {
             match self.restore_one(subscription, states.load(seq)) {
                 Ok(file) => {
                     restored.file = Some(file);
                     break;
                 }
-                Err(error) => restored.damaged.push(error),
+                Err(error) => {
+                    if self.keeper.is_owner() && is_damage(&error, &subscription.list) {
+                        // One that cannot be set aside is passed over at the next start again.
+                        let _ = states.set_aside(seq);
+                    }
+                    restored.damaged.push(error);
+                }
             }
         }
+        let floor = self.trusted.floor_of(&subscription.list);
+        let floor = floor.map(|version| (version.generation, version.seq));
+        let found = restored.file.as_ref();
+        let found = found.map(|(_, version)| (version.generation, version.seq));
+        restored.accepted = floor.filter(|_| floor > found).map(|(_, seq)| seq);
         restored
     }
 
-    /// What was found damaged when the state was opened, once.
-    pub fn take_set_aside(&mut self) -> Vec<VerifyError> {
-        self.trusted.take_set_aside()
+    /// The lists whose newest version is in memory alone: the next start would begin with an
+    /// older one.
+    #[must_use]
+    pub fn not_persisted(&self) -> Vec<&str> {
+        self.keeper.unsaved_lists()
+    }
+
+    /// Why not everything is on disk, or why its reserve is gone; nothing while all is well.
+    #[must_use]
+    pub fn disk_error(&self) -> Option<&str> {
+        self.keeper.error()
     }
 
     /// What people want to know of the repository's trust.
@@ -233,8 +282,12 @@ impl Puller {
         withdrawn: &mut (dyn FnMut(&str, &[Withdrawal]) + Send),
     ) -> Round {
         let mut round = Round::default();
-        if let Err(error) = self.flush() {
+        if let Err(error) = self.keeper.catch_up() {
             round.error = Some(Arc::new(RoundError::Store(error)));
+            return round;
+        }
+        if now < BUILT_AFTER {
+            round.error = Some(Arc::new(RoundError::Clock { now }));
             return round;
         }
         self.trusted.begin(now, subscriptions);
@@ -253,6 +306,8 @@ impl Puller {
             }
         }
         self.collect(&mut round);
+        round.retries = self.source.take_retries();
+        round.date = self.source.take_date();
         round
     }
 
@@ -266,14 +321,14 @@ impl Puller {
         error: Arc<RoundError>,
         round: &mut Round,
     ) -> Option<Arc<RoundError>> {
-        self.unwritten.extend(self.trusted.skip());
+        let writes = self.trusted.skip();
         match wanted.cost {
             Cost::List(list) => round.lists.push((list, ListOutcome::Refused(error))),
             Cost::Nothing => round.noted.push(error),
             Cost::Round => return Some(error),
         }
-        let flushed = self.flush();
-        flushed
+        let written = self.keeper.write(writes);
+        written
             .err()
             .map(|error| Arc::new(RoundError::Store(error)))
     }
@@ -303,15 +358,22 @@ impl Puller {
                 Ok(octets) => {
                     round.octets = round.octets.saturating_add(octets);
                     self.preferred = mirror;
-                    return self
-                        .flush()
-                        .map_err(|error| Arc::new(RoundError::Store(error)));
+                    return Ok(());
                 }
+                Err(error @ RoundError::Store(_)) => return Err(Arc::new(error)),
                 Err(error) => {
                     let mirror = self.source.address(mirror);
                     let error = Arc::new(error);
                     failed = Some(Arc::clone(&error));
-                    round.refusals.push(Refusal { mirror, error });
+                    let list = match &wanted.cost {
+                        Cost::List(list) => Some(list.clone()),
+                        Cost::Round | Cost::Nothing => None,
+                    };
+                    round.refusals.push(Refusal {
+                        mirror,
+                        list,
+                        error,
+                    });
                 }
             }
         }
@@ -337,7 +399,7 @@ impl Puller {
             Answer::File(bytes) => bytes.len() as u64,
             Answer::Absent | Answer::Unchanged => 0,
         };
-        self.unwritten.extend(self.trusted.feed(answer)?);
+        let writes = self.trusted.feed(answer)?;
         if let Fetched::File(_, Some(validator)) = fetched
             && wanted.path == TIMESTAMP
             && let Some(version) = self.trusted.timestamp_version()
@@ -348,32 +410,21 @@ impl Puller {
                 version,
             });
         }
+        self.keeper.write(writes).map_err(RoundError::Store)?;
         Ok(octets)
     }
 
     /// Gets the stored plaintext of a list and has steps applied to it; where it cannot be
     /// read, there is another way.
     fn get_stored(&mut self, list: &str, seq: u64) -> Result<(), RoundError> {
-        let stored = ListStates::open(&self.state, list).and_then(|states| states.load(seq));
+        let stored = self.keeper.plaintext(list, seq);
         let answer = match &stored {
-            Ok(stored) => Answer::File(&stored.plaintext),
-            Err(_) => Answer::Absent,
+            Some(plaintext) => Answer::File(plaintext),
+            None => Answer::Absent,
         };
-        self.unwritten.extend(self.trusted.feed(answer)?);
+        let writes = self.trusted.feed(answer)?;
         drop(stored);
-        self.flush().map_err(RoundError::Store)
-    }
-
-    /// Makes durable what was accepted, in its order.
-    fn flush(&mut self) -> Result<(), SourceError> {
-        while let Some(write) = self.unwritten.first() {
-            match write {
-                Write::Put(name, bytes) => self.store.put(name, bytes)?,
-                Write::Remove(name) => self.store.remove(name)?,
-            }
-            self.unwritten.remove(0);
-        }
-        Ok(())
+        self.keeper.write(writes).map_err(RoundError::Store)
     }
 
     /// Takes what the round brought so far, and stores new versions.
@@ -386,14 +437,12 @@ impl Puller {
                     proof,
                     change,
                 } => {
-                    let stored = ListStates::open(&self.state, &list).and_then(|states| {
-                        states.save(version.seq, &file.get().bytes, &proof, &[])
-                    });
+                    let not_stored = self.keeper.save_version(&list, &file, &version, &proof);
                     ListOutcome::New {
                         file,
                         version,
                         change,
-                        not_stored: stored.err(),
+                        not_stored,
                     }
                 }
                 Verdict::Unchanged => ListOutcome::Unchanged,
@@ -403,6 +452,12 @@ impl Puller {
         }
         let notes = self.trusted.take_notes().into_iter();
         round.noted.extend(notes.map(|note| Arc::new(note.into())));
+        for evidence in self.trusted.take_evidence() {
+            // Evidence that cannot be kept is still an event.
+            if self.keeper.keep_evidence(&evidence).unwrap_or(true) {
+                round.evidence.push(evidence);
+            }
+        }
     }
 
     /// Verifies one stored version again.
@@ -450,6 +505,7 @@ impl RoundError {
             Self::Source(error) => error.outcome(),
             Self::Verify(error) => error.outcome(),
             Self::Store(_) => "not_stored",
+            Self::Clock { .. } => "clock",
         }
     }
 
@@ -457,7 +513,7 @@ impl RoundError {
     #[must_use]
     pub const fn is_security(&self) -> bool {
         match self {
-            Self::Source(_) | Self::Store(_) => false,
+            Self::Source(_) | Self::Store(_) | Self::Clock { .. } => false,
             Self::Verify(error) => !matches!(
                 error,
                 VerifyError::Expired { .. }
@@ -467,6 +523,20 @@ impl RoundError {
                     | VerifyError::Unsupported { .. }
             ),
         }
+    }
+}
+
+/// Whether a stored version is damaged whoever looks at it, and not merely foreign to the
+/// root or list that the configuration names now: a slip of the pen must lose nothing.
+fn is_damage(error: &RoundError, list: &str) -> bool {
+    match error {
+        RoundError::Verify(VerifyError::HashMismatch { file, .. }) => {
+            *file == format!("{list}/full")
+        }
+        RoundError::Verify(VerifyError::Malformed { file, .. }) => {
+            *file == format!("the stored proof of {list}")
+        }
+        _ => false,
     }
 }
 

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::trouble::{ListTrouble, NodeTrouble};
 use crate::compile::{CompiledList, From, Mode};
 use crate::config::{Config, Repository};
 use crate::enforce::Edition;
@@ -18,6 +19,8 @@ pub(super) struct Status {
     node: String,
     /// Every required list is in force.
     ready: bool,
+    #[serde(flatten)]
+    trouble: NodeTrouble,
     edition: u64,
     since: String,
     lists: Vec<ListStatus>,
@@ -64,6 +67,8 @@ struct ListStatus {
     /// Why the last round failed: its name and a sentence.
     error: Option<(String, String)>,
     security_events: u64,
+    #[serde(flatten)]
+    trouble: ListTrouble,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -109,7 +114,9 @@ impl Status {
                 "enforce"
             };
             let empty = ListStatus::empty(&settings.name, from, mode, settings.required);
-            empty.with_list(compiled, now).with_round(round)
+            let mut status = empty.with_list(compiled, now).with_round(round);
+            status.trouble = ListTrouble::of(round, now);
+            status
         });
         let addresses = |addresses: &[std::net::SocketAddr]| {
             addresses.iter().map(ToString::to_string).collect()
@@ -142,6 +149,7 @@ impl Status {
             version: env!("CARGO_PKG_VERSION"),
             node: config.node.clone(),
             ready,
+            trouble: NodeTrouble::of(&config.node, edition, updates, now),
             edition: edition.number,
             since: edition.since.to_string(),
             lists: lists.collect(),
@@ -172,12 +180,14 @@ impl Status {
             "NOT READY: a required list is not in force"
         };
         let mut text = format!(
-            "{} · cordon {} · {ready}\nedition {} since {}\n",
+            "{} · cordon {} · {ready}{}\nedition {} since {}\n",
             self.node,
             self.version,
+            self.trouble.word(),
             self.edition,
             short(&self.since)
         );
+        self.trouble.write(&mut text);
         for surface in &self.surfaces {
             let _ = writeln!(
                 text,
@@ -247,6 +257,7 @@ impl ListStatus {
             next_attempt: None,
             error: None,
             security_events: 0,
+            trouble: ListTrouble::default(),
         }
     }
 
@@ -337,10 +348,11 @@ impl ListStatus {
         if let Some((name, sentence)) = &self.error {
             let _ = writeln!(text, "  LAST ROUND FAILED ({name}): {sentence}");
         }
+        self.trouble.write(text);
         if self.security_events > 0 {
             let _ = writeln!(
                 text,
-                "  {} rounds since the start failed in a way that may be an attack",
+                "  {} rounds since the start met what may be an attack",
                 self.security_events
             );
         }

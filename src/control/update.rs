@@ -9,8 +9,10 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
+use super::clock_judge::{ClockJudge, plausible};
 use super::editions::Editions;
 use super::round::{ListOutcome, Puller, Round};
+use super::standing::Standing;
 use super::{ExitError, clock};
 use crate::compile;
 use crate::config::{Config, Repository};
@@ -37,6 +39,7 @@ pub(super) struct Updater {
     editions: Editions,
     /// Plaintexts that were just verified and are not in force yet.
     fresh: BTreeMap<String, Verified<ListFile>>,
+    clock: ClockJudge,
 }
 
 /// One repository and when it is asked next.
@@ -60,6 +63,7 @@ impl Updater {
             pulled,
             editions,
             fresh: BTreeMap::new(),
+            clock: ClockJudge::default(),
         })
     }
 
@@ -205,8 +209,22 @@ impl Updater {
         };
         let pause = pause(pulled.repository.poll, pulled.failures);
         pulled.due = clock::instant() + pause;
+        let back = self.clock.step_back(now, clock::instant());
         self.editions
             .note_round(&pulled.repository.name, &subscriptions, &round, now, pause);
+        let standing = Standing {
+            updates: &self.editions.updates,
+            repository: &pulled.repository.name,
+            puller: &pulled.puller,
+            now,
+        };
+        standing.after(&round, &subscriptions);
+        if let Some(back) = back {
+            tracing::warn!(
+                minutes = back.as_mins(),
+                "the clock of this machine stepped back; that is tolerated. Does NTP run?"
+            );
+        }
         self.keep_fresh(round)
     }
 
@@ -300,17 +318,36 @@ impl Updater {
     /// Compiles the current version of every list and puts them in force.
     fn put_in_force(&mut self) {
         let config = Arc::clone(&self.config);
+        let issued = self.pulled.iter();
+        let issued = issued.filter_map(|pulled| pulled.puller.summary().issued_at);
+        let now = plausible(clock::timestamp(), issued);
         let Self {
             pulled,
             fresh,
             editions,
             ..
         } = self;
-        editions.put_in_force(&config, |settings| match fresh.remove(&settings.name) {
-            Some(file) => Some(file),
-            None => text_of(&config, settings, |name| puller_of(pulled, name)),
+        editions.put_in_force(&config, now, |settings| {
+            match fresh.remove(&settings.name) {
+                Some(file) => Some(file),
+                None => text_of(&config, settings, |name| puller_of(pulled, name)),
+            }
         });
         self.fresh.clear();
+        let updates = &self.editions.updates;
+        for pulled in &self.pulled {
+            let Some(at) = pulled.puller.summary().accepted_at else {
+                continue;
+            };
+            for subscription in subscriptions(&self.config, &pulled.repository.name) {
+                updates.was_newest(&subscription.name, at);
+            }
+        }
+        updates.alarms.keep(|about| {
+            let repository = about.split('/').next().unwrap_or(about);
+            let mut configured = self.config.repositories.iter();
+            configured.any(|of| of.name == repository)
+        });
     }
 }
 
@@ -337,6 +374,15 @@ pub(super) fn text_of<'a>(
             let restored = puller(repository)?.restore(&subscription);
             for error in restored.damaged {
                 tracing::error!(list = settings.name, %error, "a stored version of the list does not verify; it is passed over");
+            }
+            if let Some(accepted) = restored.accepted {
+                let found = restored.file.as_ref().map(|(_, version)| version.seq);
+                tracing::error!(
+                    list = settings.name,
+                    accepted,
+                    found,
+                    "the version that was accepted last is not on disk; an older one is used until it is fetched again"
+                );
             }
             restored.file.map(|(file, _)| file)
         }
@@ -398,8 +444,8 @@ fn open_repositories(config: &Config, mut old: Vec<Pulled>) -> Result<Vec<Pulled
         }
         let mut puller = Puller::open(&config.state, &repository.source, &repository.verify)
             .map_err(|error| format!("repository {}: {error}", repository.name))?;
-        for error in puller.take_set_aside() {
-            tracing::error!(repository = repository.name, %error, "a stored file was damaged and is set aside; it is fetched again");
+        for aside in puller.mend() {
+            tracing::error!(repository = repository.name, error = %aside.error, "a stored file was damaged and is set aside as {}.damaged", aside.file);
         }
         if let Some(place) = old
             .iter()

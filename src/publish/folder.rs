@@ -27,10 +27,12 @@ impl Folder {
         let lock = File::open(&metadata)
             .and_then(|folder| folder.lock().map(|()| folder))
             .map_err(|source| io(&metadata, source))?;
-        Ok(Self {
+        let folder = Self {
             path: path.to_owned(),
             _lock: lock,
-        })
+        };
+        folder.sweep_temporary()?;
+        Ok(folder)
     }
 
     /// Where a file is.
@@ -157,6 +159,19 @@ impl Folder {
             }
         }
         Ok(removed)
+    }
+
+    /// Removes the temporary files that a crash left, which would be served for ever.
+    fn sweep_temporary(&self) -> Result<(), PublishError> {
+        for folder in self.swept_folders()? {
+            for entry in fs::read_dir(&folder).map_err(|source| io(&folder, source))? {
+                let path = entry.map_err(|source| io(&folder, source))?.path();
+                if path.extension().is_some_and(|extension| extension == "tmp") {
+                    fs::remove_file(&path).map_err(|source| io(&path, source))?;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// The folders of metadata, of the target files, and of each list's.

@@ -50,7 +50,14 @@ impl Desk {
         let edition = self.sources.in_force.load_full();
         let updates = self.sources.updates.lists();
         let is_visible = |name: &str| viewer.sees(name);
-        Summary::new(&self.node, &edition, &updates, self.now(), &is_visible)
+        let mut alarms = self.sources.updates.alarms.all();
+        if viewer.lists.is_some() {
+            // A sentence may name what they may not see.
+            for alarm in &mut alarms {
+                alarm.sentence = "The operator sees what it is about.".to_owned();
+            }
+        }
+        Summary::new(&self.node, &edition, &updates, self.now(), &is_visible).with_alarms(alarms)
     }
 
     /// Sums of hits as they may leave the house: by entry, small counts are hidden from

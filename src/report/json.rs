@@ -131,6 +131,10 @@ struct List<'a> {
     expires: Option<String>,
     age_seconds: Option<i64>,
     expires_seconds: Option<i64>,
+    /// For how long it is not known whether it is the newest.
+    stale_seconds: Option<i64>,
+    /// The next start would begin with it.
+    persisted: bool,
     entries: BTreeMap<&'static str, usize>,
     not_in_effect: usize,
     quarantined: usize,
@@ -223,6 +227,8 @@ impl<'a> List<'a> {
             expires,
             age_seconds: list.age(now).map(|age| age.as_secs()),
             expires_seconds: list.expires_in(now).map(|left| left.as_secs()),
+            stale_seconds: list.stale(now).map(|stale| stale.as_secs()),
+            persisted: list.is_persisted(),
             entries: entries
                 .unwrap_or_default()
                 .iter()
@@ -268,9 +274,19 @@ pub(super) struct Overview<'a> {
     node: &'a str,
     now: String,
     ready: bool,
+    health: &'static str,
+    alarms: Vec<AlarmOf<'a>>,
     edition: EditionInForce,
     lists: Vec<List<'a>>,
     hits_24h: HitsOfDay<'a>,
+}
+
+#[derive(Serialize)]
+struct AlarmOf<'a> {
+    name: &'static str,
+    severity: &'static str,
+    since: String,
+    sentence: &'a str,
 }
 
 #[derive(Serialize)]
@@ -295,6 +311,17 @@ impl<'a> Overview<'a> {
             node: &summary.node,
             now: summary.now.to_string(),
             ready: summary.ready,
+            health: summary.health().as_str(),
+            alarms: summary
+                .alarms
+                .iter()
+                .map(|alarm| AlarmOf {
+                    name: alarm.kind.as_str(),
+                    severity: alarm.severity.as_str(),
+                    since: alarm.since.to_string(),
+                    sentence: &alarm.sentence,
+                })
+                .collect(),
             edition: EditionInForce {
                 number: summary.edition,
                 since: summary.since.to_string(),

@@ -1,6 +1,7 @@
 //! 6 · REPORT: what the regulator and the operator may see.
 
 mod access;
+mod alarms;
 mod api;
 mod attempts;
 mod csv;
@@ -24,6 +25,7 @@ mod users;
 #[cfg(test)]
 mod example;
 
+pub use alarms::{Alarm, AlarmKind, Alarms, Severity};
 pub use error::ReportError;
 pub use openmetrics::Metrics;
 pub use password::PASSWORD_CHARS_MIN;
@@ -32,5 +34,5 @@ pub use settings::{ServerTls, Settings};
 pub use summary::{Health, ListStatus, Summary};
 pub use suppression::{Figure, Shown, suppress};
 pub use timeline::{End, ListInForce, Period, Timeline};
-pub use updates::{Failure, ListUpdates, Outcome, Updates};
+pub use updates::{Failure, ListUpdates, Outcome, STALE_ALARM, STALE_WARNING, Updates};
 pub use users::{Role, User, Users};

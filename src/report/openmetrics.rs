@@ -12,7 +12,7 @@ use metrics_exporter_prometheus::{
     Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder,
 };
 
-use super::Summary;
+use super::{AlarmKind, Severity, Summary};
 use crate::count::Sum;
 use crate::policy::Kind;
 
@@ -64,6 +64,21 @@ impl Metrics {
         });
     }
 
+    /// Notes a mirror's file that was refused, by TUF's name for why.
+    pub fn refused(&self, repository: &str, outcome: &'static str) {
+        with_local_recorder(&self.recorder, || {
+            let repository = repository.to_owned();
+            counter!(REFUSALS, "repository" => repository, "outcome" => outcome).increment(1);
+        });
+    }
+
+    /// Notes transfers that broke off and were taken up again.
+    pub fn retried(&self, repository: &str, retries: u64) {
+        with_local_recorder(&self.recorder, || {
+            counter!(RETRIES, "repository" => repository.to_owned()).increment(retries);
+        });
+    }
+
     /// Folds the samples of histograms together; to be called every few seconds, for they
     /// take room until then.
     pub fn fold(&self) {
@@ -75,6 +90,7 @@ impl Metrics {
     pub fn render(&self, summary: &Summary, totals: &[Sum]) -> String {
         with_local_recorder(&self.recorder, || {
             self.refresh_lists(summary);
+            refresh_alarms(summary);
             for sum in totals {
                 counter!(
                     HITS,
@@ -102,6 +118,10 @@ impl Metrics {
             gauge!(AGE, "list" => name.clone()).set(number(age));
             let left = list.expires_in(summary.now).map(|left| left.as_secs_f64());
             gauge!(EXPIRES, "list" => name.clone()).set(number(left));
+            let stale = list.stale(summary.now).map(|stale| stale.as_secs_f64());
+            gauge!(STALE, "list" => name.clone()).set(number(stale));
+            let persisted = f64::from(u8::from(list.is_persisted()));
+            gauge!(PERSISTED, "list" => name.clone()).set(persisted);
             gauge!(QUARANTINED, "list" => name.clone()).set(list.rejected() as f64);
             for kind in Kind::ALL {
                 let entries = list.compiled.iter().flat_map(|list| &list.entries);
@@ -116,7 +136,7 @@ impl Metrics {
             }
         }
         for name in gone {
-            for metric in [SERIAL, AGE, EXPIRES, QUARANTINED] {
+            for metric in [SERIAL, AGE, EXPIRES, STALE, PERSISTED, QUARANTINED] {
                 gauge!(metric, "list" => name.clone()).set(f64::NAN);
             }
             for kind in Kind::ALL {
@@ -145,6 +165,20 @@ fn buckets(builder: PrometheusBuilder, name: &str, bounds: &[f64]) -> Prometheus
         .unwrap_or_default()
 }
 
+/// Each kind of alarm is there at every moment, so that a rule can tell 0 from nothing.
+fn refresh_alarms(summary: &Summary) {
+    for kind in AlarmKind::ALL {
+        for severity in Severity::ALL {
+            let stands = summary
+                .alarms
+                .iter()
+                .any(|alarm| (alarm.kind, alarm.severity) == (kind, severity));
+            gauge!(ALARM, "alarm" => kind.as_str(), "severity" => severity.as_str())
+                .set(f64::from(u8::from(stands)));
+        }
+    }
+}
+
 fn describe() {
     describe_counter!(HITS, "Hits that were settled, by list, surface and action.");
     describe_counter!(
@@ -157,6 +191,23 @@ fn describe() {
     describe_gauge!(
         EXPIRES,
         "Seconds until the list in force expires; negative after."
+    );
+    describe_gauge!(
+        STALE,
+        "Seconds for which it is not known whether the list in force is the newest."
+    );
+    describe_gauge!(
+        PERSISTED,
+        "Whether the next start would begin with the list in force; 0 while the disk is full."
+    );
+    describe_gauge!(ALARM, "Whether such an alarm stands.");
+    describe_counter!(
+        REFUSALS,
+        "Files of mirrors that were refused since the start, by why."
+    );
+    describe_counter!(
+        RETRIES,
+        "Transfers that broke off and were taken up again since the start."
     );
     describe_gauge!(QUARANTINED, "Rows of the list in force that were left out.");
     describe_histogram!(SWAP_SECONDS, "How long the swap of editions took.");
@@ -172,6 +223,11 @@ const SERIAL: &str = "cordon_list_serial";
 const ENTRIES: &str = "cordon_list_entries";
 const AGE: &str = "cordon_list_age_seconds";
 const EXPIRES: &str = "cordon_list_expires_seconds";
+const STALE: &str = "cordon_list_stale_seconds";
+const PERSISTED: &str = "cordon_list_persisted";
+const ALARM: &str = "cordon_alarm";
+const REFUSALS: &str = "cordon_refusals_total";
+const RETRIES: &str = "cordon_download_retries_total";
 const QUARANTINED: &str = "cordon_quarantined_rows";
 const SWAP_SECONDS: &str = "cordon_edition_swap_seconds";
 const ENFORCE_SECONDS: &str = "cordon_enforce_latency_seconds";
@@ -192,9 +248,13 @@ mod tests {
         let metrics = Metrics::new();
         metrics.swapped(Duration::from_micros(5));
         metrics.enforced("gambling", Duration::from_secs(2));
+        metrics.refused("hotlines", "rollback");
+        metrics.retried("hotlines", 2);
         let updates = [ListUpdates {
             list: "gambling".into(),
             rounds: [("new", 2)].into(),
+            newest_at: Some("2026-11-24T08:29:00Z".parse().unwrap()),
+            not_persisted: Some("No space left.".into()),
             ..ListUpdates::default()
         }];
         let now = example::NOW.parse().unwrap();
@@ -218,6 +278,13 @@ mod tests {
             r#"cordon_list_entries{list="gambling",kind="url"} 1"#,
             r#"cordon_list_age_seconds{list="gambling"} 9000"#,
             r#"cordon_list_expires_seconds{list="gambling"} 2583000"#,
+            r#"cordon_list_stale_seconds{list="gambling"} 60"#,
+            r#"cordon_list_stale_seconds{list="house-rules"} NaN"#,
+            r#"cordon_list_persisted{list="gambling"} 0"#,
+            r#"cordon_list_persisted{list="house-rules"} 1"#,
+            r#"cordon_alarm{alarm="clock",severity="alarm"} 0"#,
+            r#"cordon_refusals_total{repository="hotlines",outcome="rollback"} 1"#,
+            r#"cordon_download_retries_total{repository="hotlines"} 2"#,
             r#"cordon_quarantined_rows{list="gambling"} 1"#,
             r#"cordon_updates_total{list="gambling",outcome="new"} 2"#,
             r#"cordon_edition_swap_seconds_bucket{le="0.00001"} 1"#,

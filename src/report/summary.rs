@@ -2,8 +2,8 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::ListUpdates;
 use super::updates::Failure;
+use super::{Alarm, ListUpdates, Severity};
 use crate::compile::CompiledList;
 use crate::enforce::Edition;
 use crate::policy::Origin;
@@ -24,6 +24,8 @@ pub struct Summary {
     pub ready: bool,
     /// The lists that are configured or in force, in the operator's order.
     pub lists: Vec<ListStatus>,
+    /// What somebody should look at, apart from the lists.
+    pub alarms: Vec<Alarm>,
 }
 
 /// How one list stands.
@@ -48,6 +50,18 @@ pub enum Health {
     Attention,
     /// It is not in force.
     Missing,
+}
+
+impl Health {
+    /// The word for it in the API and `status`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Good => "good",
+            Self::Attention => "degraded",
+            Self::Missing => "missing",
+        }
+    }
 }
 
 impl Summary {
@@ -91,7 +105,15 @@ impl Summary {
             since: edition.since,
             ready,
             lists,
+            alarms: Vec::new(),
         }
+    }
+
+    /// The same, with what somebody should look at apart from the lists.
+    #[must_use]
+    pub fn with_alarms(mut self, alarms: Vec<Alarm>) -> Self {
+        self.alarms = alarms;
+        self
     }
 
     /// One list.
@@ -103,8 +125,9 @@ impl Summary {
     /// How well the node is: as well as its worst list.
     #[must_use]
     pub fn health(&self) -> Health {
-        let worst = self.lists.iter().map(|list| list.health(self.now)).max();
-        match worst.unwrap_or(Health::Good) {
+        let lists = self.lists.iter().map(|list| list.health(self.now));
+        let alarms = self.alarms.iter().map(|_| Health::Attention);
+        match lists.chain(alarms).max().unwrap_or(Health::Good) {
             health if self.ready => health.min(Health::Attention),
             _ => Health::Missing,
         }
@@ -179,6 +202,25 @@ impl ListStatus {
         }
     }
 
+    /// For how long it is not known whether it is the newest.
+    #[must_use]
+    pub fn stale(&self, now: Timestamp) -> Option<SignedDuration> {
+        self.updates.as_ref()?.stale(now)
+    }
+
+    /// How urgent that is.
+    #[must_use]
+    pub fn staleness(&self, now: Timestamp) -> Option<Severity> {
+        self.updates.as_ref()?.staleness(now)
+    }
+
+    /// Whether the next start would begin with it; not while the disk takes nothing.
+    #[must_use]
+    pub fn is_persisted(&self) -> bool {
+        let updates = self.updates.as_ref();
+        updates.is_none_or(|updates| updates.not_persisted.is_none())
+    }
+
     /// Why its last round failed.
     #[must_use]
     pub fn failure(&self) -> Option<&Failure> {
@@ -192,7 +234,8 @@ impl ListStatus {
             return Health::Missing;
         }
         let is_expired = self.expires_in(now).is_some_and(|left| left.is_negative());
-        if is_expired || self.failure().is_some() {
+        let is_stale = self.staleness(now).is_some();
+        if is_expired || is_stale || !self.is_persisted() || self.failure().is_some() {
             Health::Attention
         } else {
             Health::Good
@@ -241,6 +284,36 @@ mod tests {
         });
         assert!(!summary.ready);
         assert_eq!(summary.lists.len(), 1);
+    }
+
+    #[test]
+    fn what_is_stale_not_stored_or_an_alarm_wants_attention_and_stays_ready() {
+        let check = |list: ListUpdates, alarms: Vec<Alarm>| {
+            let summary = summary(&[list], example::NOW).with_alarms(alarms);
+            assert_eq!((summary.ready, summary.health()), (true, Health::Attention));
+        };
+        let now: Timestamp = example::NOW.parse().unwrap();
+        check(
+            ListUpdates {
+                newest_at: Some(now - SignedDuration::from_hours(2)),
+                ..known("gambling", true)
+            },
+            Vec::new(),
+        );
+        check(
+            ListUpdates {
+                not_persisted: Some("No space left.".into()),
+                ..known("gambling", true)
+            },
+            Vec::new(),
+        );
+        let alarm = Alarm {
+            kind: crate::report::AlarmKind::Clock,
+            severity: Severity::Warning,
+            sentence: "The clock is late.".into(),
+            since: now,
+        };
+        check(known("gambling", true), vec![alarm]);
     }
 
     #[test]

@@ -3,13 +3,17 @@
 use std::collections::BTreeMap;
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
+
+use super::{Alarms, Severity};
 
 /// How the update rounds of each configured list went. Kept in memory: it says how things
 /// stand, and the timeline says how they were.
 #[derive(Debug, Default)]
 pub struct Updates {
     lists: RwLock<Vec<ListUpdates>>,
+    /// What somebody should look at, apart from the lists.
+    pub alarms: Alarms,
 }
 
 /// One configured list and its rounds.
@@ -23,6 +27,12 @@ pub struct ListUpdates {
     pub last_attempt: Option<Timestamp>,
     /// When a try last succeeded, with a new version or without.
     pub last_success: Option<Timestamp>,
+    /// When what is in force was last known to be the newest; nothing for a local list, and
+    /// before it is known.
+    pub newest_at: Option<Timestamp>,
+    /// Why the newest version is not on disk, so that the next start would begin with an
+    /// older one; nothing when it is.
+    pub not_persisted: Option<String>,
     /// Why the last try failed; nothing when it succeeded.
     pub failure: Option<Failure>,
     /// When it will be tried again.
@@ -74,6 +84,7 @@ impl Updates {
         self.change(list, |known| {
             known.last_attempt = Some(at);
             known.last_success = Some(at);
+            known.newest_at = Some(at);
             known.failure = None;
             *known.rounds.entry(outcome.as_str()).or_default() += 1;
         });
@@ -87,6 +98,23 @@ impl Updates {
             *known.rounds.entry(failure.name).or_default() += 1;
             known.failure = Some(failure);
         });
+    }
+
+    /// Notes when a list was last known to be the newest, before the first round.
+    pub fn was_newest(&self, list: &str, at: Timestamp) {
+        self.change(list, |known| {
+            known.newest_at = known.newest_at.max(Some(at))
+        });
+    }
+
+    /// Notes that a mirror had what may be an attack, though the next one was honest.
+    pub fn attacked(&self, list: &str) {
+        self.change(list, |known| known.security_events += 1);
+    }
+
+    /// Notes why the newest version of a list is not on disk, or that it is.
+    pub fn persisted(&self, list: &str, why_not: Option<String>) {
+        self.change(list, |known| known.not_persisted = why_not);
     }
 
     /// Notes when a list will be tried again.
@@ -115,6 +143,26 @@ impl Updates {
     }
 }
 
+impl ListUpdates {
+    /// For how long it is not known whether what is in force is the newest; nothing for a
+    /// local list.
+    #[must_use]
+    pub fn stale(&self, now: Timestamp) -> Option<SignedDuration> {
+        let stale = now.duration_since(self.newest_at?);
+        Some(stale.max(SignedDuration::ZERO))
+    }
+
+    /// How urgent that is.
+    #[must_use]
+    pub fn staleness(&self, now: Timestamp) -> Option<Severity> {
+        match self.stale(now)? {
+            stale if stale >= STALE_ALARM => Some(Severity::Alarm),
+            stale if stale >= STALE_WARNING => Some(Severity::Warning),
+            _ => None,
+        }
+    }
+}
+
 impl Outcome {
     /// The word for it in metrics and the API.
     #[must_use]
@@ -125,6 +173,11 @@ impl Outcome {
         }
     }
 }
+
+/// From how long on it is a warning that nobody knows whether a list is the newest.
+pub const STALE_WARNING: SignedDuration = SignedDuration::from_hours(1);
+/// From how long on it is an alarm.
+pub const STALE_ALARM: SignedDuration = SignedDuration::from_hours(6);
 
 #[cfg(test)]
 mod tests {
@@ -161,5 +214,28 @@ mod tests {
         assert_eq!((lists[1].required, lists[1].security_events), (false, 1));
         updates.succeeded("a", Outcome::Unchanged, at(5));
         assert_eq!(updates.lists()[1].failure, None);
+    }
+
+    #[test]
+    fn a_list_is_stale_from_its_last_good_round_on() {
+        let updates = Updates::default();
+        updates.configure([("a", true), ("local", false)]);
+        updates.was_newest("a", at(5));
+        updates.was_newest("a", at(1));
+        let check = |hours: i64, expected| {
+            let now = at(5) + SignedDuration::from_hours(hours);
+            assert_eq!(updates.lists()[0].staleness(now), expected, "{hours} h");
+        };
+        check(0, None);
+        check(1, Some(Severity::Warning));
+        check(6, Some(Severity::Alarm));
+        updates.succeeded(
+            "a",
+            Outcome::Unchanged,
+            at(5) + SignedDuration::from_hours(6),
+        );
+        check(6, None);
+        check(-1, None);
+        assert_eq!(updates.lists()[1].stale(at(9)), None);
     }
 }

@@ -81,6 +81,17 @@ pub enum SourceError {
 }
 
 impl SourceError {
+    /// Whether there was no room left: the disk is full, or the user's share of it.
+    #[must_use]
+    pub fn is_disk_full(&self) -> bool {
+        use std::io::ErrorKind;
+        matches!(
+            self,
+            Self::Io { source, .. }
+                if matches!(source.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
+        )
+    }
+
     /// The stable short name, for metrics and `status`.
     #[must_use]
     pub const fn outcome(&self) -> &'static str {

@@ -2,6 +2,8 @@
 
 use std::time::SystemTime;
 
+use jiff::Timestamp;
+
 use super::directory;
 use super::https::{Http, is_http};
 use super::{Mirror, Settings, SourceError};
@@ -74,13 +76,24 @@ impl Source {
         }
     }
 
+    /// How often a transfer that broke off was taken up again, since the last call.
+    pub fn take_retries(&mut self) -> u64 {
+        self.http.as_mut().map_or(0, Http::take_retries)
+    }
+
+    /// What time it was at the mirror that answered last over HTTP, by its own word, since
+    /// the last call: a hint and no more, for anyone on the way may have set it.
+    pub fn take_date(&mut self) -> Option<Timestamp> {
+        self.http.as_mut().and_then(Http::take_date)
+    }
+
     /// Fetches the file at `path` below a mirror: at most `octets_max` octets, and only if
     /// it is another than `validator` came with.
     ///
     /// # Errors
     /// [`SourceError`]; only the mirror's own word makes a file [`Fetched::Absent`].
     pub async fn fetch(
-        &self,
+        &mut self,
         mirror: usize,
         path: &str,
         octets_max: u64,
@@ -89,7 +102,7 @@ impl Source {
         if !is_plain_path(path) {
             return Err(SourceError::Path(path.to_owned()));
         }
-        match (self.mirrors.get(mirror), &self.http) {
+        match (self.mirrors.get(mirror), &mut self.http) {
             (Some(Mirror::Directory(folder)), _) => {
                 directory::fetch(folder, path, octets_max, validator)
             }

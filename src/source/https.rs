@@ -1,21 +1,24 @@
 //! A mirror over https, or http on loopback: conditional GET, no redirect, limits on size,
-//! time and speed.
+//! time and speed; long files are resumed.
 
 use std::time::Duration;
 
 use http_body_util::{BodyExt, Empty};
 use hyper::body::{Body, Bytes, Incoming};
 use hyper::header::{
-    ETAG, HeaderMap, HeaderName, HeaderValue, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED,
-    USER_AGENT,
+    DATE, ETAG, HeaderMap, HeaderName, HeaderValue, IF_MODIFIED_SINCE, IF_NONE_MATCH,
+    LAST_MODIFIED, RANGE, USER_AGENT,
 };
 use hyper::{Request, Response, StatusCode};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
+use jiff::Timestamp;
 use tokio::time::{Instant, timeout, timeout_at};
 
+use super::pace::{Pace, SPEED_MIN};
+use super::partial::Partial;
 use super::tls::client_config;
 use super::{Fetched, Mirror, Settings, SourceError, Validator};
 
@@ -24,6 +27,14 @@ use super::{Fetched, Mirror, Settings, SourceError, Validator};
 pub(super) struct Http {
     client: Client<HttpsConnector<HttpConnector>, Empty<Bytes>>,
     timeout: Duration,
+    /// The beginning of one long file whose transfer broke off.
+    partial: Option<Partial>,
+    /// By what the mirror knows the file again that was fetched last.
+    validator: Option<Validator>,
+    /// What time it was at the mirror that answered last.
+    date: Option<Timestamp>,
+    /// How often a transfer was taken up again.
+    retries: u64,
 }
 
 impl Http {
@@ -41,55 +52,119 @@ impl Http {
         Ok(Self {
             client: Client::builder(TokioExecutor::new()).build(connector),
             timeout: settings.timeout,
+            partial: None,
+            validator: None,
+            date: None,
+            retries: 0,
         })
     }
 
-    /// Fetches one file, as [`Source::fetch`](super::Source::fetch) has it.
+    /// Fetches one file, as [`Source::fetch`](super::Source::fetch) has it. A long file whose
+    /// transfer breaks off is resumed where it stopped, now or at the next fetch; what came
+    /// in parts is judged as a whole by whoever asked.
     pub(super) async fn fetch(
-        &self,
+        &mut self,
         base: &str,
         path: &str,
         octets_max: u64,
         validator: Option<&Validator>,
     ) -> Result<Fetched, SourceError> {
         let address = format!("{base}{path}");
-        let exchange = self.exchange(&address, octets_max, validator);
-        match timeout(self.timeout, exchange).await {
-            Ok(fetched) => fetched,
-            Err(_) => Err(SourceError::TimedOut {
-                address: address.clone(),
-                seconds: self.timeout.as_secs(),
-            }),
+        let deadline = Instant::now() + self.timeout;
+        let mut tries = 0;
+        loop {
+            let mut partial = self
+                .partial
+                .take_if(|partial| partial.address == address)
+                .unwrap_or_else(|| Partial::of(&address));
+            let before = partial.bytes.len();
+            let exchange = self.exchange(&mut partial, octets_max, validator);
+            let error = match timeout_at(deadline, exchange).await {
+                Ok(Ok(Some(answer))) => return Ok(answer),
+                Ok(Ok(None)) => return Ok(Fetched::File(partial.bytes, self.validator.take())),
+                Ok(Err(error)) => error,
+                Err(_) => SourceError::TimedOut {
+                    address: address.clone(),
+                    seconds: self.timeout.as_secs(),
+                },
+            };
+            let has_grown = partial.bytes.len() > before;
+            let is_refused_part = before > 0 && partial.bytes.is_empty();
+            let can_go_on = has_grown && partial.can_be_resumed(octets_max);
+            if partial.can_be_resumed(octets_max) {
+                self.partial = Some(partial);
+            }
+            let broke_off = matches!(error, SourceError::Unreachable { .. });
+            if tries == RETRIES_MAX || !broke_off || !(can_go_on || is_refused_part) {
+                return Err(error);
+            }
+            tries += 1;
+            self.retries = self.retries.saturating_add(1);
         }
     }
 
-    /// One request and its answer.
+    /// How often a transfer was taken up again since the last call.
+    pub(super) fn take_retries(&mut self) -> u64 {
+        std::mem::take(&mut self.retries)
+    }
+
+    /// What time it was at the mirror that answered last, by its own word, since the last
+    /// call.
+    pub(super) fn take_date(&mut self) -> Option<Timestamp> {
+        self.date.take()
+    }
+
+    /// One request and its answer; the file itself is put into `partial`.
     async fn exchange(
-        &self,
-        address: &str,
+        &mut self,
+        partial: &mut Partial,
         octets_max: u64,
         validator: Option<&Validator>,
-    ) -> Result<Fetched, SourceError> {
+    ) -> Result<Option<Fetched>, SourceError> {
+        let address = partial.address.clone();
+        let address = address.as_str();
         let mut request = Request::get(address)
             .body(Empty::new())
             .map_err(|error| unreachable(address, &error))?;
         let headers = request.headers_mut();
         headers.insert(USER_AGENT, HeaderValue::from_static("cordon"));
         set_condition(headers, validator);
+        partial
+            .ask(headers)
+            .map_err(|error| unreachable(address, &error))?;
         let conditional =
             headers.contains_key(IF_NONE_MATCH) || headers.contains_key(IF_MODIFIED_SINCE);
+        let in_part = headers.contains_key(RANGE);
         let answer = self.client.request(request).await;
         let answer = answer.map_err(|error| unreachable(address, &error))?;
+        if let Some(date) = date_of(answer.headers()) {
+            self.date = Some(date);
+        }
         let status = answer.status();
         match status {
             StatusCode::OK => {
-                let validator = validator_of(answer.headers());
-                let bytes = read_body(address, answer, octets_max).await?;
-                Ok(Fetched::File(bytes, validator))
+                self.validator = validator_of(answer.headers());
+                partial.restart(answer.headers());
+                read_body(partial, answer, octets_max).await?;
+                Ok(None)
             }
-            StatusCode::NOT_MODIFIED if conditional => Ok(Fetched::Unchanged),
+            StatusCode::PARTIAL_CONTENT if in_part && partial.goes_on(answer.headers()) => {
+                self.validator = None;
+                read_body(partial, answer, octets_max).await?;
+                Ok(None)
+            }
+            StatusCode::PARTIAL_CONTENT | StatusCode::RANGE_NOT_SATISFIABLE if in_part => {
+                partial.bytes.clear();
+                Err(SourceError::Unreachable {
+                    address: address.to_owned(),
+                    reason: "the mirror does not send the part that is missing".to_owned(),
+                })
+            }
+            StatusCode::NOT_MODIFIED if conditional => Ok(Some(Fetched::Unchanged)),
             // Object stores say 403 for what is not there; 404 and 410 say it themselves.
-            StatusCode::FORBIDDEN | StatusCode::NOT_FOUND | StatusCode::GONE => Ok(Fetched::Absent),
+            StatusCode::FORBIDDEN | StatusCode::NOT_FOUND | StatusCode::GONE => {
+                Ok(Some(Fetched::Absent))
+            }
             _ if status.is_redirection() && status != StatusCode::NOT_MODIFIED => {
                 Err(SourceError::Redirected {
                     address: address.to_owned(),
@@ -109,49 +184,56 @@ pub(super) const fn is_http(mirror: &Mirror) -> bool {
     matches!(mirror, Mirror::Http(_))
 }
 
-/// Reads a body that must not be longer than `octets_max`, nor slower than [`SPEED_MIN`].
+/// Reads a body to the end of `partial`, which must not be longer than `octets_max` then, nor
+/// come slower than [`SPEED_MIN`].
 async fn read_body(
-    address: &str,
+    partial: &mut Partial,
     answer: Response<Incoming>,
     octets_max: u64,
-) -> Result<Vec<u8>, SourceError> {
+) -> Result<(), SourceError> {
+    let address = partial.address.clone();
     let too_long = || SourceError::TooLong {
-        address: address.to_owned(),
+        address: address.clone(),
         octets_max,
     };
-    let too_slow = || SourceError::TooSlow {
-        address: address.to_owned(),
-        speed_min: SPEED_MIN,
-    };
     let mut body = answer.into_body();
-    if body.size_hint().lower() > octets_max {
+    let before = partial.bytes.len() as u64;
+    if body.size_hint().lower().saturating_add(before) > octets_max {
         return Err(too_long());
     }
-    let mut bytes = Vec::new();
-    let mut window_end = Instant::now() + SPEED_WINDOW;
-    let mut in_window: u64 = 0;
+    let mut pace = Pace::from(Instant::now());
     loop {
-        let Ok(frame) = timeout_at(window_end, body.frame()).await else {
-            if in_window < SPEED_MIN.saturating_mul(SPEED_WINDOW.as_secs()) {
-                return Err(too_slow());
+        let frame = timeout(PACE_TURN, body.frame()).await;
+        let now = Instant::now();
+        if let Ok(frame) = frame {
+            let Some(frame) = frame else {
+                return Ok(());
+            };
+            let frame = frame.map_err(|error| unreachable(&address, &error))?;
+            if let Some(data) = frame.data_ref() {
+                let octets = data.len() as u64;
+                if (partial.bytes.len() as u64).saturating_add(octets) > octets_max {
+                    return Err(too_long());
+                }
+                pace.note(now, octets);
+                partial.bytes.extend_from_slice(data);
             }
-            window_end += SPEED_WINDOW;
-            in_window = 0;
-            continue;
-        };
-        let Some(frame) = frame else {
-            return Ok(bytes);
-        };
-        let frame = frame.map_err(|error| unreachable(address, &error))?;
-        if let Some(data) = frame.data_ref() {
-            let octets = data.len() as u64;
-            if (bytes.len() as u64).saturating_add(octets) > octets_max {
-                return Err(too_long());
-            }
-            in_window = in_window.saturating_add(octets);
-            bytes.extend_from_slice(data);
+        }
+        if pace.is_too_slow(now) {
+            return Err(SourceError::TooSlow {
+                address,
+                speed_min: SPEED_MIN,
+            });
         }
     }
+}
+
+/// What time it is at the mirror, by its own word: a hint and no more.
+fn date_of(headers: &HeaderMap) -> Option<Timestamp> {
+    let text = headers.get(DATE)?.to_str().ok()?;
+    jiff::fmt::rfc2822::DateTimeParser::new()
+        .parse_timestamp(text)
+        .ok()
 }
 
 /// Asks for the file only if it is another than the validator came with.
@@ -197,7 +279,25 @@ fn unreachable(address: &str, error: &dyn std::error::Error) -> SourceError {
 
 /// How long connecting may take.
 const CONNECT_MAX: Duration = Duration::from_secs(10);
-/// The lowest speed over any `SPEED_WINDOW`, in octets a second.
-pub const SPEED_MIN: u64 = 4000;
-/// Over how long the speed is measured.
-const SPEED_WINDOW: Duration = Duration::from_secs(30);
+/// How often one fetch takes up a transfer again that broke off.
+const RETRIES_MAX: u32 = 3;
+/// How often the pace is looked at while nothing comes.
+const PACE_TURN: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_date_of_a_mirror_is_read() {
+        let date = |text| {
+            date_of(&HeaderMap::from_iter([(
+                DATE,
+                HeaderValue::from_static(text),
+            )]))
+        };
+        let expected = "2026-11-24T06:00:05Z".parse().ok();
+        assert_eq!(date("Tue, 24 Nov 2026 06:00:05 GMT"), expected);
+        assert_eq!(date("yesterday"), None);
+    }
+}

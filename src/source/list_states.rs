@@ -123,6 +123,41 @@ impl ListStates {
         text.trim().parse().ok()
     }
 
+    /// Sets a damaged version aside: its files become `SEQ.state.damaged` and
+    /// `SEQ.proof.damaged`, and those set aside before go, so that one is kept at most.
+    ///
+    /// # Errors
+    /// [`SourceError::Io`].
+    pub fn set_aside(&self, seq: u64) -> Result<(), SourceError> {
+        let entries = fs::read_dir(&self.folder).map_err(|error| failed(&self.folder, error))?;
+        for path in entries.flatten().map(|entry| entry.path()) {
+            if path
+                .extension()
+                .is_some_and(|extension| extension == "damaged")
+            {
+                durable::remove(&path)?;
+            }
+        }
+        durable::set_aside(&self.path(&format!("{seq}.state")))?;
+        durable::set_aside(&self.path(&format!("{seq}.proof")))
+    }
+
+    /// What is wrong with `current`, where it names no version; the one written last stands
+    /// in for it.
+    #[must_use]
+    pub fn damage_of_current(&self) -> Option<SourceError> {
+        let path = self.path(CURRENT);
+        let text = fs::read(&path).ok()?;
+        let named = std::str::from_utf8(&text).ok();
+        match named.and_then(|text| text.trim().parse::<u64>().ok()) {
+            Some(_) => None,
+            None => {
+                let reason = "does not name a version; the one that was written last is taken";
+                Some(failed(&path, std::io::Error::other(reason)))
+            }
+        }
+    }
+
     /// A file in the folder.
     fn path(&self, name: &str) -> PathBuf {
         self.folder.join(name)

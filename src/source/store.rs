@@ -4,14 +4,16 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::SourceError;
 use super::durable::{self, failed};
+use super::reserve::RESERVED_FOR_OCTETS_MAX;
+use super::{Reserve, SourceError};
 
 /// `state/repositories/NAME/`: the metadata that was accepted, by name. What it means is
 /// not known here.
 #[derive(Debug)]
 pub struct Store {
     folder: PathBuf,
+    reserve: Reserve,
 }
 
 impl Store {
@@ -23,7 +25,10 @@ impl Store {
         let folder = state.join("repositories").join(repository);
         let history = folder.join(HISTORY);
         fs::create_dir_all(&history).map_err(|error| failed(&history, error))?;
-        Ok(Self { folder })
+        Ok(Self {
+            folder,
+            reserve: Reserve::of(state),
+        })
     }
 
     /// All files, by their names below the folder. A file longer than any of them may be is
@@ -51,12 +56,58 @@ impl Store {
         Ok(files)
     }
 
-    /// Replaces a file, durably.
+    /// Replaces a file, durably; one that has this content already is left as it is, so that
+    /// a full disk does not matter. Where the disk is full, what is shorter than
+    /// [`RESERVED_FOR_OCTETS_MAX`] takes of the [`Reserve`].
     ///
     /// # Errors
     /// [`SourceError::Io`]; the old file is still there then.
     pub fn put(&self, name: &str, bytes: &[u8]) -> Result<(), SourceError> {
-        durable::replace(&self.folder.join(name), bytes)
+        let path = self.folder.join(name);
+        if fs::read(&path).is_ok_and(|before| before == bytes) {
+            return Ok(());
+        }
+        match durable::replace(&path, bytes) {
+            Err(error)
+                if error.is_disk_full()
+                    && bytes.len() < RESERVED_FOR_OCTETS_MAX
+                    && self.reserve.release() =>
+            {
+                durable::replace(&path, bytes)
+            }
+            replaced => replaced,
+        }
+    }
+
+    /// Sets a damaged file aside as `NAME.damaged`; there is one for each name at most.
+    ///
+    /// # Errors
+    /// [`SourceError::Io`].
+    pub fn set_aside(&self, name: &str) -> Result<(), SourceError> {
+        durable::set_aside(&self.folder.join(name))
+    }
+
+    /// Keeps a file as evidence below `evidence/`, under its name and a part of its digest;
+    /// says whether it is new. Beyond [`EVIDENCE_FILES_MAX`] nothing more is kept: what came
+    /// first says most.
+    ///
+    /// # Errors
+    /// [`SourceError::Io`].
+    pub fn keep_evidence(
+        &self,
+        name: &str,
+        digest: &str,
+        bytes: &[u8],
+    ) -> Result<bool, SourceError> {
+        let folder = self.folder.join(EVIDENCE);
+        fs::create_dir_all(&folder).map_err(|error| failed(&folder, error))?;
+        let digest = digest.get(..EVIDENCE_DIGITS).unwrap_or(digest);
+        let path = folder.join(format!("{digest}.{name}"));
+        let kept = fs::read_dir(&folder).map_err(|error| failed(&folder, error))?;
+        if path.exists() || kept.count() >= EVIDENCE_FILES_MAX {
+            return Ok(false);
+        }
+        durable::replace(&path, bytes).map(|()| true)
     }
 
     /// Sets all files aside, but those of these names: they are below `replaced/` then, and
@@ -105,6 +156,12 @@ fn is_ours(name: &str, path: &Path) -> bool {
 /// The folder of what was set aside.
 const ASIDE: &str = "replaced";
 /// The folder of all roots.
-const HISTORY: &str = "root_history";
+pub(super) const HISTORY: &str = "root_history";
+/// The folder of what may prove that a key is misused.
+const EVIDENCE: &str = "evidence";
+/// How much of a digest is in the name of such a file.
+const EVIDENCE_DIGITS: usize = 16;
+/// The most such files of one repository.
+pub const EVIDENCE_FILES_MAX: usize = 32;
 /// The most octets of a file; the longest keep names never to block, with their proof.
 const OCTETS_MAX: u64 = 16 << 20;

@@ -318,7 +318,17 @@ fn read_json(file: &str, bytes: &[u8], octets_max: u64) -> Result<Value, VerifyE
             octets_max,
         });
     }
-    json::read(bytes).map_err(|error| malformed(file, &error.to_string()))
+    let value = json::read(bytes).map_err(|error| malformed(file, &error.to_string()))?;
+    let spec_version = value
+        .pointer("/signed/spec_version")
+        .and_then(Value::as_str);
+    if spec_version.is_some_and(|version| !version.starts_with("1.")) {
+        return Err(VerifyError::Unsupported {
+            file: file.to_owned(),
+            reason: "is of a newer TUF specification than 1".to_owned(),
+        });
+    }
+    Ok(value)
 }
 
 /// Compares a file with what its parent role says of it.
@@ -357,6 +367,14 @@ pub(super) fn check_pin(
         }
     }
     Ok(())
+}
+
+/// Whether a file of the version that its parent role names is what is named; one of another
+/// version is not judged.
+pub(super) fn is_as_named(bytes: &[u8], pin: &MetaFile) -> bool {
+    let value = serde_json::from_slice::<Value>(bytes).unwrap_or_default();
+    let version = value.pointer("/signed/version").and_then(Value::as_u64);
+    version != Some(pin.version) || check_pin("", bytes, &value, pin).is_ok()
 }
 
 /// Whether something that expires then is still in its time. Unlike the library, a file is

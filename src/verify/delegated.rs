@@ -38,6 +38,14 @@ impl Scope {
         }
     }
 
+    /// The delegated role of that name; nothing for any other.
+    fn of_role(role: &str) -> Option<Self> {
+        match role {
+            WITHDRAW => Some(Self::withdraw()),
+            role => role.strip_prefix("list-").map(Self::of_list),
+        }
+    }
+
     /// The role's file, without its version.
     pub(super) fn file(&self) -> String {
         format!("{}.json", self.role)
@@ -132,6 +140,24 @@ impl Chain {
                 .verify_threshold(keys, &delegated.role_keys(), &scope.role)
                 .is_ok()
         })
+    }
+
+    /// Whether a file is signed by its role as the root or the delegation has it now.
+    pub(super) fn is_signed(&self, role: &str, bytes: &[u8]) -> bool {
+        let root = self.set.root();
+        let Some(of_role) = root.role(role) else {
+            let scope = Scope::of_role(role);
+            return scope.is_some_and(|scope| self.is_signed_by_delegates(&scope, bytes));
+        };
+        let verified = match role {
+            "timestamp" => Metadata::<sigstore_tuf::Timestamp>::from_slice(bytes)
+                .and_then(|file| file.verify_threshold(&root.keys, of_role, role)),
+            "snapshot" => Metadata::<sigstore_tuf::Snapshot>::from_slice(bytes)
+                .and_then(|file| file.verify_threshold(&root.keys, of_role, role)),
+            _ => Metadata::<Targets>::from_slice(bytes)
+                .and_then(|file| file.verify_threshold(&root.keys, of_role, role)),
+        };
+        verified.is_ok()
     }
 
     /// A trusted delegated role.

@@ -28,7 +28,7 @@ pub enum VerifyError {
         offered: u64,
     },
     /// Its time is over: indefinite freeze, or nobody renews it.
-    #[error("{file}: expired at {expires}; the repository is not being renewed, or is held back")]
+    #[error("{file}: expired at {expires}; {}", meaning_of_expiry(file))]
     Expired {
         /// The file.
         file: String,
@@ -162,6 +162,16 @@ pub enum VerifyError {
         /// How many may be.
         most: u64,
     },
+    /// Another content under a version that was accepted before: possible misuse of a key.
+    #[error(
+        "{file}: version {version} was accepted before with another content; the key of its role may be misused, ask the authority. Ours is kept, and both are kept as evidence"
+    )]
+    SameVersion {
+        /// The file.
+        file: String,
+        /// The version.
+        version: u64,
+    },
     /// A newer format, or something this version cannot do; needs an upgrade.
     #[error("{file}: {reason}; this version of cordon cannot read it")]
     Unsupported {
@@ -190,7 +200,7 @@ impl VerifyError {
             Self::NotPublished { .. } => "not_published",
             Self::NoTarget { .. } => "no_target",
             Self::FromTheFuture { .. } => "from_the_future",
-            Self::Equivocation { .. } => "equivocation",
+            Self::Equivocation { .. } | Self::SameVersion { .. } => "equivocation",
             Self::PolicyGone => "policy_gone",
             Self::BeyondPolicy { .. } => "beyond_policy",
             Self::OlderWithdrawals { .. } => "rollback",
@@ -227,5 +237,21 @@ impl VerifyError {
                 reason: other.to_string(),
             },
         }
+    }
+}
+
+/// What it means that a file has expired, and what to do.
+fn meaning_of_expiry(file: &str) -> &'static str {
+    match file {
+        "root.json" => {
+            "the authority's ceremony is overdue, or a mirror holds this node at an old root (freeze); ask the authority"
+        }
+        "timestamp.json" | "snapshot.json" => {
+            "the repository is not being renewed, or a mirror holds this node at an old state (freeze); ask the authority"
+        }
+        "targets.json" => {
+            "the authority's offline signers are overdue to renew it; ask the authority"
+        }
+        _ => "the signers of this list are overdue to renew it; ask the authority",
     }
 }

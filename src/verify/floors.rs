@@ -57,7 +57,8 @@ impl ListVersion {
 }
 
 impl Floors {
-    /// Reads the file; damaged is as absent, for the metadata that was kept sets floors too.
+    /// Reads the file; damaged is as absent, for what verifies of the kept files sets floors
+    /// too.
     ///
     /// # Errors
     /// [`VerifyError::Unsupported`] for a newer format: going back must not open the floors.
@@ -134,6 +135,11 @@ pub(super) fn read_own<T: Default + for<'de> Deserialize<'de>>(
         });
     }
     Ok(serde_json::from_slice(bytes).unwrap_or_default())
+}
+
+/// Whether a file of our own cannot be read.
+pub(super) fn is_damaged<T: for<'de> Deserialize<'de>>(bytes: &[u8]) -> bool {
+    serde_json::from_slice::<T>(bytes).is_err()
 }
 
 /// The member that every file of ours has.

@@ -4,9 +4,11 @@ mod alias;
 mod any_role;
 mod chain;
 mod client;
+mod damage;
 mod delegated;
 mod delta;
 mod error;
+mod evidence;
 mod floors;
 mod json;
 mod lint;
@@ -33,8 +35,10 @@ mod withdraw_file;
 
 pub use chain::ROOT_OCTETS_MAX;
 pub use client::{Client, WantedMetadata, quoted};
+pub use damage::SetAside;
 pub use delta::{Applied, Delta, apply};
 pub use error::VerifyError;
+pub use evidence::Evidence;
 pub use floors::ListVersion;
 pub use lint::{is_list_name, octets_of_hex};
 pub use list_target::{FULL_OCTETS_MAX, plaintext_octets_max};
@@ -47,6 +51,6 @@ pub use trusted::{
     Answer, FLOORS, NetChange, Subscription, TermChanges, TrustSummary, TrustedMetadata, Verdict,
     Write,
 };
-pub use verified::{ListFile, Verified, hex};
+pub use verified::{ListFile, Verified, digest, hex};
 pub use wanted::{Cost, Place, Wanted};
 pub use withdraw_file::{UNTIL_MAX, WITHDRAW_OCTETS_MAX, WITHDRAWALS_MAX, WithdrawFile};

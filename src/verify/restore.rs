@@ -14,7 +14,9 @@ use super::trusted::{
     ACCEPTED, ACCEPTED_FORMAT, AcceptedFile, FLOORS, Held, Round, Stage, Subscription,
     TrustedMetadata,
 };
-use super::{ListFile, ListVersion, REPLACED, Replacement, Settings, Verified, VerifyError};
+use super::{
+    ListFile, ListVersion, REPLACED, Replacement, SetAside, Settings, Verified, VerifyError,
+};
 
 impl TrustedMetadata {
     /// What is trusted at the start: the pinned root, then whatever of the stored `files`
@@ -50,8 +52,11 @@ impl TrustedMetadata {
             faulty: BTreeMap::new(),
             replacement,
             set_aside: Vec::new(),
+            evidence: Vec::new(),
             round: Round::new(Timestamp::UNIX_EPOCH, Stage::Done, &[]),
         };
+        trusted.check_own_files(files);
+        let root_floor = trusted.floors.root;
         trusted.follow_stored_roots(files);
         for (name, accepted_at) in accepted.files {
             if let Some(bytes) = files.get(&name) {
@@ -60,6 +65,15 @@ impl TrustedMetadata {
             }
         }
         trusted.replay();
+        if trusted.chain.set().root().version > root_floor {
+            // The last round ended after it stored a new root and before it removed what the
+            // old online keys had signed: that is no damage.
+            trusted
+                .set_aside
+                .retain(|aside| aside.file != "timestamp.json");
+        }
+        trusted.check_held_files();
+        trusted.rebuild_floors();
         trusted.restore_terms(files);
         if trusted.replacement.is_some() {
             let floors = trusted.write_floors();
@@ -125,7 +139,8 @@ impl TrustedMetadata {
         Ok((file, state.version))
     }
 
-    /// Follows the stored roots from the pinned one, as far as they verify.
+    /// Follows the stored roots from the pinned one, as far as they verify. The floors know
+    /// up to which root they go.
     fn follow_stored_roots(&mut self, files: &BTreeMap<String, Vec<u8>>) {
         loop {
             let version = self.chain.set().root().version.saturating_add(1);
@@ -133,10 +148,20 @@ impl TrustedMetadata {
             let Some(bytes) = files.get(&file) else {
                 break;
             };
+            let before = self.chain.clone();
             match self.chain.take_root(&file, bytes) {
-                Ok(()) => self.roots.push(bytes.clone()),
+                Ok(()) => {
+                    self.roots.push(bytes.clone());
+                    // The floors were written before this root was: they fall as they would
+                    // have, or a thief's floors would stand for ever.
+                    if version > self.floors.root
+                        && before.online_keys() != self.chain.online_keys()
+                    {
+                        self.floors.drop_online();
+                    }
+                }
                 Err(error) => {
-                    self.set_aside.push(error);
+                    self.set_aside.push(SetAside { file, error });
                     break;
                 }
             }
@@ -149,8 +174,9 @@ impl TrustedMetadata {
         if let Some(held) = self.held.get("timestamp.json")
             && let Err(error) = self.chain.take_timestamp(&held.bytes, held.accepted_at)
         {
-            self.set_aside.push(error);
-            self.held.remove("timestamp.json");
+            let file = "timestamp.json".to_owned();
+            self.held.remove(&file);
+            self.set_aside.push(SetAside { file, error });
         }
         if self.chain.set().timestamp().is_none() {
             return;
@@ -168,15 +194,18 @@ impl TrustedMetadata {
                 continue;
             };
             match term.restore(bytes, |root| self.chain_at_root(root)) {
-                Ok((said, digest, role)) => self.restore_term(said, digest, role),
-                Err(error) => self.set_aside.push(error),
+                Ok((said, digest, role)) => self.restore_term(file, said, digest, role),
+                Err(error) => self.set_aside.push(SetAside {
+                    file: file.clone(),
+                    error,
+                }),
             }
         }
     }
 
     /// Takes a term that verified again; older withdrawals than were accepted before are
     /// not.
-    fn restore_term(&mut self, said: Said, digest: String, role: String) {
+    fn restore_term(&mut self, name: &str, said: Said, digest: String, role: String) {
         match &said {
             Said::Policy(_) => self.floors.policy = true,
             Said::NeverBlock(_) => {}
@@ -184,10 +213,13 @@ impl TrustedMetadata {
                 let floor = self.floors.withdrawn.entry(file.list.clone());
                 let floor = floor.or_insert(file.issued_at);
                 if file.issued_at < *floor {
-                    self.set_aside.push(VerifyError::OlderWithdrawals {
-                        list: file.list.clone(),
-                        trusted: *floor,
-                        offered: file.issued_at,
+                    self.set_aside.push(SetAside {
+                        file: name.to_owned(),
+                        error: VerifyError::OlderWithdrawals {
+                            list: file.list.clone(),
+                            trusted: *floor,
+                            offered: file.issued_at,
+                        },
                     });
                     return;
                 }

@@ -3,16 +3,17 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use sigstore_tuf::MetaFile;
 
 use super::VerifyError;
-use super::chain::Taken;
+use super::chain::{self, Taken};
 use super::delegated::Scope;
 use super::proof::Proof;
 use super::term_steps::TermPlace;
 use super::terms::Term;
 use super::trusted::{
     ACCEPTED, ACCEPTED_FORMAT, AcceptedFile, FLOORS, Held, Stage, Subscription, TrustedMetadata,
-    Write,
+    Verdict, Write,
 };
 
 impl TrustedMetadata {
@@ -65,14 +66,10 @@ impl TrustedMetadata {
         const FILE: &str = "timestamp.json";
         let mut chain = self.chain.clone();
         if chain.take_timestamp(bytes, self.round.now)? == Taken::Equal {
-            let mut writes = self.keep_timestamp()?;
-            if self.held.get(FILE).is_some_and(|held| held.bytes != bytes) {
-                // Both are signed: somebody else may have the key. Ours is kept, and so is
-                // the evidence.
-                let evidence = "timestamp.other.json".to_owned();
-                writes.push(Write::Put(evidence, bytes.to_vec()));
-            }
-            return Ok(writes);
+            // Where both are signed and differ, somebody else may have the key; ours is good
+            // all the same, and the evidence is kept.
+            let _ = self.check_other("timestamp", bytes);
+            return self.keep_timestamp();
         }
         let version = chain.set().timestamp().map_or(0, |file| file.version);
         if version < self.floors.timestamp {
@@ -118,6 +115,7 @@ impl TrustedMetadata {
                 None => return Err(VerifyError::Missing { file: file.clone() }),
             }
         }
+        self.check_other("snapshot", bytes)?;
         self.chain = chain;
         self.floors.roles = roles;
         Ok(self.accept("snapshot.json", bytes, Stage::Targets))
@@ -132,6 +130,7 @@ impl TrustedMetadata {
         if self.floors.policy && targets.is_none_or(|role| role.target(&policy).is_none()) {
             return Err(VerifyError::PolicyGone);
         }
+        self.check_other("targets", bytes)?;
         self.chain = chain;
         Ok(self.accept("targets.json", bytes, Stage::WithdrawRole))
     }
@@ -142,12 +141,24 @@ impl TrustedMetadata {
         index: usize,
         bytes: &[u8],
     ) -> Result<Vec<Write>, VerifyError> {
-        let Some(list) = self.subscription(index).map(|list| list.list.clone()) else {
+        let Some(subscription) = self.subscription(index).cloned() else {
             return Ok(Vec::new());
         };
+        let Subscription { name, list } = subscription;
         let scope = Scope::of_list(&list);
-        self.chain.take_delegated(&scope, bytes, self.round.now)?;
-        Ok(self.accept(&scope.file(), bytes, Stage::Role(index)))
+        let mut chain = self.chain.clone();
+        chain.take_delegated(&scope, bytes, self.round.now)?;
+        self.check_other(&scope.role, bytes)?;
+        self.chain = chain;
+        let file = scope.file();
+        let before = self.held.get(&file).map(|held| held.bytes.clone());
+        let writes = self.accept(&file, bytes, Stage::Role(index));
+        if let Some((_, Verdict::Refused(VerifyError::Equivocation { seq, .. }))) =
+            self.round.verdicts.iter().find(|(of, _)| *of == name)
+        {
+            self.note_evidence(&file, *seq, before, bytes);
+        }
+        Ok(writes)
     }
 
     /// Takes whatever is held already, until a file must be fetched.
@@ -179,7 +190,7 @@ impl TrustedMetadata {
     /// Whether the snapshot that the timestamp names is trusted, or held and taken now.
     fn has_snapshot(&mut self, now: Timestamp) -> bool {
         if self.chain.has_current_snapshot(now) {
-            return true;
+            return self.is_as_named("snapshot.json", self.chain.snapshot_pin());
         }
         match self.held.get("snapshot.json") {
             Some(held) => self.chain.take_snapshot(&held.bytes, now).is_ok(),
@@ -187,10 +198,16 @@ impl TrustedMetadata {
         }
     }
 
+    /// Whether the held file is the one that is named, and not another of the same version.
+    fn is_as_named(&self, file: &str, pin: Option<&MetaFile>) -> bool {
+        let held = self.held.get(file);
+        pin.is_none_or(|pin| held.is_some_and(|held| chain::is_as_named(&held.bytes, pin)))
+    }
+
     /// The same for the targets role.
     fn has_targets(&mut self, now: Timestamp) -> bool {
         if self.chain.has_current_role("targets", now) {
-            return true;
+            return self.is_as_named("targets.json", self.chain.role_pin("targets"));
         }
         match self.held.get("targets.json") {
             Some(held) => self.chain.take_targets(&held.bytes, now).is_ok(),
@@ -202,7 +219,7 @@ impl TrustedMetadata {
     pub(super) fn has_delegated(&mut self, scope: &Scope) -> bool {
         let now = self.round.now;
         if self.chain.has_current_delegated(scope, now) {
-            return true;
+            return self.is_as_named(&scope.file(), self.chain.role_pin(&scope.role));
         }
         match self.held.get(&scope.file()) {
             Some(held) => self.chain.take_delegated(scope, &held.bytes, now).is_ok(),
@@ -235,7 +252,7 @@ impl TrustedMetadata {
     }
 
     /// `accepted.json` as it is now.
-    fn write_accepted(&self) -> Write {
+    pub(super) fn write_accepted(&self) -> Write {
         let files = self.held.iter();
         let accepted = AcceptedFile {
             format: ACCEPTED_FORMAT,

@@ -26,7 +26,10 @@ impl TrustedMetadata {
     /// The role that withdraws.
     pub(super) fn feed_withdraw_role(&mut self, bytes: &[u8]) -> Result<Vec<Write>, VerifyError> {
         let scope = Scope::withdraw();
-        self.chain.take_delegated(&scope, bytes, self.round.now)?;
+        let mut chain = self.chain.clone();
+        chain.take_delegated(&scope, bytes, self.round.now)?;
+        self.check_other(&scope.role, bytes)?;
+        self.chain = chain;
         Ok(self.accept(&scope.file(), bytes, Stage::WithdrawRole))
     }
 

@@ -12,7 +12,9 @@ use super::floors::Floors;
 use super::list_steps::Fetch;
 use super::term_steps::{TermPlace, after};
 use super::terms::{TermTarget, Terms};
-use super::{ListFile, ListVersion, Replacement, SignedPolicy, Verified, VerifyError};
+use super::{
+    Evidence, ListFile, ListVersion, Replacement, SetAside, SignedPolicy, Verified, VerifyError,
+};
 use crate::policy::{Name, Withdrawal};
 
 /// What a node trusts of one repository, and how far the present round has come.
@@ -48,8 +50,10 @@ pub struct TrustedMetadata {
     pub(super) faulty: BTreeMap<String, (u64, VerifyError)>,
     /// Who pinned this root by hand, and why.
     pub(super) replacement: Option<Replacement>,
-    /// What was found damaged at the start.
-    pub(super) set_aside: Vec<VerifyError>,
+    /// What was found damaged.
+    pub(super) set_aside: Vec<SetAside>,
+    /// Files of one version that differ.
+    pub(super) evidence: Vec<Evidence>,
     pub(super) round: Round,
 }
 
@@ -149,6 +153,9 @@ pub struct TrustSummary {
     pub timestamp_expires: Option<Timestamp>,
     /// When the publisher signed the timestamp, by its own clock.
     pub issued_at: Option<Timestamp>,
+    /// When the timestamp was accepted: the last time that is known after a restart at which
+    /// what is in store was the newest.
+    pub accepted_at: Option<Timestamp>,
 }
 
 /// A file that was accepted.
@@ -221,11 +228,6 @@ pub(super) struct AcceptedFile {
 }
 
 impl TrustedMetadata {
-    /// What was found damaged at the start, once.
-    pub fn take_set_aside(&mut self) -> Vec<VerifyError> {
-        std::mem::take(&mut self.set_aside)
-    }
-
     /// Begins a round; every expiry in it is judged by `now`, or by the publisher's clock
     /// as last signed where ours stepped back behind it.
     pub fn begin(&mut self, now: Timestamp, subscriptions: &[Subscription]) {
@@ -345,6 +347,7 @@ impl TrustedMetadata {
             root_expires: root.expires,
             timestamp_expires: self.chain.set().timestamp().map(|file| file.expires),
             issued_at: self.chain.issued_at(),
+            accepted_at: self.held.get("timestamp.json").map(|held| held.accepted_at),
         }
     }
 }

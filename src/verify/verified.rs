@@ -66,3 +66,9 @@ impl Verified<ListFile> {
 pub fn hex(octets: &[u8]) -> String {
     octets.iter().map(|octet| format!("{octet:02x}")).collect()
 }
+
+/// The SHA-256 of octets, in lower-case hex.
+#[must_use]
+pub fn digest(octets: &[u8]) -> String {
+    hex(&Sha256::digest(octets))
+}

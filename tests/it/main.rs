@@ -13,6 +13,7 @@ mod config;
 mod count;
 mod demo;
 mod dns;
+mod failures;
 mod harness;
 mod keepers;
 mod main_job;

@@ -66,10 +66,10 @@ pub(super) fn run(tuf: &Tuf) -> Result<(), ExitError> {
             let folder = given(tuf.target_dir.as_deref(), "--target-dir")?;
             given(tuf.target_names.first(), "--target-name")?;
             wait(async {
-                let targets = mirror(targets)?;
+                let mut targets = mirror(targets)?;
                 let mut repository = refreshed(&tuf.metadata_dir, address).await?;
                 for name in &tuf.target_names {
-                    repository.download(name, &targets, folder).await?;
+                    repository.download(name, &mut targets, folder).await?;
                 }
                 Ok(())
             })?
@@ -110,7 +110,7 @@ impl Repository<'_> {
     async fn download(
         &mut self,
         name: &str,
-        targets: &Source,
+        targets: &mut Source,
         folder: &Path,
     ) -> Result<(), RoundError> {
         self.client.seek(name);

@@ -8,6 +8,7 @@ use super::words;
 use crate::compile::{Mode, Reject};
 use crate::count::{Bucket, Sum};
 use crate::policy::{Action, Origin, Surface};
+use crate::report::Severity;
 use crate::report::summary::{Health, ListStatus, Summary};
 use crate::report::timeline::{End, Period};
 
@@ -109,6 +110,11 @@ pub(crate) fn overview(page: &Page, summary: &Summary, effect: &Effect) -> Strin
     render(&Overview {
         frame: Frame::new(page, "Overview"),
         health: Status::new(summary.health()),
+        alarms: summary
+            .alarms
+            .iter()
+            .map(|alarm| (alarm.severity.as_str(), alarm.sentence.clone()))
+            .collect(),
         edition: summary.edition,
         since: When::new(summary.since),
         cards: cards(&totals),
@@ -217,6 +223,7 @@ fn render(page: &impl Template) -> String {
 struct Overview {
     frame: Frame,
     health: Status,
+    alarms: Vec<(&'static str, String)>,
     edition: u64,
     since: When,
     cards: Vec<Card>,
@@ -444,6 +451,9 @@ struct ListCard {
     next: Option<When>,
     security_events: u64,
     failure: Option<(String, String)>,
+    /// Class of the badge, and for how long it is stale.
+    stale: Option<(&'static str, String)>,
+    is_persisted: bool,
 }
 
 /// What is known of a signed list.
@@ -519,8 +529,19 @@ impl ListCard {
             failure: list
                 .failure()
                 .map(|failure| (failure.name.to_owned(), failure.sentence.clone())),
+            stale: stale(list, now),
+            is_persisted: list.is_persisted(),
         }
     }
+}
+
+/// The class of the badge, and for how long a list is stale, where that is worth a look.
+fn stale(list: &ListStatus, now: Timestamp) -> Option<(&'static str, String)> {
+    let class = match list.staleness(now)? {
+        Severity::Warning => "attention",
+        Severity::Alarm => "missing",
+    };
+    Some((class, words::duration(list.stale(now)?)))
 }
 
 impl SignedFacts {

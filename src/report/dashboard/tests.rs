@@ -4,7 +4,9 @@
 use super::*;
 use crate::count::{Bucket, Sum};
 use crate::policy::{Action, Surface};
-use crate::report::{End, Failure, ListInForce, ListUpdates, Period, Summary, example};
+use crate::report::{
+    Alarm, AlarmKind, End, Failure, ListInForce, ListUpdates, Period, Severity, Summary, example,
+};
 
 fn page(hides_below: Option<u64>) -> Page {
     Page {
@@ -23,6 +25,8 @@ fn summary() -> Summary {
             list: "gambling".into(),
             required: true,
             security_events: 2,
+            newest_at: Some("2026-11-24T01:30:00Z".parse().unwrap()),
+            not_persisted: Some("No space left.".into()),
             failure: Some(Failure {
                 name: "Rollback",
                 sentence: "The mirror <offers> an older version.".into(),
@@ -47,6 +51,12 @@ fn summary() -> Summary {
         now,
         &|_| true,
     )
+    .with_alarms(vec![Alarm {
+        kind: AlarmKind::Clock,
+        severity: Severity::Alarm,
+        sentence: "Clock or <publisher>?".into(),
+        since: now,
+    }])
 }
 
 fn sum(list: &str, hours_ago: i64, surface: Surface, action: Action, hits: u64) -> Sum {
@@ -118,6 +128,9 @@ fn the_overview_says_how_the_node_stands() {
             "Not in force",
             "<b>Rollback.</b> The mirror &#60;offers&#62; an older version.",
             "2 security events",
+            r#"<span class="badge missing">Stale for 7 hours</span>"#,
+            "Not stored on disk",
+            "<b>alarm.</b> Clock or &#60;publisher&#62;?",
             "Ready, needs attention",
             "Hits are not people",
             "<code>G-1</code>",

@@ -3,6 +3,7 @@
 
 pub(crate) mod authority;
 pub(crate) mod client;
+pub(crate) mod disk;
 pub(crate) mod network;
 pub(crate) mod node;
 pub(crate) mod origin;

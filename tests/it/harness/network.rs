@@ -1,5 +1,5 @@
 //! A network of the test's own, in which only loopback exists: what is looked up or
-//! connected to there cannot leave the machine.
+//! connected to there cannot leave the machine. What is mounted there is seen there alone.
 
 use std::fs;
 use std::process::Command;
@@ -24,7 +24,15 @@ pub(crate) fn is_own(test: &str) -> bool {
     let script = "ip link set lo up && exec \"$0\" --exact \"$1\" --nocapture --test-threads 1";
     let mut command = Command::new("unshare");
     // Who is not root becomes it inside a user namespace of the test's own.
-    command.args(["--net", "--map-root-user", "--", "sh", "-c", script]);
+    command.args([
+        "--net",
+        "--mount",
+        "--map-root-user",
+        "--",
+        "sh",
+        "-c",
+        script,
+    ]);
     command
         .arg(std::env::current_exe().unwrap())
         .arg(test)

@@ -102,7 +102,13 @@ report:
     /// Starts the program and waits until every required list is in force.
     #[track_caller]
     pub(crate) fn start(&mut self) {
-        self.spawn();
+        self.start_with(&[]);
+    }
+
+    /// The same with these environment variables.
+    #[track_caller]
+    pub(crate) fn start_with(&mut self, environment: &[(&str, &str)]) {
+        self.spawn_with(environment);
         let child = self.child.as_mut().unwrap();
         let report = self.report;
         let log = self.folder.path().join("log");
@@ -118,7 +124,8 @@ report:
         });
     }
 
-    pub(crate) fn spawn(&mut self) {
+    /// Spawns it with these environment variables.
+    fn spawn_with(&mut self, environment: &[(&str, &str)]) {
         let log = fs::OpenOptions::new()
             .create(true)
             .append(true)
@@ -130,6 +137,7 @@ report:
             .stdout(log.try_clone().unwrap())
             .stderr(log)
             .stdin(Stdio::null())
+            .envs(environment.iter().copied())
             .spawn()
             .unwrap();
         self.child = Some(child);

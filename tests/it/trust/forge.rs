@@ -8,8 +8,8 @@ use cordon::compile::Format;
 use cordon::control::round::{ListOutcome, Puller, RestoredList, Round};
 use cordon::policy::{Category, Name, Origin, Scope, UrlScope, WithdrawalReason, Withdrawn};
 use cordon::publish::{
-    Delegation, Keyring, Legal, PolicyFile, Publication, Published, Repository, UNTIL_DEFAULT,
-    Withdraw,
+    Delegation, Keyring, Legal, PolicyFile, Publication, PublishError, Published, Repository,
+    UNTIL_DEFAULT, Withdraw,
 };
 use cordon::source::{self, ListStates, Mirror};
 use cordon::verify::{self, ListFile, Subscription, Verified, hex};
@@ -29,13 +29,17 @@ pub(crate) fn hour(hours: i64) -> Timestamp {
 }
 
 pub(crate) struct Authority {
-    folder: tempfile::TempDir,
+    folder: PathBuf,
+    /// Removed at the end, where the folder is the test's own.
+    _own: Option<tempfile::TempDir>,
 }
 
 impl Authority {
     pub(crate) fn new(lists: &[&str]) -> Self {
+        let own = tempfile::tempdir().unwrap();
         let authority = Self {
-            folder: tempfile::tempdir().unwrap(),
+            folder: own.path().to_owned(),
+            _own: Some(own),
         };
         let mut keys = authority.keys();
         let (mut repository, _) =
@@ -54,12 +58,26 @@ impl Authority {
         authority
     }
 
+    /// The authority whose repository and keys are in that folder.
+    pub(crate) fn at(folder: &Path) -> Self {
+        Self {
+            folder: folder.to_owned(),
+            _own: None,
+        }
+    }
+
+    /// Another authority with the same files.
+    pub(crate) fn copied_to(&self, folder: &Path) -> Self {
+        copy(&files_below(&self.folder), folder);
+        Self::at(folder)
+    }
+
     pub(crate) fn repo(&self) -> PathBuf {
-        self.folder.path().join("repo")
+        self.folder.join("repo")
     }
 
     pub(crate) fn keys_folder(&self) -> PathBuf {
-        self.folder.path().join("keys")
+        self.folder.join("keys")
     }
 
     pub(crate) fn keys(&self) -> Keyring {
@@ -67,6 +85,16 @@ impl Authority {
     }
 
     pub(crate) fn publish(&self, list: &str, names: &[&str], now: Timestamp) -> Published {
+        self.try_to_publish(list, names, now).unwrap()
+    }
+
+    /// Publishes where that may fail.
+    pub(crate) fn try_to_publish(
+        &self,
+        list: &str,
+        names: &[&str],
+        now: Timestamp,
+    ) -> Result<Published, PublishError> {
         let publication = Publication {
             list: list.to_owned(),
             text: names.join("\n").into_bytes(),
@@ -75,10 +103,8 @@ impl Authority {
             url_scope: UrlScope::Exact,
             legal: Legal::read(LEGAL).unwrap(),
         };
-        let mut repository = Repository::open(&self.repo()).unwrap();
-        repository
-            .publish(&self.keys(), &publication, now, &mut |_| {})
-            .unwrap()
+        let mut repository = Repository::open(&self.repo())?;
+        repository.publish(&self.keys(), &publication, now, &mut |_| {})
     }
 
     /// Publishes the policy that this YAML says.
@@ -252,7 +278,9 @@ impl Authority {
 
 /// A node with a state folder of its own.
 pub(crate) struct Node {
-    state: tempfile::TempDir,
+    state: PathBuf,
+    /// Removed at the end, where the folder is the test's own.
+    _own: Option<tempfile::TempDir>,
     mirrors: Vec<Mirror>,
     trust: verify::Settings,
     runtime: tokio::runtime::Runtime,
@@ -270,14 +298,26 @@ impl Node {
     }
 
     pub(crate) fn trusting(trust: verify::Settings, mirrors: Vec<Mirror>) -> Self {
-        let state = tempfile::tempdir().unwrap();
-        let puller = open(state.path(), &mirrors, &trust);
+        let own = tempfile::tempdir().unwrap();
+        let mut node = Self::of(own.path(), trust, mirrors);
+        node._own = Some(own);
+        node
+    }
+
+    /// A node with that state folder.
+    pub(crate) fn at(state: &Path, authority: &Authority, mirrors: Vec<Mirror>) -> Self {
+        Self::of(state, authority.trust(), mirrors)
+    }
+
+    fn of(state: &Path, trust: verify::Settings, mirrors: Vec<Mirror>) -> Self {
+        let puller = open(state, &mirrors, &trust);
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .unwrap();
         Self {
-            state,
+            state: state.to_owned(),
+            _own: None,
             mirrors,
             trust,
             runtime,
@@ -287,7 +327,7 @@ impl Node {
 
     /// Ends and starts again.
     pub(crate) fn restart(&mut self) {
-        self.puller = open(self.state.path(), &self.mirrors, &self.trust);
+        self.puller = open(&self.state, &self.mirrors, &self.trust);
     }
 
     /// Ends, and starts again with the root and the folder of another authority.
@@ -298,7 +338,7 @@ impl Node {
     }
 
     pub(crate) fn state(&self) -> &Path {
-        self.state.path()
+        &self.state
     }
 
     pub(crate) fn runtime(&self) -> &tokio::runtime::Runtime {
@@ -341,7 +381,7 @@ impl Node {
     }
 
     pub(crate) fn files(&self) -> BTreeMap<String, Vec<u8>> {
-        files_below(self.state.path())
+        files_below(&self.state)
     }
 }
 
@@ -403,7 +443,16 @@ fn bump(signed: &mut Value) {
     signed["version"] = (signed["version"].as_u64().unwrap() + 1).into();
 }
 
-fn files_below(root: &Path) -> BTreeMap<String, Vec<u8>> {
+/// Writes files below a folder.
+pub(crate) fn copy(files: &BTreeMap<String, Vec<u8>>, to: &Path) {
+    for (name, bytes) in files {
+        let path = to.join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, bytes).unwrap();
+    }
+}
+
+pub(crate) fn files_below(root: &Path) -> BTreeMap<String, Vec<u8>> {
     let mut files = BTreeMap::new();
     let mut folders = vec![root.to_owned()];
     while let Some(folder) = folders.pop() {

@@ -18,7 +18,7 @@ use cordon::control::round::ListOutcome;
 use cordon::publish;
 use cordon::source::Mirror;
 use cordon::verify::{Answer, TrustedMetadata, Verdict};
-use forge::{Authority, Node, hour, key_id, key_object, names, subscriptions};
+use forge::{Authority, Node, copy, hour, key_id, key_object, names, subscriptions};
 use forged_files::{History, file_of};
 use proptest::prelude::*;
 use serde_json::json;
@@ -401,7 +401,7 @@ fn json_that_readers_disagree_about_is_refused() {
 }
 
 /// A web server that answers every request with `answer`, then closes the connection.
-fn serve(answer: impl Fn(&str, &mut dyn Write) + Send + 'static) -> Mirror {
+pub(crate) fn serve(answer: impl Fn(&str, &mut dyn Write) + Send + 'static) -> Mirror {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     thread::spawn(move || {
@@ -529,14 +529,6 @@ fn when_a_mirror_is_gone_or_lies_the_next_is_asked() {
         "new",
         "and then the next one is asked"
     );
-}
-
-fn copy(files: &BTreeMap<String, Vec<u8>>, to: &std::path::Path) {
-    for (name, bytes) in files {
-        let path = to.join(name);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, bytes).unwrap();
-    }
 }
 
 /// Walks a round over files in memory, without a disk; says whether list a came new, and how
@@ -722,13 +714,14 @@ fn clocks_may_step_but_not_lie() {
     );
     assert_eq!(
         node.outcome(hour(-400_000)),
-        "from_the_future",
+        "clock",
         "our clock is in the last century"
     );
     assert_eq!(node.outcome(hour(77)), "new");
     authority.publish("a", &["two.test"], hour(101));
     // Ours steps back behind the publisher's: expiry is judged by the later of the two.
-    assert_eq!(node.outcome(hour(-400_000)), "new");
+    assert_eq!(node.outcome(hour(-400_000)), "clock");
+    assert_eq!(node.outcome(hour(-400)), "new");
     assert_eq!(node.seq("a"), Some(2));
 }
 

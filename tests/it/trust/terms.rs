@@ -398,7 +398,7 @@ fn a_kept_term_that_was_changed_on_disk_is_set_aside_and_fetched_again() {
         for damage in [changed.as_str(), &text[..text.len() / 2], ""] {
             std::fs::write(&file, damage).unwrap();
             node.restart();
-            assert_eq!(node.puller.take_set_aside().len(), 1, "{term}");
+            assert_eq!(node.puller.mend().len(), 1, "{term}");
             node.restore("a");
             assert_eq!(node.outcome(hour(1)), "unchanged", "{term}");
             assert_eq!(max_entries(&node), Some(10));
