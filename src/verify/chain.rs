@@ -325,7 +325,7 @@ fn read_json(file: &str, bytes: &[u8], octets_max: u64) -> Result<Value, VerifyE
     if spec_version.is_some_and(|version| !version.starts_with("1.")) {
         return Err(VerifyError::Unsupported {
             file: file.to_owned(),
-            reason: "is of a newer TUF specification than 1".to_owned(),
+            reason: "has a spec_version of TUF above 1".to_owned(),
         });
     }
     Ok(value)

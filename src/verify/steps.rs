@@ -40,10 +40,9 @@ impl TrustedMetadata {
             self.replay();
         } else {
             self.floors.drop_online();
-            for name in ["timestamp.json", "snapshot.json"] {
-                self.held.remove(name);
-                writes.push(Write::Remove(name.to_owned()));
-            }
+            // The roles too: a version that is given anew after a thief is no second one.
+            let held = std::mem::take(&mut self.held);
+            writes.extend(held.into_keys().map(Write::Remove));
             writes.push(self.write_accepted());
         }
         writes.push(self.write_floors());

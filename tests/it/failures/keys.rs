@@ -56,7 +56,7 @@ fn two_signers(authority: &Authority) {
     let object = key_object(&authority.key("list-a-second"));
     authority.forge("targets", |signed| {
         signed["delegations"]["keys"][&second.id] = object;
-        let role = &mut signed["delegations"]["roles"][0];
+        let role = &mut signed["delegations"]["roles"][1];
         role["keyids"]
             .as_array_mut()
             .unwrap()
@@ -113,7 +113,7 @@ fn both_list_signers_stolen_speak_for_their_list_alone_until_targets_revokes_the
     let object = key_object(&authority.key("list-a-next"));
     authority.forge("targets", |signed| {
         signed["delegations"]["keys"][&next.id] = object;
-        let role = &mut signed["delegations"]["roles"][0];
+        let role = &mut signed["delegations"]["roles"][1];
         role["keyids"] = json!([next.id]);
         role["threshold"] = json!(1);
     });

@@ -78,7 +78,7 @@ fn a_poll_that_finds_nothing_new_is_two_requests() {
             .spawn(async move { publish::serve(listener, repo, &tracker, token).await })
     };
     let first = node.round(&["a"], hour(0));
-    assert_eq!((first.outcome_of("a"), first.requests), ("new", 6));
+    assert_eq!((first.outcome_of("a"), first.requests), ("new", 7));
     for _ in 0..2 {
         let quiet = node.round(&["a"], hour(1));
         assert_eq!((quiet.outcome_of("a"), quiet.requests), ("unchanged", 2));

@@ -338,12 +338,12 @@ fn the_role_that_withdraws_is_first_terminating_and_alone_in_its_folder() {
 }
 
 #[test]
-fn a_role_that_withdraws_and_was_never_published_costs_nothing() {
+fn a_role_that_withdraws_and_is_not_signed_by_its_new_keys_costs_nothing() {
     let (authority, mut node) = begin();
     authority.publish("b", &["two.test"], hour(1));
     authority.delegate_withdraw("duty");
     let round = node.round(&["a", "b"], hour(1));
-    assert_eq!(notes(&round), ["missing"]);
+    assert_eq!(notes(&round), ["threshold_not_met"]);
     assert_eq!(round.outcome_of("b"), "new");
 }
 
