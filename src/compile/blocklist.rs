@@ -8,7 +8,7 @@ use smallvec::SmallVec;
 use super::name_index::NameIndex;
 use super::settings::{Mode, PassThru};
 use super::url_index::{Distance, UrlIndex};
-use super::{Reject, Settings};
+use super::{Reject, Reserved, Settings};
 use crate::policy::{
     Action, CanonicalUrl, Decision, Kind, LegalRecord, Name, Provenance, QueryMatch, RuleId, Scope,
     UrlScope,
@@ -44,10 +44,16 @@ pub struct CompiledList {
     pub rejects: Vec<Reject>,
     /// How many rows were left out.
     pub rejected: usize,
+    /// Of these, rows that would block what may never be blocked.
+    pub never_blocked: usize,
     /// Entries that are not in effect at the time of compiling.
     pub not_in_effect: usize,
-    /// Entries above a protected name: in force, but for the protected name.
+    /// Entries above a name that stays open all the same, such as a protected one: in force,
+    /// but for that name.
     pub holes: Vec<(String, String)>,
+    /// Names, with all below them, that this list may not block: each stands as an exception
+    /// of it that is never counted.
+    pub never_block: Arc<Reserved>,
 }
 
 /// The compiled form of one entry.
@@ -141,7 +147,7 @@ impl Blocklist {
         }
         let mut candidates = Candidates::new();
         self.collect_names(name, &mut candidates);
-        self.decide(candidates)
+        self.decide(Some(name), candidates)
     }
 
     /// What the lists say about a URL: protected hosts pass; then the first list decides,
@@ -149,16 +155,17 @@ impl Blocklist {
     #[must_use]
     pub fn decide_url(&self, url: &CanonicalUrl) -> Decision {
         let mut candidates = Candidates::new();
-        if let Some(name) = url.host().as_name() {
-            if self.is_protected(&name) {
+        let name = url.host().as_name();
+        if let Some(name) = &name {
+            if self.is_protected(name) {
                 return Decision::default();
             }
-            self.collect_names(&name, &mut candidates);
+            self.collect_names(name, &mut candidates);
         }
         self.urls.find(url, |rule, distance| {
             self.push(&mut candidates, rule, Tier::Url, distance);
         });
-        self.decide(candidates)
+        self.decide(name.as_ref(), candidates)
     }
 
     /// Whether the operator protects this name.
@@ -166,6 +173,13 @@ impl Blocklist {
     pub fn is_protected(&self, name: &Name) -> bool {
         name.and_parents()
             .any(|wire| self.protected.find(wire).is_some())
+    }
+
+    /// The name of a list's never-block names that a name is or lies below: the list does not
+    /// act on it. `list` is its place in the operator's order.
+    #[must_use]
+    pub fn never_blocks(&self, list: usize, name: &Name) -> Option<&Name> {
+        self.lists.get(list)?.never_block.find(name)
     }
 
     /// Every rule that matches a URL or, without a path, a name, in the order in which they
@@ -223,7 +237,7 @@ impl Blocklist {
 
     /// Weighs what matches: watchers are noted and passed over, exceptions spare the name
     /// from their list or from all, the first that is left acts.
-    fn decide(&self, mut candidates: Candidates) -> Decision {
+    fn decide(&self, name: Option<&Name>, mut candidates: Candidates) -> Decision {
         let mut decision = Decision::default();
         if candidates.is_empty() {
             return decision;
@@ -240,6 +254,9 @@ impl Blocklist {
             ) else {
                 continue;
             };
+            if !rule.canary && name.is_some_and(|name| list.never_block.covers(name)) {
+                continue;
+            }
             let settings = &list.settings;
             match (settings.mode, rule.action) {
                 (Mode::Monitor, Action::PassThru) => passed_over = Some(candidate.list),

@@ -6,10 +6,9 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::blocklist::{Blocklist, CompiledList, NO_RULE, REJECTS_KEPT_MAX, Rule, Shape, Span};
-use super::border;
 use super::parse::{self, Parsed, Reading, Reject};
-use super::{Format, From, Protected, Settings};
-use crate::policy::{Action, Entry, Kind, LegalRecord, Name, Scope, Trigger, UrlScope};
+use super::{Border, Format, From, Protected, Settings};
+use crate::policy::{Action, Entry, Kind, LegalRecord, Name, Trigger, UrlScope};
 use crate::verify::{ListFile, Verified};
 
 /// Puts lists, in the operator's order, into one [`Blocklist`]. No row can fail it: what
@@ -18,7 +17,7 @@ use crate::verify::{ListFile, Verified};
 pub struct Compiler {
     now: Timestamp,
     blocklist: Blocklist,
-    protected: Vec<Name>,
+    protected: Protected,
     records: HashMap<Arc<LegalRecord>, u32>,
 }
 
@@ -27,20 +26,26 @@ impl Compiler {
     #[must_use]
     pub fn new(protected: &Protected, now: Timestamp) -> Self {
         let mut blocklist = Blocklist::default();
-        for name in &protected.names {
+        for name in protected.all_names() {
             blocklist.protected.insert(name.as_wire(), 0);
         }
         blocklist.protected.shrink_to_fit();
         Self {
             now,
             blocklist,
-            protected: protected.names.clone(),
+            protected: protected.clone(),
             records: HashMap::new(),
         }
     }
 
-    /// Adds a list behind those that were added before.
+    /// Adds a list behind those that were added before, within what the configuration alone
+    /// says.
     pub fn add(&mut self, settings: &Settings, file: &Verified<ListFile>) {
+        self.add_within(settings, &Border::local(settings), file);
+    }
+
+    /// Adds a list within its border behind those that were added before.
+    pub fn add_within(&mut self, settings: &Settings, border: &Border, file: &Verified<ListFile>) {
         let file = file.get();
         let (format, scope) = match settings.from {
             From::Repository { .. } => (Format::Native, None),
@@ -62,8 +67,10 @@ impl Compiler {
             entries: Vec::new(),
             rejects: Vec::new(),
             rejected: 0,
+            never_blocked: 0,
             not_in_effect: 0,
             holes: Vec::new(),
+            never_block: Arc::clone(&border.never_block),
         };
         let mut counts: BTreeMap<Kind, usize> = BTreeMap::new();
         parse::read(&reading, &file.bytes, &mut |parsed| match parsed {
@@ -76,9 +83,15 @@ impl Compiler {
                 if !entry.is_effective(self.now) {
                     compiled.not_in_effect += usize::from(!entry.canary);
                     self.note_change(&entry);
-                } else if let Err(reason) = self.admit(settings, &mut compiled, &entry) {
+                } else if let Err(refusal) = border.check(&self.protected, &entry) {
+                    compiled.never_blocked += usize::from(refusal.never_blocked);
+                    let reason = refusal.reason;
                     compiled.reject(Reject { line, reason });
                 } else {
+                    let room = HOLES_KEPT_MAX.saturating_sub(compiled.holes.len());
+                    let holes = border.holes(&self.protected, &entry, room);
+                    let hole = |name: Name| (entry.id.to_string(), name.to_string());
+                    compiled.holes.extend(holes.into_iter().map(hole));
                     if !entry.canary {
                         *counts.entry(entry.kind()).or_default() += 1;
                     }
@@ -99,39 +112,6 @@ impl Compiler {
         self.blocklist.rules.shrink_to_fit();
         self.blocklist.texts.shrink_to_fit();
         self.blocklist
-    }
-
-    /// Whether a row may be enforced; else why not.
-    fn admit(
-        &self,
-        settings: &Settings,
-        compiled: &mut CompiledList,
-        entry: &Entry,
-    ) -> Result<(), String> {
-        border::admit(settings, entry)?;
-        let Some(host) = border::blocked_name(entry) else {
-            return Ok(());
-        };
-        if self.blocklist.is_protected(&host) {
-            return Err(format!(
-                "{host} is protected here: `protect` in the configuration outranks every list"
-            ));
-        }
-        if let Trigger::Name {
-            name,
-            scope: Scope::Subtree | Scope::Children,
-        } = &entry.trigger
-            && compiled.holes.len() < HOLES_KEPT_MAX
-        {
-            let below = self
-                .protected
-                .iter()
-                .filter(|protected| protected.is_at_or_below(name));
-            compiled
-                .holes
-                .extend(below.map(|protected| (entry.id.to_string(), protected.to_string())));
-        }
-        Ok(())
     }
 
     /// Keeps the soonest time at which an entry takes effect or ends.

@@ -22,6 +22,7 @@ fn settings(name: &str) -> Settings {
         passthru: PassThru::List,
         ede: Ede::Blocked,
         required: false,
+        guard: Default::default(),
     }
 }
 
@@ -49,12 +50,8 @@ fn native(list: &str, rows: &[Row]) -> String {
 }
 
 fn compile(lists: &[(Settings, Vec<Row>)], protected: &[&str]) -> Blocklist {
-    let protected = Protected {
-        names: protected
-            .iter()
-            .map(|name| Name::from_text(name).unwrap())
-            .collect(),
-    };
+    let names = protected.iter().map(|name| Name::from_text(name).unwrap());
+    let protected = Protected::new(names.collect(), Vec::new());
     let mut compiler = Compiler::new(&protected, "2026-11-24T06:00:00Z".parse().unwrap());
     for (settings, rows) in lists {
         let text = native(&settings.name, rows);
@@ -329,13 +326,65 @@ fn a_public_suffix_is_no_subtree() {
     let rejects = &blocklist.lists()[0].rejects;
     assert_eq!(
         rejects.iter().map(|reject| reject.line).collect::<Vec<_>>(),
-        [2, 3]
+        [2, 3, 4]
     );
     assert!(
         rejects[0].reason.contains("public suffix"),
         "{}",
         rejects[0].reason
     );
+}
+
+#[test]
+fn a_never_block_name_below_an_entry_is_an_exception_of_that_list_alone() {
+    let rows = vec![
+        (B, "subtree", "big.test".to_owned()),
+        (B, "exact", "drive.big.test".to_owned()),
+    ];
+    let never: Vec<Name> = ["drive.big.test", "open.test"]
+        .iter()
+        .map(|name| Name::from_text(name).unwrap())
+        .collect();
+    let first = settings("first");
+    let border = Border::of(&first, None, Reserved::new(never.into()).into());
+    let mut compiler = Compiler::new(&Protected::default(), Timestamp::UNIX_EPOCH);
+    let text = native("first", &rows).into_bytes();
+    compiler.add_within(&first, &border, &Verified::unsigned("first", "x", text));
+    let blocklist = compiler.finish();
+    let list = &blocklist.lists()[0];
+    assert_eq!(
+        list.holes,
+        [("first-0".to_owned(), "drive.big.test".to_owned())]
+    );
+    assert_eq!((list.rejected, list.never_blocked), (1, 1));
+    assert!(list.rejects[0].reason.contains("never-block list"));
+    assert_eq!(ask(&blocklist, "www.big.test"), Some(("first-0".into(), B)));
+    assert_eq!(
+        decide(&blocklist, "user.drive.big.test"),
+        Decision::default()
+    );
+    assert_eq!(
+        decide(&blocklist, "http://drive.big.test/x"),
+        Decision::default()
+    );
+    let name = Name::from_text("user.drive.big.test").unwrap();
+    assert_eq!(blocklist.never_blocks(0, &name), never_name().as_ref());
+
+    let mut compiler = Compiler::new(&Protected::default(), Timestamp::UNIX_EPOCH);
+    for (settings, border) in [(&first, &border), (&settings("second"), &Border::default())] {
+        let text = native(&settings.name, &rows).into_bytes();
+        compiler.add_within(settings, border, &Verified::unsigned("x", "x", text));
+    }
+    let blocklist = compiler.finish();
+    assert_eq!(
+        ask(&blocklist, "user.drive.big.test"),
+        Some(("second-0".into(), B)),
+        "another repository's list is not spared"
+    );
+}
+
+fn never_name() -> Option<Name> {
+    Name::from_text("drive.big.test").ok()
 }
 
 #[test]

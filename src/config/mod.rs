@@ -8,6 +8,7 @@ mod error;
 mod file;
 mod nearest;
 mod node;
+mod own;
 mod place;
 mod reading;
 mod scalar;

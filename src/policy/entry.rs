@@ -27,6 +27,9 @@ pub struct Entry {
     pub expires_at: Option<Timestamp>,
     /// The list's own test entry: enforced, but left out of hits and reports.
     pub canary: bool,
+    /// Whether the authority says that others share what it covers, that it has looked at
+    /// that, and who answers for it (field.md section 8.3, `collateral`).
+    pub is_shared_acknowledged: bool,
 }
 
 /// The stable, opaque id of an entry, unique in its list. It is what statistics, stop page
@@ -90,6 +93,7 @@ impl Entry {
             effective_from: None,
             expires_at: None,
             canary: false,
+            is_shared_acknowledged: false,
         }
     }
 

@@ -180,6 +180,7 @@ pub fn read_entry(text: &str, header: &Header) -> Result<Entry, String> {
             None => header.defaults.expires_at,
         },
         canary: line.canary,
+        is_shared_acknowledged: line.collateral.is_some_and(|said| said.is_acknowledged()),
     })
 }
 
@@ -365,6 +366,8 @@ struct EntryLine<'a> {
     records: Vec<String>,
     #[serde(default)]
     critical: Vec<String>,
+    #[serde(borrow)]
+    collateral: Option<CollateralLine<'a>>,
     window: Option<IgnoredAny>,
     scheme: Option<IgnoredAny>,
 }
@@ -392,6 +395,30 @@ struct RedressLine<'a> {
     deadline_days: Option<u32>,
     #[serde(borrow)]
     court: Option<Cow<'a, str>>,
+}
+
+#[derive(Deserialize)]
+struct CollateralLine<'a> {
+    #[serde(default)]
+    shared: bool,
+    #[serde(borrow)]
+    checked_at: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    ack_by: Option<Cow<'a, str>>,
+}
+
+impl CollateralLine<'_> {
+    /// Whether somebody answers for what others lose: an assessment is said to have been
+    /// made, when, and by whom.
+    fn is_acknowledged(&self) -> bool {
+        let given = |text: &Option<Cow<'_, str>>| {
+            text.as_deref().is_some_and(|text| !text.trim().is_empty())
+        };
+        let is_date = |text: &str| {
+            text.parse::<Timestamp>().is_ok() || text.parse::<jiff::civil::Date>().is_ok()
+        };
+        self.shared && self.checked_at.as_deref().is_some_and(is_date) && given(&self.ack_by)
+    }
 }
 
 impl LegalLine<'_> {

@@ -264,6 +264,7 @@ mod tests {
                 passthru: PassThru::List,
                 ede: Ede::Censored,
                 required: true,
+                guard: Default::default(),
             },
             provenance: Provenance {
                 list: "csam".to_owned(),
@@ -274,8 +275,10 @@ mod tests {
             entries: Vec::new(),
             rejects: Vec::new(),
             rejected: 0,
+            never_blocked: 0,
             not_in_effect: 0,
             holes: Vec::new(),
+            never_block: Default::default(),
         }
     }
 
