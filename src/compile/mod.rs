@@ -2,17 +2,26 @@
 
 mod blocklist;
 mod border;
+mod change;
+mod compiled_list;
 mod compiler;
+mod in_effect;
+mod index;
 mod levers;
 mod name_index;
+mod name_map;
 pub mod parse;
 mod protected;
 mod reserved;
+mod row;
+mod rule_set;
+mod rules;
 mod settings;
 mod url_index;
 
-pub use blocklist::{Blocklist, CompiledList, REJECTS_KEPT_MAX, RuleView};
+pub use blocklist::{Blocklist, RuleView};
 pub use border::{Border, Refusal};
+pub use compiled_list::{CompiledList, REJECTS_KEPT_MAX};
 pub use compiler::Compiler;
 pub use levers::Levers;
 pub use parse::{Format, Reject};

@@ -60,9 +60,10 @@ impl Protected {
         &self.own
     }
 
-    /// The names that always pass, with all below them: the operator's and the node's own.
-    pub fn all_names(&self) -> impl Iterator<Item = &Name> {
-        self.names().iter().chain(self.own_names.names())
+    /// Whether a name always passes: the operator protects it, or it is the node's own.
+    #[must_use]
+    pub fn covers(&self, name: &Name) -> bool {
+        self.names.covers(name) || self.own_names.covers(name)
     }
 
     /// The operator's name that a name is or lies below.

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::name_index::NameIndex;
+use super::name_map::NameMap;
 use crate::policy::Name;
 
 /// Names that each stand for themselves and all below them, such as those that no list of a
@@ -12,25 +12,23 @@ use crate::policy::Name;
 pub struct Reserved {
     names: Arc<[Name]>,
     /// The place of each name in `names`.
-    at: NameIndex,
+    at: NameMap<u32>,
     /// Every name above one of them, but for the root.
-    above: NameIndex,
+    above: NameMap<()>,
 }
 
 impl Reserved {
     /// Makes the index of these names.
     #[must_use]
     pub fn new(names: Arc<[Name]>) -> Self {
-        let mut at = NameIndex::default();
-        let mut above = NameIndex::default();
+        let mut at = NameMap::default();
+        let mut above = NameMap::default();
         for (place, name) in (0_u32..).zip(names.iter()) {
-            at.insert(name.as_wire(), place);
+            at.insert(name, place);
             for parent in name.and_parents().skip(1).filter(|wire| wire.len() > 1) {
-                above.insert(parent, 0);
+                above.insert_wire(parent, ());
             }
         }
-        at.shrink_to_fit();
-        above.shrink_to_fit();
         Self { names, at, above }
     }
 
@@ -49,23 +47,19 @@ impl Reserved {
     /// The one that a name is or lies below; of several the closest.
     #[must_use]
     pub fn find(&self, name: &Name) -> Option<&Name> {
-        let place = name.and_parents().find_map(|wire| self.at.find(wire))?;
-        self.names.get(place as usize)
+        let place = self.at.covering(name)?;
+        self.names.get(*place as usize)
     }
 
     /// Those that lie below a name, at most `most` of them.
     #[must_use]
     pub fn below(&self, name: &Name, most: usize) -> Vec<Name> {
-        if self.above.find(name.as_wire()).is_none() {
+        if !self.above.has(name) {
             return Vec::new();
         }
         let below = |other: &&Name| *other != name && other.is_at_or_below(name);
-        self.names
-            .iter()
-            .filter(below)
-            .take(most)
-            .copied()
-            .collect()
+        let below = self.names.iter().filter(below);
+        below.take(most).copied().collect()
     }
 }
 

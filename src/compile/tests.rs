@@ -431,12 +431,16 @@ fn naive(blocklist: &Blocklist, asked: &str) -> (Option<(RuleId, Action)>, Vec<R
         },
         None => asked.to_owned(),
     };
-    if blocklist.is_protected(&Name::from_text(&host).unwrap()) {
+    let name = Name::from_text(&host).unwrap();
+    if blocklist.is_protected(&name) || blocklist.allowed(&name).is_some() {
         return (None, Vec::new());
     }
     let mut found = Vec::new();
     for number in 0..blocklist.rule_count() {
         let id = RuleId(u32::try_from(number).unwrap());
+        if !blocklist.is_active(id) {
+            continue;
+        }
         let rule = blocklist.rule(id).unwrap();
         // Less is closer: (class, how far, acts).
         let closeness = if rule.kind == Kind::Url {
@@ -476,6 +480,7 @@ fn naive(blocklist: &Blocklist, asked: &str) -> (Option<(RuleId, Action)>, Vec<R
             rule.list_index,
             closeness,
             rule.action != Action::PassThru,
+            rule.entry_id,
             id,
         ));
     }
@@ -483,7 +488,7 @@ fn naive(blocklist: &Blocklist, asked: &str) -> (Option<(RuleId, Action)>, Vec<R
     let mut monitored = Vec::new();
     let mut spared = None;
     let mut exception = None;
-    for (list, _, _, id) in found {
+    for (list, _, _, _, id) in found {
         let rule = blocklist.rule(id).unwrap();
         if spared == Some(list) {
             continue;

@@ -48,7 +48,8 @@ struct Match {
     list: String,
     entry: String,
     serial: Option<u64>,
-    line: u32,
+    /// Its row in the list's text; nothing where the text has changed since.
+    line: Option<u32>,
     kind: &'static str,
     r#match: &'static str,
     value: String,
@@ -91,7 +92,19 @@ impl Explanation {
             explanation.see_as_client(question, dns);
         }
         let asked = Asked::read(question.asked);
-        explanation.left_out = left_out::find(config, blocklist, &asked, question.now);
+        let Self {
+            matches, left_out, ..
+        } = &mut explanation;
+        *left_out = left_out::find(config, blocklist, &asked, question.now, &mut |row| {
+            let of_row = |found: &&mut Match| {
+                found.list == row.list
+                    && Some(&found.entry) == row.entry.as_ref()
+                    && Some(&found.value) == row.value.as_ref()
+            };
+            for found in matches.iter_mut().filter(of_row) {
+                found.line = found.line.or(Some(row.line));
+            }
+        });
         Ok(explanation)
     }
 
@@ -229,12 +242,14 @@ impl Explanation {
                 || "unsigned".to_owned(),
                 |serial| format!("serial {serial}"),
             );
+            let line = found
+                .line
+                .map_or_else(String::new, |line| format!(", line {line}"));
             let _ = write!(
                 text,
-                "\n{} · {} ({serial}, line {})\n  {} {} {}\n  {}, {} ({})",
+                "\n{} · {} ({serial}{line})\n  {} {} {}\n  {}, {} ({})",
                 found.list,
                 found.entry,
-                found.line,
                 found.kind,
                 found.r#match,
                 found.value,
@@ -335,7 +350,7 @@ impl Match {
             list: rule.list.settings.name.clone(),
             entry: rule.entry_id.to_owned(),
             serial: rule.list.provenance.seq(),
-            line: rule.line,
+            line: None,
             kind: rule.kind.as_str(),
             r#match: rule.match_word,
             value: rule.value.to_owned(),

@@ -6,14 +6,16 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use super::lines::{lines, reject};
 use super::{Parsed, rpz, urls};
 use crate::policy::{
-    Action, CanonicalUrl, Category, Entry, EntryId, LegalRecord, Name, Prefix, QueryMatch, Redress,
-    Scope, Trigger, UrlScope,
+    Action, CanonicalUrl, Category, Entry, EntryId, LegalRecord, Life, Name, Prefix, QueryMatch,
+    Redress, Scope, Trigger, UrlScope, Window,
 };
 
 /// The header of a native list: what describes it, and the defaults of its entries.
@@ -143,15 +145,8 @@ pub fn read_entry(text: &str, header: &Header) -> Result<Entry, String> {
             "the entry needs `{unknown}`, which is not in this version"
         ));
     }
-    for (key, present) in [
-        ("window", line.window.is_some()),
-        ("scheme", line.scheme.is_some()),
-    ] {
-        if present {
-            return Err(format!(
-                "the entry has `{key}`, which is not in this version"
-            ));
-        }
+    if line.scheme.is_some() {
+        return Err("the entry has `scheme`, which is not in this version".to_owned());
     }
     if line.id.is_empty()
         || line.id.len() > ID_OCTETS_MAX
@@ -174,11 +169,7 @@ pub fn read_entry(text: &str, header: &Header) -> Result<Entry, String> {
         action,
         record,
         added_at: line.added_at.as_deref().map(time).transpose()?,
-        effective_from: line.effective_from.as_deref().map(time).transpose()?,
-        expires_at: match line.expires_at.as_deref() {
-            Some(text) => end(text)?,
-            None => header.defaults.expires_at,
-        },
+        life: life(&line, header)?,
         canary: line.canary,
         is_shared_acknowledged: line.collateral.is_some_and(|said| said.is_acknowledged()),
     })
@@ -245,6 +236,22 @@ fn trigger(line: &EntryLine<'_>) -> Result<(Trigger, Option<Action>), String> {
     }
 }
 
+/// When it is in effect.
+fn life(line: &EntryLine<'_>, header: &Header) -> Result<Life, String> {
+    Ok(Life {
+        effective_from: line.effective_from.as_deref().map(time).transpose()?,
+        expires_at: match line.expires_at.as_deref() {
+            Some(text) => end(text)?,
+            None => header.defaults.expires_at,
+        },
+        review_by: line.review_by.as_deref().map(review).transpose()?,
+        windows: line
+            .window
+            .as_deref()
+            .map_or_else(|| Ok(Box::default()), windows)?,
+    })
+}
+
 /// The legal record: the header's, but for what the entry says itself.
 fn record(line: &EntryLine<'_>, header: &Header) -> Result<Arc<LegalRecord>, String> {
     let own = line.category.is_some()
@@ -295,6 +302,36 @@ fn end(text: &str) -> Result<Option<Timestamp>, String> {
 fn time(text: &str) -> Result<Timestamp, String> {
     text.parse()
         .map_err(|_| format!("`{text}` is no time such as 2026-11-24T06:00:00Z"))
+}
+
+/// When a review is overdue: when its day is over, in UTC.
+fn review(text: &str) -> Result<Timestamp, String> {
+    let day = match text.parse::<Date>() {
+        Ok(day) => Ok(day),
+        Err(_) => time(text).map(|time| time.to_zoned(TimeZone::UTC).date()),
+    };
+    day.ok()
+        .and_then(|day| day.tomorrow().ok()?.to_zoned(TimeZone::UTC).ok())
+        .map(|end| end.timestamp())
+        .ok_or_else(|| format!("`{text}` is no day such as 2027-02-24"))
+}
+
+/// The spans within which an entry is in effect.
+fn windows(lines: &[WindowLine<'_>]) -> Result<Box<[Window]>, String> {
+    if lines.is_empty() || lines.len() > WINDOWS_MAX {
+        return Err(format!("the `window` is not 1 to {WINDOWS_MAX} spans"));
+    }
+    let window = |line: &WindowLine<'_>| {
+        let (from, to) = (time(&line.from)?, time(&line.to)?);
+        if from < to {
+            Ok(Window { from, to })
+        } else {
+            Err(format!(
+                "the window from {from} ends before it begins, at {to}"
+            ))
+        }
+    };
+    lines.iter().map(window).collect()
 }
 
 #[derive(Deserialize)]
@@ -368,8 +405,19 @@ struct EntryLine<'a> {
     critical: Vec<String>,
     #[serde(borrow)]
     collateral: Option<CollateralLine<'a>>,
-    window: Option<IgnoredAny>,
+    #[serde(borrow)]
+    review_by: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    window: Option<Vec<WindowLine<'a>>>,
     scheme: Option<IgnoredAny>,
+}
+
+#[derive(Deserialize)]
+struct WindowLine<'a> {
+    #[serde(borrow)]
+    from: Cow<'a, str>,
+    #[serde(borrow)]
+    to: Cow<'a, str>,
 }
 
 #[derive(Clone, Default, Deserialize)]
@@ -415,7 +463,7 @@ impl CollateralLine<'_> {
             text.as_deref().is_some_and(|text| !text.trim().is_empty())
         };
         let is_date = |text: &str| {
-            text.parse::<Timestamp>().is_ok() || text.parse::<jiff::civil::Date>().is_ok()
+            text.parse::<Timestamp>().is_ok() || text.parse::<Date>().is_ok()
         };
         self.shared && self.checked_at.as_deref().is_some_and(is_date) && given(&self.ack_by)
     }
@@ -470,6 +518,9 @@ fn over_optional(to: &mut Option<String>, from: Option<Cow<'_, str>>) {
 
 /// The format that is written and read.
 const FORMAT: u64 = 1;
+
+/// The most spans of an entry's `window`.
+const WINDOWS_MAX: usize = 16;
 
 /// The longest id of an entry, in octets.
 const ID_OCTETS_MAX: usize = 128;
@@ -538,7 +589,11 @@ pub(super) mod tests {
         .unwrap();
         assert_eq!(entry.record.order_ref.as_deref(), Some("EX-2026-1"));
         assert_eq!(entry.record.category, Category::Csam);
-        assert!(!entry.is_effective("2027-05-24T00:00:00Z".parse().unwrap()));
+        assert!(
+            !entry
+                .life
+                .is_effective("2027-05-24T00:00:00Z".parse().unwrap())
+        );
         let entry = read_entry(
             r#"{"added_at":"2026-11-24T06:00:00Z","expires_at":"never","id":"EX-000124","kind":"url","legal":{"order_ref":"EX-2026-2"},"match":"exact","review_by":"2027-02-24","value":"http://shared.example/members/x/page.html"}"#,
             &header,

@@ -235,7 +235,7 @@ mod tests {
 
     use super::super::texts;
     use super::*;
-    use crate::compile::{CompiledList, Ede, From, Mode, PassThru, Settings};
+    use crate::compile::{Border, CompiledList, Ede, From, Mode, PassThru, Settings};
     use crate::policy::{Action, Category, Kind, LegalRecord, Origin, Provenance, Redress};
 
     fn settings(languages: &[&str]) -> StopPageSettings {
@@ -277,8 +277,10 @@ mod tests {
             rejected: 0,
             never_blocked: 0,
             not_in_effect: 0,
+            withdrawn: 0,
+            overdue: 0,
+            border: Border::default(),
             holes: Vec::new(),
-            never_block: Default::default(),
         }
     }
 
@@ -324,7 +326,6 @@ mod tests {
             action: Action::Block,
             record,
             expires_at: None,
-            line: 2,
             canary: false,
         };
         let page = StopPage::new(
