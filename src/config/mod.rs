@@ -6,7 +6,6 @@ mod check;
 mod documentation;
 mod error;
 mod file;
-mod nearest;
 mod node;
 mod own;
 mod place;

@@ -9,8 +9,7 @@ use std::time::Duration;
 
 use serde_json::{Value as Json, json};
 
-use super::nearest::nearest;
-use crate::policy::{Name, Prefix};
+use crate::policy::{Name, Prefix, nearest};
 use crate::verify::is_list_name;
 
 /// One kind of value.

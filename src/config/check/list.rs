@@ -1,11 +1,10 @@
 //! Reads one of `lists`.
 
 use crate::compile::{Ede, Format, From, Mode, PassThru, Settings};
-use crate::config::nearest::nearest;
 use crate::config::scalar::{flag, label, word};
 use crate::config::schema::Absent;
 use crate::config::section::Section;
-use crate::policy::{Action, Kind, Scope};
+use crate::policy::{Action, Kind, Scope, nearest};
 
 use super::guard;
 use super::repository::{Names, unique};
