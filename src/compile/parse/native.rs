@@ -462,9 +462,8 @@ impl CollateralLine<'_> {
         let given = |text: &Option<Cow<'_, str>>| {
             text.as_deref().is_some_and(|text| !text.trim().is_empty())
         };
-        let is_date = |text: &str| {
-            text.parse::<Timestamp>().is_ok() || text.parse::<Date>().is_ok()
-        };
+        let is_date =
+            |text: &str| text.parse::<Timestamp>().is_ok() || text.parse::<Date>().is_ok();
         self.shared && self.checked_at.as_deref().is_some_and(is_date) && given(&self.ack_by)
     }
 }
