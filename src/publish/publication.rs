@@ -121,9 +121,6 @@ impl Repository {
             step_octets: None,
             expires: before.expires(),
         };
-        if !published.is_new {
-            return Ok(published);
-        }
         let judged = Judged {
             list,
             role: &before,
@@ -131,12 +128,18 @@ impl Repository {
             after: &draft.plaintext,
             left_out: draft.never_blocked,
         };
-        published.verdict = self.verdict(&border, &judged, now)?;
-        if published.verdict.is_held && publication.accept_guard.is_none() {
+        let verdict = self.verdict(&border, &judged, now)?;
+        // The same content from a file of names that may never be blocked is a mistake, too.
+        let is_change = published.is_new || verdict.difference.change.refused > 0;
+        if verdict.is_held && is_change && publication.accept_guard.is_none() {
             return Err(PublishError::Guard {
                 list: list.to_owned(),
-                verdict: Box::new(published.verdict),
+                verdict: Box::new(verdict),
             });
+        }
+        published.verdict = verdict;
+        if !published.is_new {
+            return Ok(published);
         }
         progress(Progress::Compress);
         published.seq = seq.saturating_add(1);
