@@ -145,7 +145,9 @@ impl Repository {
         published.seq = seq.saturating_add(1);
         let named = versions.next(&Version {
             seq: published.seq,
-            generation: number_in(current, "generation").max(self.bounds(list)?.generation_min),
+            generation: number_in(current, "generation")
+                .max(self.bounds(list)?.generation_min)
+                .max(FIRST_GENERATION),
             entries: draft.entries,
             plaintext: &draft.plaintext,
             state: &state,
@@ -198,3 +200,6 @@ impl Repository {
         Draft::build(&material, &mut |rows| progress(Progress::Read(rows)))
     }
 }
+
+/// The generation of a list that was never begun anew.
+const FIRST_GENERATION: u64 = 1;
