@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
@@ -12,7 +12,7 @@ use super::round::{ListOutcome, Round};
 use crate::compile::{self, Blocklist, Compiler};
 use crate::config::Config;
 use crate::count::{CountError, Counters, HitCounter};
-use crate::enforce::{Edition, InForce, counted_rules};
+use crate::enforce::{Edition, InForce, counted_rules, counted_rules_from};
 use crate::policy::Origin;
 use crate::report::{Failure, Metrics, Outcome, Timeline, Updates};
 use crate::verify::{ListFile, Subscription, Verified};
@@ -60,7 +60,12 @@ impl Editions {
                 ),
             }
         }
-        let blocklist = compiler.finish();
+        self.swap(config, compiler.finish(), begin);
+    }
+
+    /// Puts a blocklist in force; since `begin` it was in the making. Where it shares rules
+    /// with the one in force, their counters are taken over.
+    pub(super) fn swap(&self, config: &Config, blocklist: Blocklist, begin: Instant) {
         let counter = match self.counter(&blocklist) {
             Ok(counter) => counter,
             Err(error) => {
@@ -133,7 +138,22 @@ impl Editions {
     }
 
     fn counter(&self, blocklist: &Blocklist) -> Result<HitCounter, CountError> {
-        let (counter, refused) = self.counters.counter(counted_rules(blocklist))?;
+        let before = self.in_force.load_full();
+        let shared = blocklist.shared_rules(&before.blocklist);
+        if shared == blocklist.rule_count() && shared > 0 {
+            return Ok(before.counter.clone());
+        }
+        let more = counted_rules_from(blocklist, shared);
+        let beside = match shared {
+            0 => None,
+            _ => self
+                .counters
+                .counter_beside(&before.counter, shared, more)?,
+        };
+        let (counter, refused) = match beside {
+            Some(beside) => beside,
+            None => self.counters.counter(counted_rules(blocklist))?,
+        };
         if let Some(error) = refused {
             tracing::error!(%error, "new entries are counted in memory until the disk takes them");
         }

@@ -101,18 +101,45 @@ impl Counters {
                 Err(_) => { /* A full disk: the old files serve on. */ }
             }
         }
-        let refused = state
-            .book
-            .append(&fresh.0, fresh.1)
-            .and(state.grow())
-            .err()
-            .map(|error| CountError::File {
-                path: self.folder.clone(),
-                error,
-            });
+        let refused = self.name_slots(&mut state, &fresh);
         state.in_use = true;
-        let counter = HitCounter::over(slots, state.segments.clone().into());
+        let segments = state.segments.clone().into();
+        let counter = HitCounter::over(state.id, slots.into(), Arc::default(), segments);
         Ok((counter, refused))
+    }
+
+    /// The counter of an edition whose first `shared` rules are those of `before`; the slots
+    /// of these are taken over, and only `more`, the rules behind them, are looked up. Where
+    /// `before` does not have them in one run, as when it counts in memory, nothing.
+    ///
+    /// Where the disk refuses, it is as in [`Self::counter`].
+    ///
+    /// # Errors
+    /// As in [`Self::counter`].
+    pub fn counter_beside<'a>(
+        &self,
+        before: &HitCounter,
+        shared: usize,
+        more: impl Iterator<Item = Option<CountedRule<'a>>>,
+    ) -> Result<Option<(HitCounter, Option<CountError>)>, CountError> {
+        let mut state = self.state();
+        let Some(slots) = before.shared_slots(state.id, shared) else {
+            return Ok(None);
+        };
+        let (more, _, fresh) = state.assign(more)?;
+        let refused = self.name_slots(&mut state, &fresh);
+        let segments = state.segments.clone().into();
+        let counter = HitCounter::over(state.id, Arc::clone(slots), more.into(), segments);
+        Ok(Some((counter, refused)))
+    }
+
+    /// Names new slots on disk and makes room for them; returns what the disk refused.
+    fn name_slots(&self, state: &mut State, fresh: &(Vec<u8>, usize)) -> Option<CountError> {
+        let named = state.book.append(&fresh.0, fresh.1);
+        named.and(state.grow()).err().map(|error| CountError::File {
+            path: self.folder.clone(),
+            error,
+        })
     }
 
     /// What the slots stand for, as the batches of their book.

@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashSet};
+use std::ops::Deref;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -74,9 +75,12 @@ pub(super) fn read(text: &[u8], take: &mut dyn FnMut(Parsed)) {
             },
             Some(header) => match read_entry(text, header) {
                 Ok(mut entry) => {
-                    match records.get(&entry.record) {
-                        Some(shared) => entry.record = shared.clone(),
-                        None => _ = records.insert(entry.record.clone()),
+                    // Most entries have the record of the header: it is shared as it is.
+                    if !Arc::ptr_eq(&entry.record, &header.defaults.record) {
+                        match records.get(&entry.record) {
+                            Some(shared) => entry.record = shared.clone(),
+                            None => _ = records.insert(entry.record.clone()),
+                        }
                     }
                     take(Parsed::Entry(line, Box::new(entry)));
                 }
@@ -108,16 +112,16 @@ pub fn read_header(text: &str) -> Result<Header, String> {
         line.defaults.reason,
     )?;
     Ok(Header {
-        list: line.list.into_owned(),
+        list: line.list.0.into_owned(),
         title: line
             .title
             .into_iter()
-            .map(|(language, text)| (language.into_owned(), text.into_owned()))
+            .map(|(language, text)| (language.0.into_owned(), text.0.into_owned()))
             .collect(),
         issuer: line
             .issuer
             .and_then(|issuer| issuer.name)
-            .map(Cow::into_owned),
+            .map(|name| name.0.into_owned()),
         defaults: Defaults {
             record: Arc::new(record),
             category_given,
@@ -333,13 +337,27 @@ fn windows(lines: &[WindowLine<'_>]) -> Result<Box<[Window]>, String> {
     lines.iter().map(window).collect()
 }
 
+/// A text of a line; it is copied only where it holds escapes. A field that is an
+/// `Option<Cow<str>>` would be copied always.
+#[derive(Clone, Deserialize, Eq, Ord, PartialEq, PartialOrd)]
+#[serde(transparent)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
+impl Deref for Text<'_> {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
 #[derive(Deserialize)]
 struct HeaderLine<'a> {
     format: u64,
     #[serde(borrow)]
-    list: Cow<'a, str>,
+    list: Text<'a>,
     #[serde(borrow, default)]
-    title: BTreeMap<Cow<'a, str>, Cow<'a, str>>,
+    title: BTreeMap<Text<'a>, Text<'a>>,
     #[serde(borrow)]
     issuer: Option<IssuerLine<'a>>,
     #[serde(borrow, default)]
@@ -349,53 +367,53 @@ struct HeaderLine<'a> {
 #[derive(Deserialize)]
 struct IssuerLine<'a> {
     #[serde(borrow)]
-    name: Option<Cow<'a, str>>,
+    name: Option<Text<'a>>,
 }
 
 #[derive(Default, Deserialize)]
 struct DefaultsLine<'a> {
     #[serde(borrow)]
-    category: Option<Cow<'a, str>>,
+    category: Option<Text<'a>>,
     #[serde(borrow, default)]
     legal: LegalLine<'a>,
     #[serde(borrow)]
     redress: Option<RedressLine<'a>>,
     #[serde(borrow, default)]
-    reason: BTreeMap<Cow<'a, str>, Cow<'a, str>>,
+    reason: BTreeMap<Text<'a>, Text<'a>>,
     #[serde(borrow)]
-    action: Option<Cow<'a, str>>,
+    action: Option<Text<'a>>,
     #[serde(borrow)]
-    expires_at: Option<Cow<'a, str>>,
+    expires_at: Option<Text<'a>>,
 }
 
 #[derive(Deserialize)]
 struct EntryLine<'a> {
     #[serde(borrow)]
-    id: Cow<'a, str>,
+    id: Text<'a>,
     #[serde(borrow)]
-    kind: Cow<'a, str>,
+    kind: Text<'a>,
     #[serde(borrow)]
-    value: Cow<'a, str>,
+    value: Text<'a>,
     #[serde(borrow)]
-    r#match: Option<Cow<'a, str>>,
+    r#match: Option<Text<'a>>,
     #[serde(borrow)]
-    query: Option<Cow<'a, str>>,
+    query: Option<Text<'a>>,
     #[serde(borrow)]
-    action: Option<Cow<'a, str>>,
+    action: Option<Text<'a>>,
     #[serde(borrow)]
-    category: Option<Cow<'a, str>>,
+    category: Option<Text<'a>>,
     #[serde(borrow)]
     legal: Option<LegalLine<'a>>,
     #[serde(borrow)]
     redress: Option<RedressLine<'a>>,
     #[serde(borrow, default)]
-    reason: BTreeMap<Cow<'a, str>, Cow<'a, str>>,
+    reason: BTreeMap<Text<'a>, Text<'a>>,
     #[serde(borrow)]
-    added_at: Option<Cow<'a, str>>,
+    added_at: Option<Text<'a>>,
     #[serde(borrow)]
-    effective_from: Option<Cow<'a, str>>,
+    effective_from: Option<Text<'a>>,
     #[serde(borrow)]
-    expires_at: Option<Cow<'a, str>>,
+    expires_at: Option<Text<'a>>,
     #[serde(default)]
     canary: bool,
     #[serde(default)]
@@ -403,7 +421,7 @@ struct EntryLine<'a> {
     #[serde(default)]
     critical: Vec<String>,
     #[serde(borrow)]
-    review_by: Option<Cow<'a, str>>,
+    review_by: Option<Text<'a>>,
     #[serde(borrow)]
     window: Option<Vec<WindowLine<'a>>>,
     scheme: Option<IgnoredAny>,
@@ -412,34 +430,34 @@ struct EntryLine<'a> {
 #[derive(Deserialize)]
 struct WindowLine<'a> {
     #[serde(borrow)]
-    from: Cow<'a, str>,
+    from: Text<'a>,
     #[serde(borrow)]
-    to: Cow<'a, str>,
+    to: Text<'a>,
 }
 
 #[derive(Clone, Default, Deserialize)]
 struct LegalLine<'a> {
     #[serde(borrow)]
-    basis: Option<Cow<'a, str>>,
+    basis: Option<Text<'a>>,
     #[serde(borrow)]
-    authority: Option<Cow<'a, str>>,
+    authority: Option<Text<'a>>,
     #[serde(borrow)]
-    order_ref: Option<Cow<'a, str>>,
+    order_ref: Option<Text<'a>>,
     #[serde(borrow)]
-    decided_at: Option<Cow<'a, str>>,
+    decided_at: Option<Text<'a>>,
     #[serde(borrow)]
-    notice_url: Option<Cow<'a, str>>,
+    notice_url: Option<Text<'a>>,
 }
 
 #[derive(Clone, Deserialize)]
 struct RedressLine<'a> {
     #[serde(borrow)]
-    url: Option<Cow<'a, str>>,
+    url: Option<Text<'a>>,
     #[serde(borrow)]
-    email: Option<Cow<'a, str>>,
+    email: Option<Text<'a>>,
     deadline_days: Option<u32>,
     #[serde(borrow)]
-    court: Option<Cow<'a, str>>,
+    court: Option<Text<'a>>,
 }
 
 impl LegalLine<'_> {
@@ -449,7 +467,7 @@ impl LegalLine<'_> {
         record: &mut LegalRecord,
         category: Option<&str>,
         redress: Option<RedressLine<'_>>,
-        reason: BTreeMap<Cow<'_, str>, Cow<'_, str>>,
+        reason: BTreeMap<Text<'_>, Text<'_>>,
     ) -> Result<(), String> {
         if let Some(word) = category {
             record.category = Category::from_word(word)
@@ -471,21 +489,21 @@ impl LegalLine<'_> {
         for (language, text) in reason {
             record
                 .reason
-                .insert(language.into_owned(), text.into_owned());
+                .insert(language.0.into_owned(), text.0.into_owned());
         }
         Ok(())
     }
 }
 
-fn over(to: &mut String, from: Option<Cow<'_, str>>) {
+fn over(to: &mut String, from: Option<Text<'_>>) {
     if let Some(from) = from {
-        *to = from.into_owned();
+        *to = from.0.into_owned();
     }
 }
 
-fn over_optional(to: &mut Option<String>, from: Option<Cow<'_, str>>) {
+fn over_optional(to: &mut Option<String>, from: Option<Text<'_>>) {
     if let Some(from) = from {
-        *to = Some(from.into_owned());
+        *to = Some(from.0.into_owned());
     }
 }
 
