@@ -5,16 +5,15 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use smallvec::SmallVec;
 
-use super::Levers;
 use super::compiled_list::{CompiledList, HeldList};
 use super::index::Index;
 use super::name_index;
 use super::name_map::NameMap;
-use super::protection::Protection;
 use super::rule_set::RuleSet;
 use super::rules::{NO_RULE, Rule, Shape};
 use super::settings::{Mode, PassThru};
 use super::url_index::Distance;
+use super::{Levers, Protected};
 use crate::policy::{Action, CanonicalUrl, Decision, Kind, LegalRecord, Name, RuleId, Scope};
 
 /// All lists in the operator's order, compiled. Immutable; equals a linear scan over its
@@ -31,7 +30,7 @@ pub struct Blocklist {
     pub(super) base: Arc<Index>,
     /// Numbered on from the base.
     pub(super) overlay: Arc<Index>,
-    pub(super) protection: Arc<Protection>,
+    pub(super) protected: Protected,
     /// Rules whose entries their lists have no longer.
     pub(super) removed: RuleSet,
     /// Rules that do not act now, those included that were removed.
@@ -100,7 +99,7 @@ impl Blocklist {
         }
         let mut candidates = Candidates::new();
         self.collect_names(name, &mut candidates);
-        self.decide(candidates)
+        self.decide(Some(name), candidates)
     }
 
     /// What the lists say about a URL: protected hosts pass; then the first list decides,
@@ -108,20 +107,34 @@ impl Blocklist {
     #[must_use]
     pub fn decide_url(&self, url: &CanonicalUrl) -> Decision {
         let mut candidates = Candidates::new();
-        if let Some(name) = url.host().as_name() {
-            if self.passes_always(&name) {
+        let name = url.host().as_name();
+        if let Some(name) = &name {
+            if self.passes_always(name) {
                 return Decision::default();
             }
-            self.collect_names(&name, &mut candidates);
+            self.collect_names(name, &mut candidates);
         }
         self.collect_urls(url, &mut candidates);
-        self.decide(candidates)
+        self.decide(name.as_ref(), candidates)
     }
 
-    /// Whether the operator protects this name.
+    /// Whether the operator protects this name, or it is this node's own.
     #[must_use]
     pub fn is_protected(&self, name: &Name) -> bool {
-        self.protection.covers(name)
+        self.protected.covers(name)
+    }
+
+    /// What outranks every list here.
+    #[must_use]
+    pub const fn protected(&self) -> &Protected {
+        &self.protected
+    }
+
+    /// The name of a list's never-block names that a name is or lies below: the list does not
+    /// act on it. `list` is its place in the operator's order.
+    #[must_use]
+    pub fn never_blocks(&self, list: usize, name: &Name) -> Option<&Name> {
+        self.lists.get(list)?.border.never_block.find(name)
     }
 
     /// Until when the operator lets this name through in an emergency, where he does.
@@ -239,7 +252,7 @@ impl Blocklist {
 
     /// Weighs what matches: watchers are noted and passed over, exceptions spare the name
     /// from their list or from all, the first that is left acts.
-    fn decide(&self, mut candidates: Candidates) -> Decision {
+    fn decide(&self, name: Option<&Name>, mut candidates: Candidates) -> Decision {
         let mut decision = Decision::default();
         if candidates.is_empty() {
             return decision;
@@ -256,6 +269,10 @@ impl Blocklist {
             ) else {
                 continue;
             };
+            let never_block = &list.border.never_block;
+            if !rule.canary && name.is_some_and(|name| never_block.covers(name)) {
+                continue;
+            }
             let settings = &list.settings;
             match (settings.mode, rule.action) {
                 (Mode::Monitor, Action::PassThru) => passed_over = Some(candidate.list),

@@ -115,6 +115,12 @@ impl<'a> Change<'a> {
             self.held.rejects.remove(place);
             self.list.rejects.remove(place);
             self.list.rejected -= 1;
+            if let Ok(entry) = read(line, header)
+                && let Err(refusal) = self.list.border.check(&self.before.protected, &entry)
+                && refusal.never_blocked
+            {
+                self.list.never_blocked = self.list.never_blocked.saturating_sub(1);
+            }
             return Some(());
         }
         let entry = read(line, header).ok()?;
@@ -151,7 +157,7 @@ impl<'a> Change<'a> {
             Some(shared) => entry.record = Arc::clone(shared),
             None => _ = self.records.insert(Arc::clone(&entry.record)),
         }
-        admit(&self.before.protection, &mut self.list, &entry)?;
+        admit(&self.before.protected, &mut self.list, &entry)?;
         let action = effective_action(&self.list.settings, &entry);
         self.overlay
             .add(self.place, action, &entry)

@@ -21,13 +21,17 @@ pub struct CompiledList {
     pub rejects: Vec<Reject>,
     /// How many rows were left out.
     pub rejected: usize,
+    /// Of these, rows that would block what may never be blocked; counted when the list is
+    /// compiled whole and when rows come, not when they go.
+    pub never_blocked: usize,
     /// Entries that are not in effect now: not yet, no longer, or outside their windows.
     pub not_in_effect: usize,
     /// Entries that are withdrawn and would be in effect.
     pub withdrawn: usize,
     /// Entries whose review is overdue.
     pub overdue: usize,
-    /// Entries above a protected name: in force, but for the protected name.
+    /// Entries above a name that stays open all the same, such as a protected one: in force,
+    /// but for that name.
     pub holes: Vec<(String, String)>,
 }
 
@@ -54,6 +58,7 @@ impl CompiledList {
             entries: Vec::new(),
             rejects: Vec::new(),
             rejected: 0,
+            never_blocked: 0,
             not_in_effect: 0,
             withdrawn: 0,
             overdue: 0,

@@ -8,7 +8,6 @@ use rapidhash::v3::rapidhash_v3;
 use super::compiled_list::HeldList;
 use super::index::Index;
 use super::parse::{self, Parsed, Reading, Reject};
-use super::protection::Protection;
 use super::row::{NO_ROOM, admit, effective_action, local_record};
 use super::{Blocklist, Border, CompiledList, Format, From, Levers, Protected, Settings};
 use crate::policy::{Entry, UrlScope};
@@ -22,7 +21,7 @@ pub struct Compiler {
     lists: Vec<CompiledList>,
     held: Vec<HeldList>,
     index: Index,
-    protection: Protection,
+    protected: Protected,
 }
 
 impl Compiler {
@@ -34,13 +33,14 @@ impl Compiler {
             lists: Vec::new(),
             held: Vec::new(),
             index: Index::default(),
-            protection: Protection::new(protected),
+            protected: protected.clone(),
         }
     }
 
-    /// Adds a list behind those that were added before, without bounds of its own.
+    /// Adds a list behind those that were added before, within what the configuration alone
+    /// says.
     pub fn add(&mut self, settings: &Settings, file: &Verified<ListFile>) {
-        self.add_within(settings, &Border::default(), file);
+        self.add_within(settings, &Border::local(settings), file);
     }
 
     /// Adds a list behind those that were added before; its rows must be within `border`.
@@ -89,7 +89,7 @@ impl Compiler {
             lists: self.lists,
             held: self.held,
             base: Arc::new(self.index.seal()),
-            protection: Arc::new(self.protection),
+            protected: self.protected,
             ..Blocklist::default()
         };
         blocklist.with(&Levers {
@@ -99,7 +99,7 @@ impl Compiler {
     }
 
     fn insert(&mut self, place: u16, list: &mut CompiledList, entry: &Entry) -> Result<(), String> {
-        admit(&self.protection, list, entry)?;
+        admit(&self.protected, list, entry)?;
         let action = effective_action(&list.settings, entry);
         let added = self.index.add(place, action, entry);
         added.map(|_| ()).ok_or_else(|| NO_ROOM.to_owned())

@@ -11,7 +11,8 @@ mod levers;
 mod name_index;
 mod name_map;
 pub mod parse;
-mod protection;
+mod protected;
+mod reserved;
 mod row;
 mod rule_set;
 mod rules;
@@ -19,12 +20,14 @@ mod settings;
 mod url_index;
 
 pub use blocklist::{Blocklist, RuleView};
-pub use border::Border;
+pub use border::{Border, Refusal};
 pub use compiled_list::{CompiledList, REJECTS_KEPT_MAX};
 pub use compiler::Compiler;
 pub use levers::Levers;
 pub use parse::{Format, Reject};
-pub use settings::{Ede, From, Mode, PassThru, Protected, Settings};
+pub use protected::{Own, OwnHost, Protected};
+pub use reserved::Reserved;
+pub use settings::{Ede, From, Guard, Mode, OnTrip, PassThru, Settings};
 
 #[cfg(test)]
 pub(crate) mod example;

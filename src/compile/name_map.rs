@@ -19,6 +19,16 @@ impl<T> NameMap<T> {
         self.names.insert(name.as_wire().into(), value);
     }
 
+    /// The same, of a name in wire form.
+    pub(super) fn insert_wire(&mut self, wire: &[u8], value: T) {
+        self.names.insert(wire.into(), value);
+    }
+
+    /// Whether it has this very name.
+    pub(super) fn has(&self, name: &Name) -> bool {
+        self.names.contains_key(name.as_wire())
+    }
+
     /// Adds a name, or keeps the larger of the two values.
     pub(super) fn insert_longest(&mut self, name: &Name, value: T)
     where

@@ -2,38 +2,26 @@
 
 use std::sync::Arc;
 
-use super::protection::Protection;
-use super::{CompiledList, Settings, border};
-use crate::policy::{Action, Entry, LegalRecord, Scope, Trigger};
+use super::{CompiledList, Protected, Settings};
+use crate::policy::{Action, Entry, LegalRecord, Name};
 
-/// Whether a row may be enforced; else why not. Protected names below it are noted.
+/// Whether a row may be enforced; else why not. Names below it that stay open are noted.
 ///
 /// # Errors
 /// A sentence that says why not.
 pub(super) fn admit(
-    protection: &Protection,
+    protected: &Protected,
     list: &mut CompiledList,
     entry: &Entry,
 ) -> Result<(), String> {
-    border::admit(&list.settings, entry)?;
-    let Some(host) = border::blocked_name(entry) else {
-        return Ok(());
-    };
-    if protection.covers(&host) {
-        return Err(format!(
-            "{host} is protected here: `protect` in the configuration outranks every list"
-        ));
+    if let Err(refusal) = list.border.check(protected, entry) {
+        list.never_blocked += usize::from(refusal.never_blocked);
+        return Err(refusal.reason);
     }
-    if let Trigger::Name {
-        name,
-        scope: Scope::Subtree | Scope::Children,
-    } = &entry.trigger
-        && list.holes.len() < HOLES_KEPT_MAX
-    {
-        let below = protection.below(name);
-        list.holes
-            .extend(below.map(|protected| (entry.id.to_string(), protected.to_string())));
-    }
+    let room = HOLES_KEPT_MAX.saturating_sub(list.holes.len());
+    let holes = list.border.holes(protected, entry, room);
+    let hole = |name: Name| (entry.id.to_string(), name.to_string());
+    list.holes.extend(holes.into_iter().map(hole));
     Ok(())
 }
 

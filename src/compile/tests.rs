@@ -27,6 +27,7 @@ fn settings(name: &str) -> Settings {
         passthru: PassThru::List,
         ede: Ede::Blocked,
         required: false,
+        guard: Default::default(),
     }
 }
 
@@ -54,12 +55,8 @@ fn native(list: &str, rows: &[Row]) -> String {
 }
 
 fn compile(lists: &[(Settings, Vec<Row>)], protected: &[&str]) -> Blocklist {
-    let protected = Protected {
-        names: protected
-            .iter()
-            .map(|name| Name::from_text(name).unwrap())
-            .collect(),
-    };
+    let names = protected.iter().map(|name| Name::from_text(name).unwrap());
+    let protected = Protected::new(names.collect(), Vec::new());
     let mut compiler = Compiler::new(&protected, "2026-11-24T06:00:00Z".parse().unwrap());
     for (settings, rows) in lists {
         let text = native(&settings.name, rows);
@@ -334,13 +331,65 @@ fn a_public_suffix_is_no_subtree() {
     let rejects = &blocklist.lists()[0].rejects;
     assert_eq!(
         rejects.iter().map(|reject| reject.line).collect::<Vec<_>>(),
-        [2, 3]
+        [2, 3, 4]
     );
     assert!(
         rejects[0].reason.contains("public suffix"),
         "{}",
         rejects[0].reason
     );
+}
+
+#[test]
+fn a_never_block_name_below_an_entry_is_an_exception_of_that_list_alone() {
+    let rows = vec![
+        (B, "subtree", "big.test".to_owned()),
+        (B, "exact", "drive.big.test".to_owned()),
+    ];
+    let never: Vec<Name> = ["drive.big.test", "open.test"]
+        .iter()
+        .map(|name| Name::from_text(name).unwrap())
+        .collect();
+    let first = settings("first");
+    let border = Border::of(&first, None, Reserved::new(never.into()).into());
+    let mut compiler = Compiler::new(&Protected::default(), Timestamp::UNIX_EPOCH);
+    let text = native("first", &rows).into_bytes();
+    compiler.add_within(&first, &border, &Verified::unsigned("first", "x", text));
+    let blocklist = compiler.finish();
+    let list = &blocklist.lists()[0];
+    assert_eq!(
+        list.holes,
+        [("first-0".to_owned(), "drive.big.test".to_owned())]
+    );
+    assert_eq!((list.rejected, list.never_blocked), (1, 1));
+    assert!(list.rejects[0].reason.contains("never-block list"));
+    assert_eq!(ask(&blocklist, "www.big.test"), Some(("first-0".into(), B)));
+    assert_eq!(
+        decide(&blocklist, "user.drive.big.test"),
+        Decision::default()
+    );
+    assert_eq!(
+        decide(&blocklist, "http://drive.big.test/x"),
+        Decision::default()
+    );
+    let name = Name::from_text("user.drive.big.test").unwrap();
+    assert_eq!(blocklist.never_blocks(0, &name), never_name().as_ref());
+
+    let mut compiler = Compiler::new(&Protected::default(), Timestamp::UNIX_EPOCH);
+    for (settings, border) in [(&first, &border), (&settings("second"), &Border::default())] {
+        let text = native(&settings.name, &rows).into_bytes();
+        compiler.add_within(settings, border, &Verified::unsigned("x", "x", text));
+    }
+    let blocklist = compiler.finish();
+    assert_eq!(
+        ask(&blocklist, "user.drive.big.test"),
+        Some(("second-0".into(), B)),
+        "another repository's list is not spared"
+    );
+}
+
+fn never_name() -> Option<Name> {
+    Name::from_text("drive.big.test").ok()
 }
 
 #[test]
@@ -398,6 +447,9 @@ fn naive(blocklist: &Blocklist, asked: &str) -> (Option<(RuleId, Action)>, Vec<R
             continue;
         }
         let rule = blocklist.rule(id).unwrap();
+        if !rule.canary && blocklist.never_blocks(rule.list_index, &name).is_some() {
+            continue;
+        }
         // Less is closer: (class, how far, acts).
         let closeness = if rule.kind == Kind::Url {
             let Some(url) = &url else { continue };
@@ -573,10 +625,11 @@ fn seen(blocklist: &Blocklist, asked: &[String]) -> (Vec<String>, Vec<String>) {
         let mut holes = list.holes.clone();
         holes.sort();
         format!(
-            "{:?} {:?} {} {} {} {} {holes:?}",
+            "{:?} {:?} {} {} {} {} {} {holes:?}",
             list.entries,
             list.rejects,
             list.rejected,
+            list.never_blocked,
             list.not_in_effect,
             list.withdrawn,
             list.overdue
@@ -629,12 +682,14 @@ proptest! {
     ) {
         let six: Timestamp = "2026-11-24T06:00:00Z".parse().unwrap();
         let at = |minute: i64| six + jiff::SignedDuration::from_mins(minute);
-        let protected = Protected { names: vec![Name::from_text("a.b.test").unwrap()] };
-        let (settings, border) = (signed("l"), Border::default());
+        let protected = Protected::new(vec![Name::from_text("a.b.test").unwrap()], Vec::new());
+        let settings = signed("l");
+        let never = Reserved::new([Name::from_text("b.a.test").unwrap()].into());
+        let border = Border::of(&settings, None, never.into());
         let compiled = |text: Vec<u8>| {
             let mut compiler = Compiler::new(&protected, six);
             compiler.add(&self::settings("before"), &Verified::unsigned("before", "x", native("before", &[(B, "exact", "b.test".into())]).into_bytes()));
-            compiler.add(&settings, &Verified::unsigned("l", "x", text));
+            compiler.add_within(&settings, &border, &Verified::unsigned("l", "x", text));
             compiler.finish()
         };
         let levers = Levers {
@@ -818,7 +873,7 @@ fn what_a_delta_cannot_change_is_compiled_anew() {
             let found = blocklist.apply(settings, &border, &provenance, &applied);
             assert_eq!(found.is_some(), applies);
         };
-    let border = Border::default;
+    let border = || Border::local(&settings);
     check(&settings, border(), &|_| {}, true);
     check(&signed("other"), border(), &|_| {}, false);
     let mut monitoring = settings.clone();
@@ -836,7 +891,7 @@ fn what_a_delta_cannot_change_is_compiled_anew() {
     check(
         &settings,
         border(),
-        &|change| drop(change.removed[0].pop()),
+        &|change| change.removed[0].truncate(3),
         false,
     );
     check(&settings, border(), &|change| change.removed.clear(), false);

@@ -12,11 +12,11 @@ use std::path::{Path, PathBuf};
 
 use super::Place;
 use super::error::Mistake;
-use super::nearest::nearest;
 use super::node::{Key as WrittenKey, Node, Value, shown};
 use super::reading::Reading;
 use super::scalar::{Scalar, listen_address, path};
 use super::schema::{Absent, Key, Shape};
+use crate::policy::nearest;
 
 /// A map of the file while it is read.
 pub(super) struct Section<'r, 'd> {

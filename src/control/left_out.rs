@@ -241,6 +241,7 @@ mod tests {
             passthru: PassThru::List,
             ede: Ede::Blocked,
             required: false,
+            guard: Default::default(),
         };
         let rows = [
             r#"{"format":1,"list":"l","defaults":{"category":"phishing","legal":{"basis":"b","authority":"a"}}}"#,
@@ -253,9 +254,8 @@ mod tests {
         ];
         let file = Verified::unsigned("l", "x", rows.join("\n").into_bytes());
         let now = "2026-11-24T06:00:00Z".parse().unwrap();
-        let protected = Protected {
-            names: vec![Name::from_text("bank.test").unwrap()],
-        };
+        let names = vec![Name::from_text("bank.test").unwrap()];
+        let protected = Protected::new(names, Vec::new());
         let mut compiler = Compiler::new(&protected, now);
         compiler.add(&settings, &file);
         let blocklist = compiler.finish();

@@ -60,6 +60,14 @@ pub enum OnExpiry {
 }
 
 impl Bounds {
+    /// How many of a list's `entries` may be withdrawn at a time: what the policy says, else
+    /// the lower of 200 and 2 %, and never below 10 (trust.md section 7.12).
+    #[must_use]
+    pub fn withdrawals_max(&self, entries: u64) -> u64 {
+        self.largest_withdrawal
+            .unwrap_or_else(|| (entries / 50).clamp(10, 200))
+    }
+
     /// These bounds and `other` at once: of each the stricter. What a list is dropped after,
     /// its generation and its deadlines are `self`'s alone: only the signed policy may say
     /// those.

@@ -25,6 +25,9 @@ pub struct Entry {
     pub life: Life,
     /// The list's own test entry: enforced, but left out of hits and reports.
     pub canary: bool,
+    /// Whether the authority says that others share what it covers, that it has looked at
+    /// that, and who answers for it (field.md section 8.3, `collateral`).
+    pub is_shared_acknowledged: bool,
 }
 
 /// The stable, opaque id of an entry, unique in its list. It is what statistics, stop page
@@ -82,6 +85,7 @@ impl Entry {
             added_at: None,
             life: Life::default(),
             canary: false,
+            is_shared_acknowledged: false,
         }
     }
 

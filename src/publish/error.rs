@@ -65,20 +65,53 @@ pub enum PublishError {
     /// `publish` for a list that is not.
     #[error("list {0} is not delegated; `cordon repo delegate` makes it")]
     NotDelegated(String),
+    /// The repository has its role of withdrawals already.
+    #[error(
+        "the repository has the role withdraw already; `cordon repo rotate --role withdraw` changes its keys"
+    )]
+    WithdrawExists,
+    /// It has none.
+    #[error(
+        "the repository has no role withdraw; `cordon repo delegate REPO --keys KEYS --withdraw` makes it"
+    )]
+    NoWithdraw,
+    /// A withdrawal that ends too late or has ended.
+    #[error(
+        "a withdrawal ends after now and by {0}; what is to stay withdrawn, the list itself must drop"
+    )]
+    WithdrawUntil(jiff::Timestamp),
+    /// More than the policy lets a duty officer withdraw.
+    #[error(
+        "{wanted} entries of list {list} would be withdrawn, and {most} are allowed at a time; publish the list without them instead"
+    )]
+    WithdrawTooMany {
+        /// The list.
+        list: String,
+        /// How many there would be.
+        wanted: usize,
+        /// How many there may be.
+        most: u64,
+    },
+    /// What is to be withdrawn is not on the list.
+    #[error("list {list} has no {what}; {help}")]
+    NotListed {
+        /// The list.
+        list: String,
+        /// What was named.
+        what: String,
+        /// What may have been meant.
+        help: String,
+    },
     /// A threshold that cannot be met.
     #[error("a threshold is 1 to {0}")]
     Threshold(usize),
-    /// The legal file cannot be read.
-    #[error("{path}:{line}:{column}: {reason}", path = .path.display())]
-    Legal {
+    /// A file that the authority writes has mistakes.
+    #[error("{}", mistakes.iter().map(|mistake| format!("{}:{}:{}: {}", path.display(), mistake.line, mistake.column, mistake.reason)).collect::<Vec<_>>().join("\n"))]
+    Yaml {
         /// The file.
         path: PathBuf,
-        /// The line, from 1.
-        line: u64,
-        /// The column, from 1.
-        column: u64,
-        /// What is wrong there, and what is expected.
-        reason: String,
+        /// Each of them.
+        mistakes: Vec<super::YamlMistake>,
     },
     /// What an entry must have is nowhere.
     #[error("{what} is missing: give it in the legal file, as `{key}`")]

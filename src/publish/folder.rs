@@ -84,12 +84,12 @@ impl Folder {
         now: Timestamp,
     ) -> Result<usize, PublishError> {
         let mut removed = 0;
-        for (folder, ending) in self.swept_folders()? {
+        for folder in self.swept_folders()? {
             for entry in fs::read_dir(&folder).map_err(|source| io(&folder, source))? {
                 let path = entry.map_err(|source| io(&folder, source))?.path();
                 let name = path.strip_prefix(&self.path).unwrap_or(&path);
                 let name = name.to_string_lossy();
-                let is_ours = name.ends_with(ending) && !name.ends_with(".root.json");
+                let is_ours = is_superseded_kind(&name);
                 if is_ours && !named.contains(&*name) && is_old(&path, now) {
                     fs::remove_file(&path).map_err(|source| io(&path, source))?;
                     removed += 1;
@@ -99,23 +99,39 @@ impl Folder {
         Ok(removed)
     }
 
-    /// The folders of metadata and of each list's files, with how their files end.
-    fn swept_folders(&self) -> Result<Vec<(PathBuf, &'static str)>, PublishError> {
-        let mut folders = vec![(self.path("metadata"), ".json")];
+    /// The folders of metadata, of the target files, and of each list's.
+    fn swept_folders(&self) -> Result<Vec<PathBuf>, PublishError> {
         let targets = self.path("targets");
+        let mut folders = vec![self.path("metadata"), targets.clone()];
         let entries = match fs::read_dir(&targets) {
             Ok(entries) => entries,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(folders),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Ok(vec![self.path("metadata")]);
+            }
             Err(source) => return Err(io(&targets, source)),
         };
         for entry in entries {
             let path = entry.map_err(|source| io(&targets, source))?.path();
             if path.is_dir() {
-                folders.push((path, ".full"));
+                folders.push(path);
             }
         }
         Ok(folders)
     }
+}
+
+/// Whether a file is of a kind that is superseded: metadata but roots, and target files,
+/// whose names begin with their digests. Nobody else's file is ever removed.
+fn is_superseded_kind(name: &str) -> bool {
+    let Some((folder, file)) = name.rsplit_once('/') else {
+        return false;
+    };
+    if folder == "metadata" {
+        return file.ends_with(".json") && !file.ends_with(".root.json");
+    }
+    file.split_once('.').is_some_and(|(digest, _)| {
+        digest.len() == 64 && digest.bytes().all(|octet| octet.is_ascii_hexdigit())
+    })
 }
 
 /// Whether a file was last touched more than a day before `now`.
@@ -142,6 +158,9 @@ const KEPT: Duration = Duration::from_secs(24 * 3600);
 mod tests {
     use super::*;
 
+    const FULL: &str =
+        "targets/a/0000000000000000000000000000000000000000000000000000000000000000.full";
+
     #[test]
     fn superseded_files_go_after_a_day_and_roots_never() {
         let root = tempfile::tempdir().unwrap();
@@ -150,7 +169,7 @@ mod tests {
             "metadata/1.root.json",
             "metadata/1.snapshot.json",
             "metadata/2.snapshot.json",
-            "targets/a/00.full",
+            FULL,
             "targets/a/note.txt",
         ];
         let then: Timestamp = "2026-11-24T06:00:00Z".parse().unwrap();

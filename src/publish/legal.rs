@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp, civil};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use serde_saphyr::{Location, Spanned};
+use serde_saphyr::Spanned;
 
+use super::yaml::{self, YamlMistake};
 use crate::policy::{Action, Category};
 
 /// What stands in the header of a list: who issues it, and the defaults of its entries.
@@ -22,32 +23,13 @@ pub struct Legal {
     pub(super) review_after: Option<SignedDuration>,
 }
 
-/// A mistake in the legal file, and where it is.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct LegalMistake {
-    /// The line, from 1.
-    pub line: u64,
-    /// The column, from 1.
-    pub column: u64,
-    /// What is wrong there, and what is expected.
-    pub reason: String,
-}
-
 impl Legal {
     /// Reads the YAML of a legal file; an unknown key is a mistake.
     ///
     /// # Errors
-    /// The first [`LegalMistake`].
-    pub fn read(yaml: &str) -> Result<Self, LegalMistake> {
-        let file: LegalFile = serde_saphyr::from_str(yaml).map_err(|error| {
-            let (line, column) = place(error.location().as_ref());
-            LegalMistake {
-                line,
-                column,
-                reason: error.without_snippet().to_string(),
-            }
-        })?;
-        file.check()
+    /// Every [`YamlMistake`] in it.
+    pub fn read(yaml: &str) -> Result<Self, Vec<YamlMistake>> {
+        yaml::read::<LegalFile>(yaml)?.check()
     }
 }
 
@@ -94,7 +76,7 @@ enum LegalKey {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RedressFile {
-    url: Option<String>,
+    url: Option<Spanned<String>>,
     email: Option<String>,
     deadline_days: Option<u32>,
     court: Option<String>,
@@ -102,12 +84,13 @@ struct RedressFile {
 
 impl LegalFile {
     /// Checks the words that have a meaning, and sorts all into header and defaults.
-    fn check(self) -> Result<Legal, LegalMistake> {
+    fn check(self) -> Result<Legal, Vec<YamlMistake>> {
         let mut legal = Legal::default();
-        self.header(&mut legal.header)?;
+        let mut mistakes = Vec::new();
+        self.header(&mut legal.header, &mut mistakes);
         if let Some(category) = self.category {
             let known = Category::ALL.map(Category::as_str);
-            word(&category, &known)?;
+            word(&category, &known, &mut mistakes);
             put(&mut legal.defaults, "category", category.value);
         }
         let named = self.legal.into_iter().map(|(key, text)| {
@@ -122,6 +105,14 @@ impl LegalFile {
         });
         put_object(&mut legal.defaults, "legal", named.collect());
         if let Some(redress) = self.redress {
+            if let Some(url) = redress
+                .url
+                .as_ref()
+                .filter(|url| !is_web_address(&url.value))
+            {
+                let reason = "is no address of a web page: it begins with https:// or http://";
+                mistakes.push(mistake(url, reason));
+            }
             put_object(&mut legal.defaults, "redress", redress.members());
         }
         let reason = self.reason.into_iter();
@@ -129,25 +120,27 @@ impl LegalFile {
         put_object(&mut legal.defaults, "reason", reason.collect());
         if let Some(action) = self.action {
             if Action::from_word(&action.value).is_none() {
-                return Err(mistake(&action, "is no action of an entry"));
+                mistakes.push(mistake(&action, "is no action of an entry"));
             }
             put(&mut legal.defaults, "action", action.value);
         }
         if let Some(text) = self.expires_at {
-            legal.expires_after = term(&text, &mut legal.defaults, "expires_at", |text| {
-                text == "never" || text.parse::<Timestamp>().is_ok()
-            })?;
+            let is_time = |text: &str| text == "never" || text.parse::<Timestamp>().is_ok();
+            legal.expires_after = term(&text, &mut legal.defaults, EXPIRES, is_time, &mut mistakes);
         }
         if let Some(text) = self.review_by {
-            legal.review_after = term(&text, &mut legal.defaults, "review_by", |text| {
-                text.parse::<civil::Date>().is_ok()
-            })?;
+            let is_date = |text: &str| text.parse::<civil::Date>().is_ok();
+            legal.review_after = term(&text, &mut legal.defaults, REVIEW, is_date, &mut mistakes);
         }
-        Ok(legal)
+        if mistakes.is_empty() {
+            Ok(legal)
+        } else {
+            Err(mistakes)
+        }
     }
 
     /// The members beside the defaults.
-    fn header(&self, header: &mut Map<String, Value>) -> Result<(), LegalMistake> {
+    fn header(&self, header: &mut Map<String, Value>, mistakes: &mut Vec<YamlMistake>) {
         let named = self.issuer.iter().flatten().map(|(key, text)| {
             let name = match key {
                 IssuerKey::AuthorityId => "authority_id",
@@ -159,16 +152,15 @@ impl LegalFile {
         });
         put_object(header, "issuer", named.collect());
         if let Some(visibility) = &self.visibility {
-            word(visibility, &["public", "restricted", "secret"])?;
+            word(visibility, &["public", "restricted", "secret"], mistakes);
             put(header, "visibility", visibility.value.clone());
         }
         if let Some(next) = &self.next_expected_at {
             if next.value.parse::<Timestamp>().is_err() {
-                return Err(mistake(next, "is no time such as 2026-11-24T06:00:00Z"));
+                mistakes.push(mistake(next, "is no time such as 2026-11-24T06:00:00Z"));
             }
             put(header, "next_expected_at", next.value.clone());
         }
-        Ok(())
     }
 }
 
@@ -177,7 +169,7 @@ impl RedressFile {
     fn members(self) -> Map<String, Value> {
         let mut members = Map::new();
         for (name, text) in [
-            ("url", self.url),
+            ("url", self.url.map(|url| url.value)),
             ("email", self.email),
             ("court", self.court),
         ] {
@@ -192,61 +184,57 @@ impl RedressFile {
     }
 }
 
+/// The name of a term, and what its text may be.
+type Term = (&'static str, &'static str);
+
+/// When entries expire.
+const EXPIRES: Term = (
+    "expires_at",
+    "is neither never nor a time such as 2026-11-24T06:00:00Z nor a duration such as 90d",
+);
+
+/// When they are to be reviewed.
+const REVIEW: Term = (
+    "review_by",
+    "is neither a date such as 2027-02-24 nor a duration such as 90d",
+);
+
 /// A time, kept as it is among the defaults, or a duration after an entry is added.
 fn term(
     text: &Spanned<String>,
     defaults: &mut Map<String, Value>,
-    name: &str,
+    (name, expected): Term,
     is_absolute: impl Fn(&str) -> bool,
-) -> Result<Option<SignedDuration>, LegalMistake> {
+    mistakes: &mut Vec<YamlMistake>,
+) -> Option<SignedDuration> {
     if is_absolute(&text.value) {
         put(defaults, name, text.value.clone());
-        return Ok(None);
+        return None;
     }
-    let reason = match name {
-        "review_by" => "is neither a date such as 2027-02-24 nor a duration such as 90d",
-        _ => "is neither never nor a time such as 2026-11-24T06:00:00Z nor a duration such as 90d",
-    };
-    duration(&text.value)
-        .map(Some)
-        .ok_or_else(|| mistake(text, reason))
+    let duration = yaml::duration(&text.value);
+    if duration.is_none() {
+        mistakes.push(mistake(text, expected));
+    }
+    duration
 }
 
-/// A duration such as `30s 5m 2h 90d`.
-fn duration(text: &str) -> Option<SignedDuration> {
-    let unit = text.chars().last()?;
-    let number: i64 = text.strip_suffix(unit)?.parse().ok()?;
-    let seconds = match unit {
-        's' => 1,
-        'm' => 60,
-        'h' => 3600,
-        'd' => 86_400,
-        _ => return None,
-    };
-    (number > 0).then(|| number.checked_mul(seconds).map(SignedDuration::from_secs))?
+/// Whether a browser can be sent there.
+fn is_web_address(text: &str) -> bool {
+    ["https://", "http://"]
+        .iter()
+        .any(|scheme| text.len() > scheme.len() && text.starts_with(scheme))
 }
 
 /// Checks a word of a closed vocabulary.
-fn word(word: &Spanned<String>, known: &[&str]) -> Result<(), LegalMistake> {
-    if known.contains(&word.value.as_str()) {
-        return Ok(());
+fn word(word: &Spanned<String>, known: &[&str], mistakes: &mut Vec<YamlMistake>) {
+    if !known.contains(&word.value.as_str()) {
+        mistakes.push(mistake(word, &format!("is none of {}", known.join(", "))));
     }
-    Err(mistake(word, &format!("is none of {}", known.join(", "))))
 }
 
 /// The mistake at a value.
-fn mistake(at: &Spanned<String>, reason: &str) -> LegalMistake {
-    let (line, column) = place(Some(&at.referenced));
-    LegalMistake {
-        line,
-        column,
-        reason: format!("{:?} {reason}", at.value),
-    }
-}
-
-/// Line and column, from 1.
-fn place(location: Option<&Location>) -> (u64, u64) {
-    location.map_or((1, 1), |location| (location.line(), location.column()))
+fn mistake(at: &Spanned<String>, reason: &str) -> YamlMistake {
+    YamlMistake::at(at, format!("{:?} {reason}", at.value))
 }
 
 /// Puts a text under a name.
@@ -271,6 +259,7 @@ mod tests {
                 assert_eq!(json!({"h": legal.header, "d": legal.defaults}), expected);
             }
             (Err(found), Err((line, column, reason))) => {
+                let found = &found[0];
                 assert_eq!((found.line, found.column), (line, column), "{found:?}");
                 assert!(found.reason.contains(reason), "{found:?}");
             }
@@ -315,5 +304,20 @@ mod tests {
         check("expires_at: soon\n", Err((1, 13, "neither never")));
         check("review_by: 0d\n", Err((1, 12, "neither a date")));
         check("redress: { deadline_days: soon }\n", Err((1, 27, "")));
+        check(
+            "redress: { url: \"javascript:alert(1)\" }\n",
+            Err((1, 17, "no address of a web page")),
+        );
+    }
+
+    #[test]
+    fn every_mistake_is_shown_at_once() {
+        let yaml = "category: porn\nvisibility: open\nexpires_at: soon\n";
+        let lines: Vec<u64> = Legal::read(yaml)
+            .unwrap_err()
+            .iter()
+            .map(|mistake| mistake.line)
+            .collect();
+        assert_eq!(lines, [2, 1, 3]);
     }
 }

@@ -1,16 +1,19 @@
 //! Publishing a version of a list.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::draft::{Draft, Material};
 use super::repository::target_files;
-use super::roles::{Role, utc};
+use super::roles::Role;
+use super::versions::{Version, Versions, number_in};
 use super::{Keyring, Legal, PublishError, Repository};
 use crate::compile::{Format, Reject};
 use crate::policy::{Scope, UrlScope};
-use crate::verify::{FULL_OCTETS_MAX, hex, plaintext_octets_max};
+use crate::verify::hex;
 
 /// The next version of a list: a full replacement.
 #[derive(Clone, Debug)]
@@ -50,8 +53,10 @@ pub struct Published {
     pub rejects: Vec<Reject>,
     /// How many rows were left out.
     pub rejected: u64,
-    /// Octets of the file that nodes fetch.
+    /// Octets of the complete state, which nodes without the list fetch.
     pub octets: u64,
+    /// Octets of the step, which nodes with the version before fetch.
+    pub step_octets: Option<u64>,
     /// When the list's role expires unless it is renewed.
     pub expires: Timestamp,
 }
@@ -87,11 +92,12 @@ impl Repository {
         for role in [role.as_str(), "snapshot", "timestamp"] {
             self.check_at_hand(keys, role)?;
         }
-        let draft = self.draft(publication, &before, now, progress)?;
+        let before_text = Versions::new(list, &before).plaintext(&self.folder)?;
+        let draft = self.draft(publication, &before_text, now, progress)?;
         let state = hex(&Sha256::digest(&draft.plaintext));
-        let current = custom(&before, list);
-        let number = |name| current.get(name).and_then(Value::as_u64);
-        let seq = number("seq").unwrap_or(0);
+        let versions = Versions::new(list, &before);
+        let current = versions.newest();
+        let seq = number_in(current, "seq");
         let mut published = Published {
             list: list.to_owned(),
             seq,
@@ -103,42 +109,35 @@ impl Repository {
             rejects: draft.rejects,
             rejected: draft.rejected,
             octets: 0,
+            step_octets: None,
             expires: before.expires(),
         };
         if !published.is_new {
             return Ok(published);
         }
         progress(Progress::Compress);
-        let file = compress(&draft.plaintext)?;
-        progress(Progress::Sign);
-        published.octets = file.len() as u64;
         published.seq = seq.saturating_add(1);
-        let digest = hex(&Sha256::digest(&file));
-        let target = json!({
-            "custom": {
-                "comp": "zstd",
-                "enc": null,
-                "entries": draft.entries,
-                "epoch": null,
-                "format": 1,
-                "generation": number("generation").unwrap_or(1),
-                "issued_at": utc(now),
-                "list": list,
-                "seq": published.seq,
-                "size": draft.plaintext.len(),
-                "state": state,
-            },
-            "hashes": {"sha256": digest},
-            "length": file.len(),
-        });
+        let named = versions.next(&Version {
+            seq: published.seq,
+            generation: number_in(current, "generation").max(self.bounds(list)?.generation_min),
+            entries: draft.entries,
+            plaintext: &draft.plaintext,
+            state: &state,
+            before: &before_text,
+            now,
+        })?;
+        progress(Progress::Sign);
+        published.octets = named.full_octets;
+        published.step_octets = named.step_octets;
         if let Some(role) = self.lists.get_mut(list) {
-            role.edit("targets", |targets| {
-                _ = targets.insert(full_path(list), target)
-            });
+            role.signed
+                .insert("targets".to_owned(), Value::Object(named.targets));
+            let still: BTreeSet<String> = target_files(role).into_iter().collect();
+            let gone = target_files(&before);
+            let gone = gone.into_iter().filter(|file| !still.contains(file));
+            self.superseded.extend(gone);
         }
-        self.superseded.extend(target_files(&before));
-        self.new_files
-            .push((format!("targets/{list}/{digest}.full"), file));
+        self.new_files.extend(named.files);
         self.changed.insert(role);
         self.commit(keys, now)?;
         published.expires = self.lists.get(list).map_or(now, Role::expires);
@@ -149,7 +148,7 @@ impl Repository {
     fn draft(
         &self,
         publication: &Publication,
-        before: &Role,
+        before: &[u8],
         now: Timestamp,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Draft, PublishError> {
@@ -160,7 +159,7 @@ impl Repository {
             title,
             category: category.as_deref(),
             legal: &publication.legal,
-            before: &self.plaintext(before)?,
+            before,
             format: publication.format,
             scope: publication.scope,
             url_scope: publication.url_scope,
@@ -169,50 +168,4 @@ impl Repository {
         };
         Draft::build(&material, &mut |rows| progress(Progress::Read(rows)))
     }
-
-    /// The plaintext of the version that a role names; empty before the first.
-    fn plaintext(&self, role: &Role) -> Result<Vec<u8>, PublishError> {
-        let full = target_files(role);
-        let Some(file) = full.iter().find(|file| file.ends_with(".full")) else {
-            return Ok(Vec::new());
-        };
-        let path = self.folder.path(file);
-        let bytes = self.folder.read(file)?;
-        zstd::decode_all(bytes.as_slice()).map_err(|source| PublishError::Io { path, source })
-    }
 }
-
-/// The fields of our own of a list's complete state.
-pub(super) fn custom(role: &Role, list: &str) -> Value {
-    let targets = role.signed.get("targets");
-    let full = targets.and_then(|targets| targets.get(full_path(list)));
-    let custom = full.and_then(|full| full.get("custom"));
-    custom.cloned().unwrap_or(Value::Null)
-}
-
-/// The path of a list's complete state.
-fn full_path(list: &str) -> String {
-    format!("{list}/full")
-}
-
-/// Compresses a plaintext, within what nodes take.
-fn compress(plaintext: &[u8]) -> Result<Vec<u8>, PublishError> {
-    let octets = plaintext.len() as u64;
-    let file = zstd::encode_all(plaintext, ZSTD_LEVEL).map_err(|source| PublishError::Io {
-        path: "zstd".into(),
-        source,
-    })?;
-    let length = file.len() as u64;
-    for (octets, octets_max) in [
-        (length, FULL_OCTETS_MAX),
-        (octets, plaintext_octets_max(length)),
-    ] {
-        if octets > octets_max {
-            return Err(PublishError::TooLong { octets, octets_max });
-        }
-    }
-    Ok(file)
-}
-
-/// The level of compression: levels above cost seconds for a few per cent.
-const ZSTD_LEVEL: i32 = 6;

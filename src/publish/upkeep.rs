@@ -3,10 +3,9 @@
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::publication::custom;
-use super::repository::Renewed;
 use super::roles::{Role, Signers};
-use super::{Keyring, PublishError, Repository};
+use super::versions::Versions;
+use super::{Keyring, PublishError, Renewed, Repository, Withdrawing};
 
 /// What a refresh did.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -29,12 +28,14 @@ pub struct Left {
 }
 
 /// How a repository stands.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Status {
     /// Its roles, in the order of publication.
     pub roles: Vec<RoleStatus>,
     /// Its lists.
     pub lists: Vec<ListStatus>,
+    /// What is withdrawn of them, or why that cannot be said.
+    pub withdrawn: Vec<Result<Withdrawing, String>>,
 }
 
 /// How one role stands.
@@ -109,7 +110,7 @@ impl Repository {
 
     /// How the repository stands.
     #[must_use]
-    pub fn status(&self, keys: &Keyring) -> Status {
+    pub fn status(&self, keys: &Keyring, now: Timestamp) -> Status {
         Status {
             roles: self
                 .roles()
@@ -119,6 +120,15 @@ impl Repository {
                 .lists
                 .iter()
                 .map(|(list, role)| self.list_status(list, role))
+                .collect(),
+            withdrawn: self
+                .lists
+                .keys()
+                .map(|list| {
+                    self.withdrawing(list, now)
+                        .map_err(|error| error.to_string())
+                })
+                .filter(|list| !matches!(list, Ok(list) if list.running.is_empty()))
                 .collect(),
         }
     }
@@ -142,7 +152,7 @@ impl Repository {
 
     /// How one list stands.
     fn list_status(&self, list: &str, role: &Role) -> ListStatus {
-        let custom = custom(role, list);
+        let custom = Versions::new(list, role).newest();
         let number = |name| custom.get(name).and_then(Value::as_u64);
         let issued_at = custom.get("issued_at").and_then(Value::as_str);
         let (title, _) = self.about(list);

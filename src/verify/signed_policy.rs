@@ -22,6 +22,28 @@ pub struct SignedPolicy {
 }
 
 impl SignedPolicy {
+    /// The members that are known, and so may be critical.
+    pub const MEMBERS: &[&str] = &[
+        "kinds",
+        "categories",
+        "top_level",
+        "growth_percent",
+        "shrink_percent",
+        "growth_per_day_percent",
+        "shrink_per_day_percent",
+        "from_changes",
+        "min_entries",
+        "max_entries",
+        "largest_withdrawal",
+        "on_expiry",
+        "drop_after_seconds",
+        "min_generation",
+        "min_format",
+        "add_within_seconds",
+        "withdraw_within_seconds",
+        "critical",
+    ];
+
     /// Reads the file.
     ///
     /// # Errors
@@ -143,7 +165,7 @@ fn read_bounds(part: &Value) -> Result<Bounds, String> {
         .as_object()
         .ok_or("its part of the policy is no object")?;
     for member in critical(part)? {
-        if !KNOWN.contains(&member.as_str()) {
+        if !SignedPolicy::MEMBERS.contains(&member.as_str()) {
             return Err(format!(
                 "the policy demands `{member}`, which this version does not know"
             ));
@@ -242,27 +264,6 @@ fn number(part: &Map<String, Value>, name: &str) -> Result<Option<u64>, String> 
     }
 }
 
-/// The members that are known, and so may be critical.
-const KNOWN: &[&str] = &[
-    "kinds",
-    "categories",
-    "top_level",
-    "growth_percent",
-    "shrink_percent",
-    "growth_per_day_percent",
-    "shrink_per_day_percent",
-    "from_changes",
-    "min_entries",
-    "max_entries",
-    "largest_withdrawal",
-    "on_expiry",
-    "drop_after_seconds",
-    "min_generation",
-    "min_format",
-    "add_within_seconds",
-    "withdraw_within_seconds",
-    "critical",
-];
 /// The format of the file.
 const FORMAT: u64 = 1;
 /// The newest format of lists that this version reads.

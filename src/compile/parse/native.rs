@@ -175,6 +175,7 @@ pub fn read_entry(text: &str, header: &Header) -> Result<Entry, String> {
         added_at: line.added_at.as_deref().map(time).transpose()?,
         life: life(&line, header)?,
         canary: line.canary,
+        is_shared_acknowledged: line.collateral.is_some_and(|said| said.is_acknowledged()),
     })
 }
 
@@ -421,6 +422,8 @@ struct EntryLine<'a> {
     #[serde(default)]
     critical: Vec<String>,
     #[serde(borrow)]
+    collateral: Option<CollateralLine<'a>>,
+    #[serde(borrow)]
     review_by: Option<Text<'a>>,
     #[serde(borrow)]
     window: Option<Vec<WindowLine<'a>>>,
@@ -458,6 +461,28 @@ struct RedressLine<'a> {
     deadline_days: Option<u32>,
     #[serde(borrow)]
     court: Option<Text<'a>>,
+}
+
+#[derive(Deserialize)]
+struct CollateralLine<'a> {
+    #[serde(default)]
+    shared: bool,
+    #[serde(borrow)]
+    checked_at: Option<Text<'a>>,
+    #[serde(borrow)]
+    ack_by: Option<Text<'a>>,
+}
+
+impl CollateralLine<'_> {
+    /// Whether somebody answers for what others lose: an assessment is said to have been
+    /// made, when, and by whom.
+    fn is_acknowledged(&self) -> bool {
+        let given =
+            |text: &Option<Text<'_>>| text.as_deref().is_some_and(|text| !text.trim().is_empty());
+        let is_date =
+            |text: &str| text.parse::<Timestamp>().is_ok() || text.parse::<Date>().is_ok();
+        self.shared && self.checked_at.as_deref().is_some_and(is_date) && given(&self.ack_by)
+    }
 }
 
 impl LegalLine<'_> {

@@ -5,7 +5,6 @@ mod check;
 mod commands;
 mod explain;
 mod repo;
-mod repo_words;
 mod status;
 mod user;
 

@@ -6,7 +6,9 @@ use std::path::Path;
 use crate::compile::Format;
 use crate::control::{ExitError, clock};
 use crate::policy::{Category, Scope, UrlScope};
-use crate::publish::{Delegation, Keyring, Legal, Publication, Published, Repository};
+use crate::publish::{
+    Delegation, Keyring, Legal, Publication, PublishError, Published, Repository,
+};
 
 /// The operator's own rules, which nobody signs.
 pub(super) const HOUSE_RULES: &str = include_str!("../../../blocklists/example.rpz");
@@ -25,12 +27,13 @@ pub(super) fn publish(folder: &Path) -> Result<Vec<Published>, ExitError> {
     } else {
         Repository::open(&repository).map_err(ExitError::failed)?
     };
-    let legal = Legal::read(include_str!("../../../blocklists/legal.yaml")).map_err(|mistake| {
-        ExitError::failed(format!(
-            "blocklists/legal.yaml:{}: {}",
-            mistake.line, mistake.reason
-        ))
-    })?;
+    let legal =
+        Legal::read(include_str!("../../../blocklists/legal.yaml")).map_err(|mistakes| {
+            ExitError::failed(PublishError::Yaml {
+                path: "blocklists/legal.yaml".into(),
+                mistakes,
+            })
+        })?;
     let mut published = Vec::new();
     for (list, title, format, text) in LISTS {
         if is_new {

@@ -264,6 +264,7 @@ mod tests {
                 passthru: PassThru::List,
                 ede: Ede::Censored,
                 required: true,
+                guard: Default::default(),
             },
             provenance: Provenance {
                 list: "csam".to_owned(),
@@ -274,6 +275,7 @@ mod tests {
             entries: Vec::new(),
             rejects: Vec::new(),
             rejected: 0,
+            never_blocked: 0,
             not_in_effect: 0,
             withdrawn: 0,
             overdue: 0,

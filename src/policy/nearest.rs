@@ -2,10 +2,8 @@
 
 /// The word of `known` that is nearest to `written`, if it is near enough for a suggestion.
 /// Of several at the same distance it is the first.
-pub(super) fn nearest<'a>(
-    written: &str,
-    known: impl IntoIterator<Item = &'a str>,
-) -> Option<&'a str> {
+#[must_use]
+pub fn nearest<'a>(written: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     if written.len() > WRITTEN_OCTETS_MAX {
         return None;
     }

@@ -4,7 +4,8 @@ use std::path::Path;
 
 use serde_json::json;
 
-use super::repo::Place;
+use super::command::Place;
+use super::withdraw::{running_json, running_lines};
 use crate::publish::{PublicKey, Published, Status};
 
 /// What was published, and what to do next.
@@ -12,9 +13,13 @@ pub(super) fn published_text(place: &Place, published: &Published) -> String {
     let Published { list, seq, .. } = published;
     let mut lines = Vec::new();
     let entries = grouped(published.entries);
+    let step = match published.step_octets {
+        Some(octets) => format!(", {} from the version before", grouped(octets)),
+        None => String::new(),
+    };
     if published.is_new {
         lines.push(format!(
-            "Published list {list}, serial {seq}: {entries} entries ({} added, {} removed), {} octets.",
+            "Published list {list}, serial {seq}: {entries} entries ({} added, {} removed), {} octets{step}.",
             grouped(published.added),
             grouped(published.removed),
             grouped(published.octets),
@@ -70,6 +75,7 @@ pub(super) fn published_json(published: &Published) -> serde_json::Value {
         "quarantined": published.rejected,
         "quarantined_rows": quarantined,
         "octets": published.octets,
+        "step_octets": published.step_octets,
         "expires": published.expires,
     })
 }
@@ -90,6 +96,15 @@ pub(super) fn status_text(repo: &Path, status: &Status) -> String {
     }
     if status.lists.is_empty() {
         lines.push("no lists; `cordon repo delegate` makes one".to_owned());
+    }
+    for withdrawn in &status.withdrawn {
+        match withdrawn {
+            Ok(running) => {
+                lines.push(format!("withdrawn of list {}:", running.list));
+                lines.extend(running_lines(running));
+            }
+            Err(error) => lines.push(format!("withdrawals cannot be read: {error}")),
+        }
     }
     lines.push(String::new());
     for role in &status.roles {
@@ -142,7 +157,15 @@ pub(super) fn status_json(status: &Status) -> serde_json::Value {
             })
         })
         .collect();
-    json!({"roles": roles, "lists": lists})
+    let withdrawn: Vec<_> = status
+        .withdrawn
+        .iter()
+        .map(|withdrawn| match withdrawn {
+            Ok(running) => running_json(running),
+            Err(error) => json!({"error": error}),
+        })
+        .collect();
+    json!({"roles": roles, "lists": lists, "withdrawn": withdrawn})
 }
 
 /// Keys, a line each.

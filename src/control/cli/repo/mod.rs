@@ -1,0 +1,16 @@
+//! `cordon repo`: the authority's commands, a file for each subject.
+
+mod command;
+mod delegate;
+mod init;
+mod key;
+mod never_block;
+mod outcome;
+mod policy;
+mod publish;
+mod refresh;
+mod status;
+mod withdraw;
+mod words;
+
+pub(super) use command::{RepoCommand, run};

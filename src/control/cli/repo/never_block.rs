@@ -1,0 +1,41 @@
+//! `cordon repo never-block`: names that no list may block, signed by the offline keys.
+
+use std::path::PathBuf;
+
+use super::command::{Output, Place};
+use super::outcome::{exit, read_text};
+use super::policy::say_change;
+use crate::control::{ExitError, clock};
+use crate::publish::{Keyring, Repository};
+use crate::verify::read_never_block;
+
+/// What is asked of `cordon repo never-block`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct NeverBlock {
+    #[command(flatten)]
+    place: Place,
+    /// The names, one a line, each with all names below it; `#` begins a comment.
+    #[arg(long)]
+    from: PathBuf,
+    #[command(flatten)]
+    output: Output,
+}
+
+impl NeverBlock {
+    /// Publishes the names, and says which are new and which are gone.
+    pub(super) fn run(&self) -> Result<(), ExitError> {
+        let text = read_text(&self.from)?;
+        let names = read_never_block(text.as_bytes())
+            .map_err(|reason| ExitError::failed(format!("{}: {reason}", self.from.display())))?;
+        let keys = Keyring::open(&self.place.keys).map_err(exit)?;
+        let mut repository = Repository::open(&self.place.repo).map_err(exit)?;
+        let change = repository
+            .never_block(&keys, &names, clock::timestamp())
+            .map_err(exit)?;
+        say_change(
+            "The list of names that are never blocked",
+            &change,
+            &self.output,
+        )
+    }
+}

@@ -1,0 +1,66 @@
+//! `cordon repo refresh`: renews what is due.
+
+use std::io::IsTerminal;
+
+use serde_json::json;
+
+use super::command::{Output, Place};
+use super::outcome::{exit, say, say_json};
+use crate::control::{ExitError, clock};
+use crate::publish::{Keyring, Refreshed, Repository};
+
+/// Renews every role that is due, and names those that somebody else must renew.
+pub(super) fn refresh(place: &Place, output: &Output) -> Result<(), ExitError> {
+    let keys = Keyring::open(&place.keys).map_err(exit)?;
+    let mut repository = Repository::open(&place.repo).map_err(exit)?;
+    let Refreshed { renewed, left } = repository
+        .refresh(&keys, clock::timestamp())
+        .map_err(exit)?;
+    if output.json {
+        let renewed: Vec<_> = renewed
+            .iter()
+            .map(
+                |role| json!({"role": role.role, "version": role.version, "expires": role.expires}),
+            )
+            .collect();
+        let left: Vec<_> = left
+            .iter()
+            .map(|role| json!({"role": role.role, "expires": role.expires, "reason": role.reason}))
+            .collect();
+        return say_json(&json!({"renewed": renewed, "left": left}));
+    }
+    let mut lines = Vec::new();
+    // A job that runs every few minutes is to be heard when it did something.
+    if renewed.is_empty() && left.is_empty() && !std::io::stdout().is_terminal() {
+        return Ok(());
+    }
+    if renewed.is_empty() {
+        lines.push(
+            "Nothing to renew: no role whose keys are at hand is past half its life.".to_owned(),
+        );
+    }
+    for role in &renewed {
+        lines.push(format!(
+            "Renewed {}: version {}, expires {}.",
+            role.role, role.version, role.expires
+        ));
+    }
+    for role in &left {
+        lines.push(format!(
+            "Left {}, which expires {}: {}.",
+            role.role, role.expires, role.reason
+        ));
+    }
+    say(&lines.join("\n"))?;
+    // A root that others sign is named in time; what ends soon is an error.
+    let soon = clock::timestamp() + LEFT_MAX;
+    if left.iter().any(|role| role.expires < soon) {
+        return Err(ExitError::failed(
+            "A role ends soon that cannot be renewed here: its keys are not in this folder.",
+        ));
+    }
+    Ok(())
+}
+
+/// A role that nobody here can renew and that ends within this is an error.
+const LEFT_MAX: std::time::Duration = std::time::Duration::from_secs(30 * 86_400);

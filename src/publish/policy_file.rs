@@ -1,0 +1,309 @@
+//! [`PolicyFile`]: what an authority writes about how far each of its lists may go.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+use serde_saphyr::Spanned;
+
+use super::yaml::{self, YamlMistake};
+use crate::policy::{Bounds, Category, GuardLimits, Kind, Name, OnExpiry, nearest};
+use crate::verify::SignedPolicy;
+
+/// The YAML of `cordon repo policy --from FILE`, read and checked; what each key is for
+/// stands in `config/policy.example.yaml`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PolicyFile {
+    /// The signed part of each list, by its name.
+    pub(super) parts: BTreeMap<String, Value>,
+}
+
+impl PolicyFile {
+    /// Reads the file. `lists` are those of the repository; another name is a mistake.
+    ///
+    /// # Errors
+    /// Every [`YamlMistake`] in it.
+    pub fn read(yaml: &str, lists: &[&str]) -> Result<Self, Vec<YamlMistake>> {
+        let file: Written = yaml::read(yaml)?;
+        let mut mistakes = Vec::new();
+        let mut parts = BTreeMap::new();
+        for (list, part) in file.lists {
+            if !lists.contains(&list.as_str()) {
+                let help = match nearest(&list, lists.iter().copied()) {
+                    Some(known) => format!("did you mean {known}?"),
+                    None => format!("there are {}", lists.join(", ")),
+                };
+                let reason = format!("no list is called {list}; {help}");
+                mistakes.push(YamlMistake::at(&part, reason));
+            }
+            let part = part.value.part(&mut mistakes);
+            parts.insert(list, part);
+        }
+        if mistakes.is_empty() {
+            Ok(Self { parts })
+        } else {
+            Err(mistakes)
+        }
+    }
+}
+
+/// The file as written.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    lists: BTreeMap<String, Spanned<ListPart>>,
+}
+
+/// What it says of one list.
+#[derive(Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct ListPart {
+    kinds: Option<Vec<Spanned<String>>>,
+    categories: Option<Vec<Spanned<String>>>,
+    top_level: Option<Vec<Spanned<String>>>,
+    growth: Option<Spanned<String>>,
+    shrink: Option<Spanned<String>>,
+    growth_per_day: Option<Spanned<String>>,
+    shrink_per_day: Option<Spanned<String>>,
+    from_changes: Option<u64>,
+    min_entries: Option<u64>,
+    max_entries: Option<u64>,
+    largest_withdrawal: Option<u64>,
+    on_expiry: Option<Spanned<String>>,
+    drop_after: Option<Spanned<String>>,
+    min_generation: Option<u64>,
+    add_within: Option<Spanned<String>>,
+    withdraw_within: Option<Spanned<String>>,
+    critical: Option<Vec<Spanned<String>>>,
+}
+
+impl ListPart {
+    /// The part as it is signed.
+    fn part(self, mistakes: &mut Vec<YamlMistake>) -> Value {
+        let drop_after = time(self.drop_after.as_ref(), mistakes);
+        let on_expiry = match (
+            self.on_expiry.as_ref().map(|word| word.value.as_str()),
+            drop_after,
+        ) {
+            (None | Some("keep"), None) => OnExpiry::Keep,
+            (Some("drop"), Some(after)) => OnExpiry::Drop(after),
+            (Some("drop"), None) => {
+                if let Some(word) = &self.on_expiry
+                    && self.drop_after.is_none()
+                {
+                    let reason = "on_expiry: drop needs drop_after, such as 30d".to_owned();
+                    mistakes.push(YamlMistake::at(word, reason));
+                }
+                OnExpiry::Keep
+            }
+            (Some("keep") | None, Some(_)) => {
+                if let Some(after) = &self.drop_after {
+                    let reason = "drop_after means nothing without on_expiry: drop".to_owned();
+                    mistakes.push(YamlMistake::at(after, reason));
+                }
+                OnExpiry::Keep
+            }
+            (Some(word), _) => {
+                if let Some(at) = &self.on_expiry {
+                    let reason = format!("{word:?} is neither keep nor drop");
+                    mistakes.push(YamlMistake::at(at, reason));
+                }
+                OnExpiry::Keep
+            }
+        };
+        let kinds = [Kind::Domain, Kind::Url, Kind::Ip].map(|kind| (kind.as_str(), kind));
+        let categories = Category::ALL
+            .into_iter()
+            .filter(|category| *category != Category::Local)
+            .map(|category| (category.as_str(), category));
+        let bounds = Bounds {
+            kinds: words(self.kinds.as_deref(), &kinds, mistakes),
+            categories: words(
+                self.categories.as_deref(),
+                &categories.collect::<Vec<_>>(),
+                mistakes,
+            ),
+            top_level: top_level(self.top_level.as_deref(), mistakes),
+            guard: GuardLimits {
+                growth: share(self.growth.as_ref(), mistakes),
+                shrink: share(self.shrink.as_ref(), mistakes),
+                growth_per_day: share(self.growth_per_day.as_ref(), mistakes),
+                shrink_per_day: share(self.shrink_per_day.as_ref(), mistakes),
+                from_changes: self.from_changes,
+                min_entries: self.min_entries,
+                max_entries: self.max_entries,
+            },
+            largest_withdrawal: self.largest_withdrawal,
+            on_expiry,
+            generation_min: self.min_generation.unwrap_or(0),
+            add_within: time(self.add_within.as_ref(), mistakes),
+            withdraw_within: time(self.withdraw_within.as_ref(), mistakes),
+        };
+        let mut part = SignedPolicy::part(&bounds);
+        if let (Some(critical), Value::Object(part)) = (self.critical, &mut part) {
+            let known: Vec<(&str, &str)> = SignedPolicy::MEMBERS
+                .iter()
+                .map(|member| (*member, *member))
+                .collect();
+            if let Some(members) = words(Some(&critical), &known, mistakes) {
+                part.insert("critical".to_owned(), json!(members));
+            }
+        }
+        part
+    }
+}
+
+/// Words of a closed vocabulary.
+fn words<T: Clone>(
+    written: Option<&[Spanned<String>]>,
+    known: &[(&str, T)],
+    mistakes: &mut Vec<YamlMistake>,
+) -> Option<Vec<T>> {
+    let mut found = Vec::new();
+    for word in written? {
+        match known.iter().find(|(known, _)| *known == word.value) {
+            Some((_, meaning)) => found.push(meaning.clone()),
+            None => {
+                let known: Vec<&str> = known.iter().map(|(known, _)| *known).collect();
+                let help = match nearest(&word.value, known.iter().copied()) {
+                    Some(meant) => format!("did you mean {meant}?"),
+                    None => format!("it is one of {}", known.join(", ")),
+                };
+                let reason = format!("{:?} is not known here; {help}", word.value);
+                mistakes.push(YamlMistake::at(word, reason));
+            }
+        }
+    }
+    Some(found)
+}
+
+/// Top-level domains.
+fn top_level(
+    written: Option<&[Spanned<String>]>,
+    mistakes: &mut Vec<YamlMistake>,
+) -> Option<Vec<Name>> {
+    let mut names = Vec::new();
+    for word in written? {
+        match Name::from_text(&word.value) {
+            Ok(name) if name.label_count() == 1 => names.push(name),
+            _ => {
+                let reason = format!("{:?} is no top-level domain, such as example", word.value);
+                mistakes.push(YamlMistake::at(word, reason));
+            }
+        }
+    }
+    Some(names)
+}
+
+/// A share in whole per cent, as `20%`.
+fn share(written: Option<&Spanned<String>>, mistakes: &mut Vec<YamlMistake>) -> Option<u32> {
+    let written = written?;
+    let percent = written
+        .value
+        .strip_suffix('%')
+        .and_then(|text| text.parse().ok());
+    if percent.is_none() {
+        let reason = format!(
+            "{:?} is no share in whole per cent, such as 20%",
+            written.value
+        );
+        mistakes.push(YamlMistake::at(written, reason));
+    }
+    percent
+}
+
+/// A time.
+fn time(written: Option<&Spanned<String>>, mistakes: &mut Vec<YamlMistake>) -> Option<Duration> {
+    let written = written?;
+    let time = yaml::duration(&written.value).and_then(|time| Duration::try_from(time).ok());
+    if time.is_none() {
+        let reason = format!("{:?} is no time such as 30m, 24h or 30d", written.value);
+        mistakes.push(YamlMistake::at(written, reason));
+    }
+    time
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(yaml: &str, expected: Result<Value, &[(u64, &str)]>) {
+        match (PolicyFile::read(yaml, &["csam", "court"]), expected) {
+            (Ok(file), Ok(expected)) => assert_eq!(json!(file.parts), expected),
+            (Err(found), Err(expected)) => {
+                assert_eq!(found.len(), expected.len(), "{found:?}");
+                for (found, (line, reason)) in found.iter().zip(expected) {
+                    assert_eq!(found.line, *line, "{found:?}");
+                    assert!(found.reason.contains(reason), "{found:?}");
+                }
+            }
+            (found, _) => panic!("{yaml}: {found:?}"),
+        }
+    }
+
+    #[test]
+    fn what_people_write_is_what_is_signed() {
+        check(
+            "lists:\n  csam: { kinds: [domain, url], growth: 20%, on_expiry: drop, drop_after: 30d, add_within: 6h, critical: [kinds] }\n  court: {}\n",
+            Ok(json!({
+                "csam": {
+                    "kinds": ["domain", "url"], "growth_percent": 20, "on_expiry": "drop",
+                    "drop_after_seconds": 2_592_000, "add_within_seconds": 21_600, "critical": ["kinds"],
+                },
+                "court": {"on_expiry": "keep"},
+            })),
+        );
+    }
+
+    #[test]
+    fn every_mistake_is_shown_at_once_with_its_place() {
+        check(
+            "lists:\n  casm: {}\n  csam:\n    kinds: [domian]\n    growth: 20\n    top_level: [a.b]\n    on_expiry: drop\n    critical: [kind]\n",
+            Err(&[
+                (2, "did you mean csam?"),
+                (7, "needs drop_after"),
+                (4, "did you mean domain?"),
+                (6, "no top-level domain"),
+                (5, "such as 20%"),
+                (8, "did you mean kinds?"),
+            ]),
+        );
+        check("lists:\n  csam: { grwoth: 20% }\n", Err(&[(2, "grwoth")]));
+        check("list: {}\n", Err(&[(1, "list")]));
+    }
+
+    #[test]
+    fn the_example_that_is_shipped_is_one() {
+        let example = include_str!("../../config/policy.example.yaml");
+        let read = PolicyFile::read(example, &["csam", "gambling"]).unwrap();
+        let policy = SignedPolicy::file(read.parts.clone()).to_string();
+        let policy = SignedPolicy::read(policy.as_bytes()).unwrap();
+        for list in read.parts.keys() {
+            policy.bounds(list).unwrap();
+        }
+        // Every key is shown in it.
+        let uncommented = example.replace("    #", "    ");
+        for key in [
+            "kinds",
+            "categories",
+            "top_level",
+            "growth",
+            "shrink",
+            "growth_per_day",
+            "shrink_per_day",
+            "from_changes",
+            "min_entries",
+            "max_entries",
+            "largest_withdrawal",
+            "on_expiry",
+            "drop_after",
+            "min_generation",
+            "add_within",
+            "withdraw_within",
+            "critical",
+        ] {
+            assert!(uncommented.contains(&format!("    {key}:")), "{key}");
+        }
+    }
+}

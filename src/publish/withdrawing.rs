@@ -1,0 +1,279 @@
+//! Withdrawing entries at once, before their list drops them (trust.md section 7.12).
+
+use std::collections::HashMap;
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Map, Value, json};
+
+use super::repository::{keys_of_role, make_keys};
+use super::roles::{Role, utc};
+use super::versions::{Versions, file_of, number_in, target};
+use super::{Keyring, PublicKey, PublishError, Repository, canonical};
+use crate::policy::{EntryId, Withdrawal, WithdrawalReason, Withdrawn, nearest};
+use crate::verify::{UNTIL_MAX, WITHDRAWALS_MAX, WithdrawFile};
+
+/// What is to be withdrawn from a list.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Withdraw {
+    /// The list.
+    pub list: String,
+    /// The entries.
+    pub what: Vec<Withdrawn>,
+    /// Why.
+    pub reason: WithdrawalReason,
+    /// Until when; 72 hours from now at most.
+    pub until: Timestamp,
+    /// Whether these entries are to be enforced again instead.
+    pub undo: bool,
+}
+
+/// The withdrawals of a list that are running.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Withdrawing {
+    /// The list.
+    pub list: String,
+    /// Each, with the entries of the newest version that it lets through: where there are
+    /// none, the list confirms it.
+    pub running: Vec<(Withdrawal, Vec<String>)>,
+}
+
+impl Repository {
+    /// Makes the role by which duty officers withdraw entries, with as many keys, each of
+    /// which is enough.
+    ///
+    /// # Errors
+    /// [`PublishError::WithdrawExists`], [`PublishError::KeysMissing`] of the targets role.
+    pub fn delegate_withdraw(
+        &mut self,
+        keys: &mut Keyring,
+        officers: usize,
+        now: Timestamp,
+    ) -> Result<Vec<PublicKey>, PublishError> {
+        if self.withdraw.is_some() {
+            return Err(PublishError::WithdrawExists);
+        }
+        for role in ["targets", "snapshot", "timestamp"] {
+            self.check_at_hand(keys, role)?;
+        }
+        let made = self.add_withdraw(keys, officers)?;
+        self.commit(keys, now)?;
+        Ok(made)
+    }
+
+    /// Adds the role to what the next commit signs.
+    pub(super) fn add_withdraw(
+        &mut self,
+        keys: &mut Keyring,
+        officers: usize,
+    ) -> Result<Vec<PublicKey>, PublishError> {
+        super::repository::check_threshold(officers)?;
+        let made = make_keys(keys, WITHDRAW, officers)?;
+        let mut objects = Map::new();
+        let mut delegated = keys_of_role(&made, &mut objects);
+        if let Value::Object(delegated) = &mut delegated {
+            delegated.insert("threshold".to_owned(), 1.into());
+            delegated.insert("name".to_owned(), WITHDRAW.into());
+            delegated.insert("paths".to_owned(), json!([format!("{WITHDRAW}/*")]));
+            delegated.insert("terminating".to_owned(), true.into());
+        }
+        self.targets.edit("delegations", |delegations| {
+            if let Value::Object(keys) = delegations.entry("keys").or_insert_with(|| json!({})) {
+                keys.extend(objects);
+            }
+            if let Value::Array(roles) = delegations.entry("roles").or_insert_with(|| json!([])) {
+                // The order is priority: nothing else may answer for a withdrawal.
+                roles.insert(0, delegated);
+            }
+        });
+        self.withdraw = Some(Role::new(WITHDRAW, "targets", json!({"targets": {}})));
+        self.changed
+            .extend(["targets".to_owned(), WITHDRAW.to_owned()]);
+        Ok(made)
+    }
+
+    /// Withdraws entries of a list at once, or takes that back; what else is withdrawn
+    /// stays so.
+    ///
+    /// # Errors
+    /// [`PublishError`]; what was published before still is.
+    pub fn withdraw(
+        &mut self,
+        keys: &Keyring,
+        withdraw: &Withdraw,
+        now: Timestamp,
+    ) -> Result<Withdrawing, PublishError> {
+        let list = withdraw.list.as_str();
+        for role in [WITHDRAW, "snapshot", "timestamp"] {
+            if role == WITHDRAW && self.withdraw.is_none() {
+                return Err(PublishError::NoWithdraw);
+            }
+            self.check_at_hand(keys, role)?;
+        }
+        let longest = now.checked_add(UNTIL_MAX).unwrap_or(Timestamp::MAX);
+        if withdraw.until > longest || withdraw.until <= now {
+            return Err(PublishError::WithdrawUntil(longest));
+        }
+        let entries = self.entries_of(list)?;
+        let mut items = self.running(list, now)?;
+        for what in &withdraw.what {
+            check_listed(list, what, &entries)?;
+            items.retain(|item| item.what != *what);
+            if !withdraw.undo {
+                items.push(Withdrawal {
+                    what: what.clone(),
+                    reason: withdraw.reason,
+                    until: Timestamp::from_second(withdraw.until.as_second())
+                        .unwrap_or(withdraw.until),
+                });
+            }
+        }
+        let listed = entries.len() as u64;
+        let most = self
+            .bounds(list)?
+            .withdrawals_max(listed)
+            .min(WITHDRAWALS_MAX as u64);
+        if items.len() as u64 > most {
+            return Err(PublishError::WithdrawTooMany {
+                list: list.to_owned(),
+                wanted: items.len(),
+                most,
+            });
+        }
+        self.put_withdrawals(keys, list, items, now)?;
+        self.withdrawing(list, now)
+    }
+
+    /// The withdrawals of a list that run at `now`.
+    ///
+    /// # Errors
+    /// [`PublishError`] for files that cannot be read.
+    pub fn withdrawing(&self, list: &str, now: Timestamp) -> Result<Withdrawing, PublishError> {
+        let entries = self.entries_of(list)?;
+        let hits = |item: &Withdrawal| {
+            let covers = |(id, value): &(&String, &String)| match &item.what {
+                Withdrawn::Id(wanted) => wanted.as_str() == id.as_str(),
+                Withdrawn::Value(wanted) => wanted == *value,
+            };
+            let hits = entries.iter().filter(covers);
+            hits.map(|(id, value)| format!("{id} {value}")).collect()
+        };
+        let running = self.running(list, now)?.into_iter();
+        Ok(Withdrawing {
+            list: list.to_owned(),
+            running: running.map(|item| (item.clone(), hits(&item))).collect(),
+        })
+    }
+
+    /// What runs, as it is signed now.
+    fn running(&self, list: &str, now: Timestamp) -> Result<Vec<Withdrawal>, PublishError> {
+        let Some((path, target)) = self.withdraw_target(list) else {
+            return Ok(Vec::new());
+        };
+        let Some(file) = file_of(&path, &target) else {
+            return Ok(Vec::new());
+        };
+        let bytes = self.folder.read(&file)?;
+        let read = WithdrawFile::read(&bytes).map_err(|reason| PublishError::Repository {
+            path: self.folder.path(&file),
+            reason: format!("{reason}. Put the file back from a copy of the repository"),
+        })?;
+        let running = read.items.into_iter().filter(|item| item.until > now);
+        Ok(running.collect())
+    }
+
+    /// Signs what is withdrawn from now on.
+    fn put_withdrawals(
+        &mut self,
+        keys: &Keyring,
+        list: &str,
+        items: Vec<Withdrawal>,
+        now: Timestamp,
+    ) -> Result<(), PublishError> {
+        let issued_at = Timestamp::from_second(now.as_second()).unwrap_or(now);
+        let file = WithdrawFile {
+            list: list.to_owned(),
+            issued_at,
+            items,
+        };
+        let text = canonical::text(&file.file())
+            .ok_or_else(|| PublishError::Canonical("the withdrawals".to_owned()))?;
+        let bytes = format!("{text}\n").into_bytes();
+        if let Some((path, target)) = self.withdraw_target(list) {
+            self.superseded.extend(file_of(&path, &target));
+        }
+        let path = format!("{WITHDRAW}/{list}");
+        let custom = json!({"format": 1, "issued_at": utc(now), "list": list});
+        let target = target(&bytes, custom);
+        self.new_files
+            .extend(file_of(&path, &target).map(|name| (name, bytes)));
+        if let Some(role) = &mut self.withdraw {
+            role.edit("targets", |targets| _ = targets.insert(path, target));
+        }
+        self.changed.insert(WITHDRAW.to_owned());
+        self.commit(keys, now)?;
+        Ok(())
+    }
+
+    /// The target of a list's withdrawals, with its path.
+    fn withdraw_target(&self, list: &str) -> Option<(String, Value)> {
+        let path = format!("{WITHDRAW}/{list}");
+        let targets = self.withdraw.as_ref()?.signed.get("targets")?;
+        let target = targets.get(&path)?.clone();
+        Some((path, target))
+    }
+
+    /// The entries of a list's newest version, value by id; without its own test entry.
+    fn entries_of(&self, list: &str) -> Result<HashMap<String, String>, PublishError> {
+        let role = self.lists.get(list);
+        let role = role.ok_or_else(|| PublishError::NotDelegated(list.to_owned()))?;
+        let versions = Versions::new(list, role);
+        if number_in(versions.newest(), "seq") == 0 {
+            return Ok(HashMap::new());
+        }
+        let plaintext = versions.plaintext(&self.folder)?;
+        let lines = plaintext.split(|octet| *octet == b'\n').skip(1);
+        let entries = lines.filter_map(|line| serde_json::from_slice::<Value>(line).ok());
+        let text = |entry: &Value, name: &str| entry.get(name)?.as_str().map(str::to_owned);
+        Ok(entries
+            .filter(|entry| entry.get("canary") != Some(&Value::Bool(true)))
+            .filter_map(|entry| Some((text(&entry, "id")?, text(&entry, "value")?)))
+            .collect())
+    }
+}
+
+/// Whether an entry is on the list.
+fn check_listed(
+    list: &str,
+    what: &Withdrawn,
+    entries: &HashMap<String, String>,
+) -> Result<(), PublishError> {
+    let (word, text, known): (_, _, Vec<&str>) = match what {
+        Withdrawn::Id(id) => {
+            let ids = entries.keys().map(String::as_str).collect();
+            ("entry with the id", EntryId::as_str(id), ids)
+        }
+        Withdrawn::Value(value) => {
+            let values = entries.values().map(String::as_str).collect();
+            ("entry with the value", value.as_str(), values)
+        }
+    };
+    if known.contains(&text) {
+        return Ok(());
+    }
+    let help = match nearest(text, known) {
+        Some(meant) => format!("did you mean {meant}?"),
+        None => "look it up with `cordon explain` on a node, or in the file that was published"
+            .to_owned(),
+    };
+    Err(PublishError::NotListed {
+        list: list.to_owned(),
+        what: format!("{word} {text}"),
+        help,
+    })
+}
+
+/// When a withdrawal that names no time ends.
+pub const UNTIL_DEFAULT: SignedDuration = UNTIL_MAX;
+
+/// The role by which duty officers withdraw.
+pub(super) const WITHDRAW: &str = "withdraw";
