@@ -1,8 +1,8 @@
 //! [`Editions`]: makes one edition after the other from the current lists, and tells all
 //! who keep account of them.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -30,6 +30,8 @@ pub(super) struct Editions {
     pub updates: Arc<Updates>,
     /// Whether every required list is in force.
     pub ready: Arc<AtomicBool>,
+    /// Editions that were replaced and may still be answering.
+    pub retired: Mutex<Vec<Arc<Edition>>>,
     /// How long swaps take, and lists from their publication on.
     pub metrics: Metrics,
 }
@@ -82,6 +84,7 @@ impl Editions {
             counter,
         };
         let retired = self.in_force.replace(edition);
+        self.free_retired();
         self.ready.store(ready, Ordering::Release);
         let edition = self.in_force.load_full();
         if let Err(error) = self.timeline.in_force(&edition, edition.since) {
@@ -89,6 +92,7 @@ impl Editions {
         }
         self.metrics.swapped(clock::instant().duration_since(begin));
         self.note_latency(&edition, &retired);
+        self.retired().push(retired);
         tracing::info!(
             edition = number,
             lists = edition.blocklist.lists().len(),
@@ -102,6 +106,17 @@ impl Editions {
             ready,
             "in force"
         );
+    }
+
+    /// Frees the retired editions that no answer uses any more. It is done here and not by
+    /// who drops the last one: freeing an index takes long enough to stall answers.
+    pub(super) fn free_retired(&self) {
+        self.retired()
+            .retain(|edition| Arc::strong_count(edition) > 1);
+    }
+
+    fn retired(&self) -> MutexGuard<'_, Vec<Arc<Edition>>> {
+        self.retired.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Notes for each list that is newer than in the retired edition how long it took from

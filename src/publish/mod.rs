@@ -15,6 +15,7 @@ mod publication;
 mod rehearsal;
 mod repository;
 mod roles;
+mod sense;
 mod serve;
 mod upkeep;
 mod versions;

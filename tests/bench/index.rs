@@ -11,7 +11,9 @@
 use std::fs;
 use std::hint::black_box;
 
-use cordon::compile::{Border, Compiler, Ede, From, Levers, Mode, PassThru, Protected, Settings};
+use cordon::compile::{
+    Border, Compiler, Ede, From, Guard, Levers, Mode, PassThru, Protected, Settings,
+};
 use cordon::policy::{
     CanonicalUrl, EntryId, Kind, Name, Origin, Provenance, Withdrawal, WithdrawalReason, Withdrawn,
 };
@@ -51,7 +53,7 @@ fn main() {
     let rules = blocklist.rule_count() as u64;
     println!(
         "{} octets a rule",
-        (self::resident() - resident).saturating_sub(kept.len() as u64) / rules
+        self::resident().saturating_sub(resident) / rules
     );
 
     let (removed, added): (Vec<_>, Vec<_>) = (0..200)
@@ -72,7 +74,12 @@ fn main() {
     };
     let begun = cpu();
     let changed = blocklist
-        .apply(&settings(), &Border::default(), &provenance(), &change)
+        .apply(
+            &settings(),
+            &Border::local(&settings()),
+            &provenance(),
+            &change,
+        )
         .unwrap();
     println!("a delta of 400 changes: {} ms", cpu() - begun);
     let withdrawn = (0..1000).map(|n| Withdrawal {
@@ -169,6 +176,7 @@ fn settings() -> Settings {
         passthru: PassThru::List,
         ede: Ede::Censored,
         required: true,
+        guard: Guard::default(),
     }
 }
 

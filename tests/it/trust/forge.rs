@@ -71,6 +71,7 @@ impl Authority {
             scope: Some(Scope::Subtree),
             url_scope: UrlScope::Exact,
             legal: Legal::read(LEGAL).unwrap(),
+            accept_guard: None,
         };
         let mut repository = Repository::open(&self.repo()).unwrap();
         repository

@@ -81,6 +81,9 @@ pub(crate) enum RepoCommand {
         /// The legal file: issuer, category, legal basis, redress.
         #[arg(long)]
         legal: Option<PathBuf>,
+        /// Publish even a version that nodes will hold until their operators decide; say why.
+        #[arg(long, value_name = "REASON", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+        accept_guard: Option<String>,
         #[command(flatten)]
         output: Output,
     },
@@ -167,6 +170,7 @@ pub(crate) fn run(command: RepoCommand) -> Result<(), ExitError> {
             format,
             matches,
             legal,
+            accept_guard,
             output,
         } => {
             let (scope, url_scope) = scopes(format, matches.as_deref())?;
@@ -181,6 +185,7 @@ pub(crate) fn run(command: RepoCommand) -> Result<(), ExitError> {
                     .map(read_legal)
                     .transpose()?
                     .unwrap_or_default(),
+                accept_guard,
             };
             publish(&place, &publication, &output)
         }
