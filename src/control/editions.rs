@@ -155,7 +155,7 @@ impl Editions {
     fn counter(&self, blocklist: &Blocklist) -> Result<HitCounter, CountError> {
         let before = self.in_force.load_full();
         let shared = blocklist.shared_rules(&before.blocklist);
-        if shared == blocklist.rule_count() && shared > 0 {
+        if shared == blocklist.rule_count() && shared > 0 && !before.counter.is_in_memory() {
             return Ok(before.counter.clone());
         }
         let more = counted_rules_from(blocklist, shared);

@@ -520,6 +520,36 @@ mod tests {
     }
 
     #[test]
+    fn what_came_by_a_delta_is_counted_beside() {
+        let folder = tempfile::tempdir().unwrap();
+        let (counters, _) = open(folder.path());
+        let (base, came) = (rules(0..10), rules(9000..9003));
+        let (old, _) = counters.counter(counted(&base)).unwrap();
+        let beside = |before: &HitCounter, shared, more: &[String]| {
+            let found = counters.counter_beside(before, shared, counted(more));
+            found.unwrap().map(|(counter, refused)| {
+                assert!(refused.is_none());
+                counter
+            })
+        };
+        let new = beside(&old, 10, &came).unwrap();
+        new.hit(RuleId(3), Surface::Dns);
+        new.hit(RuleId(12), Surface::Dns);
+        assert_eq!(old.hits(RuleId(3), Surface::Dns), 1);
+        assert_eq!(old.hits(RuleId(12), Surface::Dns), 0, "it has no such rule");
+        // The overlay of the next edition has grown; what was in it keeps its hits.
+        let newer = beside(&new, 10, &rules(9000..9009)).unwrap();
+        assert_eq!(newer.hits(RuleId(12), Surface::Dns), 1);
+        newer.hit(RuleId(18), Surface::Dns);
+        let anew = [base, rules(9000..9009)].concat();
+        let (anew, _) = counters.counter(counted(&anew)).unwrap();
+        let hits = [3, 12, 18].map(|rule| anew.hits(RuleId(rule), Surface::Dns));
+        assert_eq!(hits, [1, 1, 1]);
+        assert!(beside(&new, 9, &came).is_none(), "not the same base");
+        assert!(beside(&HitCounter::in_memory(10), 10, &came).is_none());
+    }
+
+    #[test]
     fn a_rule_that_is_not_counted_has_no_slot() {
         let folder = tempfile::tempdir().unwrap();
         let (counters, _) = open(folder.path());

@@ -83,6 +83,12 @@ impl HitCounter {
         }
     }
 
+    /// Whether it counts in memory alone, so that its hits end with it.
+    #[must_use]
+    pub const fn is_in_memory(&self) -> bool {
+        self.map.is_none()
+    }
+
     /// The slots of its first `rules` rules, where it has so many in one run, numbered in
     /// that map.
     pub(super) fn shared_slots(&self, map: u64, rules: usize) -> Option<&Arc<[u32]>> {

@@ -83,7 +83,7 @@ fn main() {
         .unwrap();
     println!("a delta of 400 changes: {} ms", cpu() - begun);
     let withdrawn = (0..1000).map(|n| Withdrawal {
-        what: if n % 2 == 0 {
+        what: if n.is_multiple_of(2) {
             Withdrawn::Id(EntryId::new(&format!("EX-{:07}", n * 997)))
         } else {
             Withdrawn::Value(format!("d{n}.{:x}.listed.test", n * 7919 % 40_000))
@@ -111,7 +111,11 @@ fn decide(blocklist: &cordon::compile::Blocklist, rows: &[String]) {
     let names: Vec<Name> = (0..200_000_usize)
         .map(|n| {
             let n = n * 7_368_787 % rows.len();
-            let top = if n % 10 == 0 { "listed" } else { "other" };
+            let top = if n.is_multiple_of(10) {
+                "listed"
+            } else {
+                "other"
+            };
             Name::from_text(&format!("www.d{n}.{:x}.{top}.test", n * 7919 % 40_000)).unwrap()
         })
         .collect();

@@ -660,6 +660,44 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn an_entry_has_windows_and_a_day_of_review() {
+        let header = read_header(HEADER).unwrap();
+        let entry = |members: &str| {
+            let line =
+                format!("{{\"id\":\"a\",\"kind\":\"url\",{members},\"value\":\"http://x.test/\"}}");
+            read_entry(&line, &header)
+        };
+        let time = |text: &str| text.parse::<Timestamp>().unwrap();
+        let day = entry(r#""review_by":"2027-02-24""#).unwrap();
+        assert_eq!(day.life.review_by, Some(time("2027-02-25T00:00:00Z")));
+        let moment = entry(r#""review_by":"2027-02-24T17:00:00Z""#).unwrap();
+        assert_eq!(moment.life, day.life);
+        let span = |from: &str, to: &str| format!("{{\"from\":\"{from}\",\"to\":\"{to}\"}}");
+        let match_day = span("2026-11-28T20:00:00+01:00", "2026-11-28T22:00:00+01:00");
+        let live = entry(&format!("\"window\":[{match_day}]")).unwrap();
+        assert!(live.life.is_effective(time("2026-11-28T19:00:00Z")));
+        assert!(!live.life.is_effective(time("2026-11-28T21:00:00Z")));
+        for (window, part) in [
+            ("[]".to_owned(), "1 to 16 spans"),
+            (
+                format!("[{}]", [match_day.as_str(); 17].join(",")),
+                "1 to 16 spans",
+            ),
+            (
+                format!("[{}]", span("2026-11-28T20:00:00Z", "2026-11-28T20:00:00Z")),
+                "ends before it begins",
+            ),
+            (format!("[{}]", span("tonight", "tomorrow")), "is no time"),
+            ("\"always\"".to_owned(), "not a native entry"),
+        ] {
+            let reason = entry(&format!("\"window\":{window}")).unwrap_err();
+            assert!(reason.contains(part), "{reason}");
+        }
+        let reason = entry(r#""review_by":"soon""#).unwrap_err();
+        assert!(reason.contains("is no day"), "{reason}");
+    }
+
+    #[test]
     fn a_legal_basis_is_needed() {
         let header =
             read_header(r#"{"format":1,"list":"x","defaults":{"category":"phishing"}}"#).unwrap();
