@@ -115,6 +115,12 @@ impl<'a> Change<'a> {
             self.held.rejects.remove(place);
             self.list.rejects.remove(place);
             self.list.rejected -= 1;
+            if let Ok(entry) = read(line, header)
+                && let Err(refusal) = self.list.border.check(&self.before.protected, &entry)
+                && refusal.never_blocked
+            {
+                self.list.never_blocked = self.list.never_blocked.saturating_sub(1);
+            }
             return Some(());
         }
         let entry = read(line, header).ok()?;
