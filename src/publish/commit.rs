@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::rehearsal::rehearse;
 use super::roles::{Role, Signers};
-use super::withdrawing::WITHDRAW;
+use super::signature::{Signature, signed_file};
 use super::{Keyring, PublishError, Repository};
 use crate::verify::hex;
 
@@ -25,43 +25,70 @@ pub struct Renewed {
 
 impl Repository {
     /// Signs what changed and what depends on it, has the node's own code judge it, and
-    /// writes it: targets, roles, snapshot, the timestamp last.
+    /// writes it: targets, roles, snapshot, the timestamp last. A repository that stages
+    /// writes what changed below `staged` instead, and renews nothing.
     pub(super) fn commit(
         &mut self,
         keys: &Keyring,
         now: Timestamp,
     ) -> Result<Vec<Renewed>, PublishError> {
-        let mut superseded = std::mem::take(&mut self.superseded);
-        let mut files = std::mem::take(&mut self.new_files);
-        let mut renewed = Vec::new();
-        let changed = std::mem::take(&mut self.changed);
-        let mut lists = Vec::new();
-        if changed.contains("root") {
-            let before = self.root.signers_of("root");
-            self.root.renew(now);
-            let file = self.sign_root(keys, before)?;
-            self.root_file.clone_from(&file);
-            renewed.push(renewal(&self.root));
-            files.push((self.root.file(), file));
+        if self.is_staging {
+            self.write_stage(keys, now)?;
+            return Ok(Vec::new());
         }
-        let mut pins = Vec::new();
-        for name in changed.iter().filter(|name| is_targets_role(name)) {
-            let Signers { keyids, threshold } = self.signers(name);
-            let Some(role) = self.targets_role(name) else {
+        let staged = |role: &&String| self.stage.roles.contains_key(*role);
+        if let Some(role) = self.changed.iter().find(staged) {
+            return Err(PublishError::StagedAlready(role.clone()));
+        }
+        let changed: Vec<String> = self.changed.iter().cloned().collect();
+        let mut signed = Vec::new();
+        for name in changed.iter().filter(|name| !is_online(name)) {
+            let quorums = self.quorums_of(name);
+            let Some(role) = self.role_mut(name) else {
                 continue;
             };
-            superseded.push(role.file());
+            let before = role.file();
             role.renew(now);
-            let signed = Value::Object(role.signed.clone());
-            let file = keys.sign(name, &keyids, threshold, &signed)?;
-            pins.push((format!("{name}.json"), pin(role.version(), &file)));
+            let signatures = signatures(keys, role, &quorums)?;
+            let file = signed_file(name, &signatures, &Value::Object(role.signed.clone()))?;
+            self.superseded.push(before);
+            signed.push((name.clone(), file));
+        }
+        self.put_in_force(signed, keys, now)
+    }
+
+    /// Puts signed roles in force: names them in new versions of snapshot and timestamp,
+    /// rehearses, and writes.
+    pub(super) fn put_in_force(
+        &mut self,
+        signed: Vec<(String, Vec<u8>)>,
+        keys: &Keyring,
+        now: Timestamp,
+    ) -> Result<Vec<Renewed>, PublishError> {
+        let mut superseded = std::mem::take(&mut self.superseded);
+        superseded.retain(|file| !file.ends_with(".root.json"));
+        let mut files = std::mem::take(&mut self.new_files);
+        let mut changed = std::mem::take(&mut self.changed);
+        changed.extend(self.online_roles_with_other_keys());
+        let (mut renewed, mut pins, mut lists) = (Vec::new(), Vec::new(), Vec::new());
+        let mut root_file = None;
+        for (name, file) in signed {
+            let Some(role) = self.role(&name) else {
+                continue;
+            };
             renewed.push(renewal(role));
-            files.push((role.file(), file));
+            if name == "root" {
+                root_file = Some((role.file(), file));
+                continue;
+            }
+            pins.push((format!("{name}.json"), pin(role.version(), &file)));
             lists.extend(name.strip_prefix("list-").map(str::to_owned));
+            files.push((role.file(), file));
         }
         let has_pins = !pins.is_empty();
         self.snapshot.edit("meta", |meta| meta.extend(pins));
-        if has_pins || changed.contains("snapshot") {
+        let renews_snapshot = has_pins || changed.contains("snapshot");
+        if renews_snapshot {
             superseded.push(self.snapshot.file());
             let file = self.renew_online("snapshot", keys, now)?;
             let pin = pin(self.snapshot.version(), &file);
@@ -71,18 +98,44 @@ impl Repository {
             renewed.push(renewal(&self.snapshot));
             files.push((self.snapshot.file(), file));
         }
-        if has_pins || changed.contains("snapshot") || changed.contains("timestamp") {
+        // A root that gives the online roles other keys comes right before their files.
+        let published = self.root_file.clone();
+        if let Some((name, file)) = root_file {
+            self.root_file.clone_from(&file);
+            files.push((name, file));
+        }
+        if renews_snapshot || changed.contains("timestamp") {
             let file = self.renew_online("timestamp", keys, now)?;
             renewed.push(renewal(&self.timestamp));
             files.push((self.timestamp.file(), file));
         }
-        self.write(files, &superseded, &lists, now)?;
+        // Nodes come from the root that is published; only the first is pinned as it is.
+        let pinned = match published.is_empty() {
+            true => self.root_file.clone(),
+            false => published,
+        };
+        self.write(pinned, files, &superseded, &lists, now)?;
         Ok(renewed)
+    }
+
+    /// The signatures that a role needs, by who signed it last where that is asked, too.
+    pub(super) fn quorums_of(&self, role: &str) -> Vec<Signers> {
+        let own = self.signers(role);
+        if role != "root" {
+            return vec![own];
+        }
+        match Role::read("root", &self.root_file) {
+            Some(before) if before.signers_of("root") != own => {
+                vec![before.signers_of("root"), own]
+            }
+            _ => vec![own],
+        }
     }
 
     /// Rehearses, then writes in order, then sweeps what is long superseded.
     fn write(
         &self,
+        root: Vec<u8>,
         files: Vec<(String, Vec<u8>)>,
         superseded: &[String],
         lists: &[String],
@@ -90,7 +143,6 @@ impl Repository {
     ) -> Result<(), PublishError> {
         let order: Vec<String> = files.iter().map(|(name, _)| name.clone()).collect();
         let files: BTreeMap<String, Vec<u8>> = files.into_iter().collect();
-        let root = self.root_file.clone();
         rehearse(&self.folder, root, &files, lists, self.renews, now)?;
         for name in superseded {
             self.folder.supersede(name, now)?;
@@ -104,16 +156,16 @@ impl Repository {
         Ok(())
     }
 
-    /// Signs a new root: by the threshold of the root before it, and by its own.
-    fn sign_root(&self, keys: &Keyring, before: Signers) -> Result<Vec<u8>, PublishError> {
-        let own = self.root.signers_of("root");
-        keys.check_at_hand("root", &before.keyids, before.threshold)?;
-        keys.check_at_hand("root", &own.keyids, own.threshold)?;
-        let mut keyids = before.keyids;
-        keyids.retain(|id| !own.keyids.contains(id));
-        keyids.extend(own.keyids);
-        let signed = Value::Object(self.root.signed.clone());
-        keys.sign("root", &keyids, 1, &signed)
+    /// The online roles that a new root gives other keys, so that they are signed anew.
+    fn online_roles_with_other_keys(&self) -> Vec<String> {
+        let Some(before) = Role::read("root", &self.root_file) else {
+            return Vec::new();
+        };
+        ["snapshot", "timestamp"]
+            .into_iter()
+            .filter(|role| before.signers_of(role) != self.root.signers_of(role))
+            .map(str::to_owned)
+            .collect()
     }
 
     /// Makes the next version of snapshot or timestamp.
@@ -123,15 +175,41 @@ impl Repository {
         keys: &Keyring,
         now: Timestamp,
     ) -> Result<Vec<u8>, PublishError> {
-        let Signers { keyids, threshold } = self.signers(name);
+        let quorums = [self.signers(name)];
         let role = match name {
             "snapshot" => &mut self.snapshot,
             _ => &mut self.timestamp,
         };
         role.renew(now);
-        let signed = Value::Object(role.signed.clone());
-        keys.sign(name, &keyids, threshold, &signed)
+        let signatures = signatures(keys, role, &quorums)?;
+        signed_file(name, &signatures, &Value::Object(role.signed.clone()))
     }
+}
+
+/// Whether the online keys sign that role, anew at every change.
+pub(super) fn is_online(role: &str) -> bool {
+    matches!(role, "snapshot" | "timestamp")
+}
+
+/// Signatures of a role by the keys at hand, which must reach every threshold.
+fn signatures(
+    keys: &Keyring,
+    role: &Role,
+    quorums: &[Signers],
+) -> Result<Vec<Signature>, PublishError> {
+    for Signers { keyids, threshold } in quorums {
+        keys.check_at_hand(&role.name, keyids, *threshold)?;
+    }
+    let signed = Value::Object(role.signed.clone());
+    let mut signatures: Vec<Signature> = Vec::new();
+    for Signers { keyids, threshold } in quorums {
+        for signature in keys.sign(&role.name, keyids, *threshold, &signed)? {
+            if !signatures.contains(&signature) {
+                signatures.push(signature);
+            }
+        }
+    }
+    Ok(signatures)
 }
 
 /// How a parent names a file.
@@ -150,9 +228,4 @@ fn renewal(role: &Role) -> Renewed {
         version: role.version(),
         expires: role.expires(),
     }
-}
-
-/// Whether the snapshot names that role.
-fn is_targets_role(name: &str) -> bool {
-    name == "targets" || name == WITHDRAW || name.starts_with("list-")
 }

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use super::repository::{check_threshold, keys_of_role, make_keys};
+use super::founding::{check_signers, check_threshold, keys_of_role, make_keys};
 use super::roles::Role;
 use super::{Keyring, PublicKey, PublishError, Repository};
 use crate::policy::Category;
@@ -33,6 +33,21 @@ impl Repository {
         delegation: &Delegation,
         now: Timestamp,
     ) -> Result<Vec<PublicKey>, PublishError> {
+        self.delegate_to(keys, delegation, &[], now)
+    }
+
+    /// Delegates a list to keepers who each hold one of these keys; where none are given,
+    /// keys are made, and returned.
+    ///
+    /// # Errors
+    /// As [`Repository::delegate`], and [`PublishError::Signers`].
+    pub fn delegate_to(
+        &mut self,
+        keys: &mut Keyring,
+        delegation: &Delegation,
+        keepers: &[PublicKey],
+        now: Timestamp,
+    ) -> Result<Vec<PublicKey>, PublishError> {
         let Delegation {
             list, threshold, ..
         } = delegation;
@@ -47,9 +62,20 @@ impl Repository {
             self.check_at_hand(keys, role)?;
         }
         let role = format!("list-{list}");
-        let made = make_keys(keys, &role, *threshold)?;
+        let made = if keepers.is_empty() {
+            make_keys(keys, &role, *threshold)?
+        } else {
+            check_signers(&role, keepers, *threshold)?;
+            if !self.is_staging {
+                let ids: Vec<String> = keepers.iter().map(|key| key.id.clone()).collect();
+                keys.check_at_hand(&role, &ids, *threshold)?;
+            }
+            keys.remember(keepers)?;
+            Vec::new()
+        };
+        let signers = if made.is_empty() { keepers } else { &made };
         let mut objects = Map::new();
-        let mut delegated = keys_of_role(&made, &mut objects);
+        let mut delegated = keys_of_role(signers, *threshold, &mut objects);
         if let Value::Object(delegated) = &mut delegated {
             delegated.insert("name".to_owned(), role.as_str().into());
             delegated.insert("paths".to_owned(), json!([format!("{list}/*")]));

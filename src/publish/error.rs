@@ -27,8 +27,8 @@ pub enum PublishError {
         /// What is wrong with it.
         reason: String,
     },
-    /// A key file that is none.
-    #[error("{path}: is not an ed25519 key in PKCS#8 PEM: {reason}", path = .path.display())]
+    /// A key file that cannot be used.
+    #[error("{path}: {reason}", path = .path.display())]
     Key {
         /// The file.
         path: PathBuf,
@@ -41,10 +41,16 @@ pub enum PublishError {
         /// The file.
         path: PathBuf,
     },
+    /// Keys are needed, and their folder is not there.
+    #[error("{path}: there is no such folder; --keys names the folder of the keys", path = .path.display())]
+    NoKeys {
+        /// The folder.
+        path: PathBuf,
+    },
     /// Too few keys of a role at hand.
     #[error(
         "{role} is signed by {threshold} of its keys, and {have} are in the keys folder; \
-         missing are {missing}"
+         missing are {missing}{way_out}"
     )]
     KeysMissing {
         /// The role.
@@ -53,9 +59,70 @@ pub enum PublishError {
         threshold: usize,
         /// Keys at hand.
         have: usize,
-        /// The ids of those that are not.
+        /// Those that are not: names where they are known, and ids.
         missing: String,
+        /// What to do about it, as the end of the sentence.
+        way_out: &'static str,
     },
+    /// Keys that a role cannot have.
+    #[error("{role} {reason}")]
+    Signers {
+        /// The role.
+        role: String,
+        /// What is wrong with them.
+        reason: String,
+    },
+    /// A change of keys that changes nothing, or that nobody could ever sign again.
+    #[error("{0}")]
+    Rotation(String),
+    /// A change of a role that has a version that waits for signatures.
+    #[error(
+        "a version of {0} is staged and waits for signatures: add --stage to change it, publish \
+         it with `cordon repo publish --staged`, or throw it away with `cordon repo sign --discard`"
+    )]
+    StagedAlready(String),
+    /// A staged version that is not the next one.
+    #[error(
+        "what is staged for {role} is version {staged}, and version {published} is published: \
+         it was not made from the newest; throw it away with `cordon repo sign --discard` and \
+         stage the change again"
+    )]
+    Stale {
+        /// The role.
+        role: String,
+        /// The staged version.
+        staged: u64,
+        /// The published one.
+        published: u64,
+    },
+    /// There is nothing that waits for signatures.
+    #[error("{path}: nothing is staged here", path = .path.display())]
+    NothingStaged {
+        /// The repository.
+        path: PathBuf,
+    },
+    /// What is staged is not what was shown.
+    #[error(
+        "what is staged is not what was shown: its digest is {present}, not {shown}; nothing is \
+         signed, look at it again"
+    )]
+    StagedChanged {
+        /// The digest that was agreed to.
+        shown: String,
+        /// The present one.
+        present: String,
+    },
+    /// None of the keys at hand may sign what is staged.
+    #[error("{path}: no key here signs what is staged; it is signed by {signers}", path = .path.display())]
+    NotASigner {
+        /// The keys folder.
+        path: PathBuf,
+        /// Who signs it.
+        signers: String,
+    },
+    /// Signatures that are still to come.
+    #[error("not published: {0}")]
+    SignaturesMissing(String),
     /// A name that no list can have.
     #[error("{0:?} is no name of a list: 1 to 63 of a-z, 0-9 and -, neither first nor last a -")]
     ListName(String),

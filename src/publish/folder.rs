@@ -1,8 +1,9 @@
 //! [`Folder`]: the files of a repository; a reader never sees half of one.
 
 use std::collections::BTreeSet;
-use std::fs::{self, File};
+use std::fs::{self, DirBuilder, File};
 use std::io::Write;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -61,6 +62,65 @@ impl Folder {
             let _ = fs::remove_file(&temporary);
             io(&path, source)
         })
+    }
+
+    /// The names of the files in a folder, sorted; one that is not there has none.
+    pub(super) fn names(&self, folder: &str) -> Result<Vec<String>, PublishError> {
+        let path = self.path(folder);
+        let entries = match fs::read_dir(&path) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(source) => return Err(io(&path, source)),
+        };
+        let mut names = Vec::new();
+        for entry in entries {
+            let entry = entry.map_err(|source| io(&path, source))?;
+            if entry.path().is_file() {
+                names.extend(entry.file_name().into_string());
+            }
+        }
+        names.sort_unstable();
+        Ok(names)
+    }
+
+    /// Makes a folder that its owner alone reads, where it is not there.
+    pub(super) fn make_private(&self, folder: &str) -> Result<(), PublishError> {
+        let path = self.path(folder);
+        let mut builder = DirBuilder::new();
+        builder.recursive(true).mode(0o700);
+        builder.create(&path).map_err(|source| io(&path, source))
+    }
+
+    /// Removes a file; it may be gone already.
+    pub(super) fn remove(&self, name: &str) -> Result<(), PublishError> {
+        let path = self.path(name);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(io(&path, error)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Removes every file in a folder and in the folders in it that is not among `named`.
+    pub(super) fn keep_only(&self, folder: &str, named: &[String]) -> Result<(), PublishError> {
+        let path = self.path(folder);
+        let mut folders = vec![folder.to_owned()];
+        if path.is_dir() {
+            for entry in fs::read_dir(&path).map_err(|source| io(&path, source))? {
+                let entry = entry.map_err(|source| io(&path, source))?;
+                if let (true, Ok(name)) = (entry.path().is_dir(), entry.file_name().into_string()) {
+                    folders.push(format!("{folder}/{name}"));
+                }
+            }
+        }
+        for folder in folders {
+            for name in self.names(&folder)? {
+                let name = format!("{folder}/{name}");
+                if !named.contains(&name) {
+                    self.remove(&name)?;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Notes that a file is superseded at `now`; it is swept a day later.

@@ -1,55 +1,63 @@
 //! [`Keyring`]: the keys at hand, each in a file of its own.
 
 use std::collections::BTreeMap;
-use std::fs::{self, OpenOptions};
-use std::io::Write;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::fs::{self, DirBuilder};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
-use ed25519_dalek::pkcs8::spki::der::pem::LineEnding;
-use ed25519_dalek::pkcs8::{DecodePrivateKey, EncodePrivateKey, KeypairBytes};
 use ed25519_dalek::{Signer, SigningKey};
-use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
+use pkcs8::der::zeroize::Zeroizing;
+use serde_json::Value;
 
-use super::{PublishError, canonical};
+use super::key_file::{self, KeyFile};
+use super::public_key::pem;
+use super::signature::Signature;
+use super::{Passphrases, PublicKey, PublishError, canonical};
 use crate::verify::hex;
 
-/// The keys in one folder: `NAME.pem`, PKCS#8, readable by their owner alone. The names are
-/// for people; roles know keys by id.
-#[derive(Debug)]
+/// The keys in one folder: `NAME.pem`, PKCS#8, readable by their owner alone, with the
+/// public half beside it as `NAME.pub`. The names are for people; roles know keys by id. An
+/// encrypted key is known by its public half, and opened only when it is to sign.
+#[derive(Debug, Default)]
 pub struct Keyring {
     folder: PathBuf,
+    /// The keys that can sign, by id.
     keys: BTreeMap<String, NamedKey>,
+    /// The names of other keepers' keys whose public halves are in the folder, by id.
+    others: BTreeMap<String, String>,
+    passphrases: Passphrases,
 }
 
 /// A key that can sign.
 #[derive(Debug)]
 struct NamedKey {
-    name: String,
-    key: SigningKey,
-}
-
-/// The public half of a key, as people compare it.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct PublicKey {
-    /// The name of its file, without `.pem`; empty where only the public half is known.
-    pub name: String,
-    /// Its id: SHA-256 of the key object in canonical JSON, in hex.
-    pub id: String,
-    /// The key itself, in hex.
-    pub public: String,
+    public: PublicKey,
+    /// Its file's text, where it is encrypted.
+    encrypted: Option<String>,
+    /// The key, once it is open.
+    key: OnceLock<SigningKey>,
 }
 
 impl Keyring {
-    /// Opens the keys of a folder; a folder that is not there has none.
+    /// Opens the keys of a folder; a folder that is not there has none. Encrypted keys stay
+    /// closed.
     ///
     /// # Errors
     /// [`PublishError::Io`], and [`PublishError::Key`] for a `.pem` file that is no key.
     pub fn open(folder: &Path) -> Result<Self, PublishError> {
+        Self::open_with(folder, Passphrases::Absent)
+    }
+
+    /// The same, with the passphrases of encrypted keys.
+    ///
+    /// # Errors
+    /// As [`Keyring::open`].
+    pub fn open_with(folder: &Path, passphrases: Passphrases) -> Result<Self, PublishError> {
         let mut keyring = Self {
             folder: folder.to_owned(),
-            keys: BTreeMap::new(),
+            passphrases,
+            ..Self::default()
         };
         let entries = match fs::read_dir(folder) {
             Ok(entries) => entries,
@@ -58,54 +66,88 @@ impl Keyring {
         };
         for entry in entries {
             let path = entry.map_err(|source| io(folder, source))?.path();
-            if path.extension().is_some_and(|extension| extension == "pem") {
-                keyring.take(&path)?;
+            match path.extension().and_then(|extension| extension.to_str()) {
+                Some("pem") => keyring.take(&path)?,
+                // What is no public half of ours is somebody else's business.
+                Some("pub") => {
+                    if let Ok(public) = PublicKey::read(&path) {
+                        keyring.others.insert(public.id, public.name);
+                    }
+                }
+                _ => {}
             }
         }
         Ok(keyring)
     }
 
-    /// Makes a key and its file, mode 0600.
+    /// The same, where the folder has to be there.
+    ///
+    /// # Errors
+    /// [`PublishError::NoKeys`] where it is not; as [`Keyring::open`].
+    pub fn open_existing(folder: &Path, passphrases: Passphrases) -> Result<Self, PublishError> {
+        if !folder.is_dir() {
+            let path = folder.to_owned();
+            return Err(PublishError::NoKeys { path });
+        }
+        Self::open_with(folder, passphrases)
+    }
+
+    /// Writes the public halves that are missing beside the keys of a folder: of encrypted
+    /// ones, too, which are opened for it.
+    ///
+    /// # Errors
+    /// As [`Keyring::open`], and [`PublishError::Key`] where a passphrase is wrong.
+    pub fn write_public_halves(
+        folder: &Path,
+        passphrases: &Passphrases,
+    ) -> Result<Vec<PathBuf>, PublishError> {
+        let mut written = Vec::new();
+        for entry in fs::read_dir(folder).map_err(|source| io(folder, source))? {
+            let path = entry.map_err(|source| io(folder, source))?.path();
+            let beside = path.with_extension("pub");
+            let is_key = path.extension().is_some_and(|extension| extension == "pem");
+            if !is_key || beside.exists() {
+                continue;
+            }
+            let key = match KeyFile::read(&path)? {
+                KeyFile::Plain(key) => key,
+                KeyFile::Encrypted(text) => {
+                    key_file::decrypt(&path, &text, &passphrases.of(&path)?)?
+                }
+            };
+            write_public(&beside, &key)?;
+            written.push(beside);
+        }
+        Ok(written)
+    }
+
+    /// Makes a key and its files: mode 0600, in PKCS#8, and its public half.
     ///
     /// # Errors
     /// [`PublishError::KeyExists`] where there is one of that name.
     pub fn make(&mut self, name: &str) -> Result<PublicKey, PublishError> {
-        let mut secret_key = [0; 32];
-        getrandom::fill(&mut secret_key)
-            .map_err(|error| PublishError::Random(error.to_string()))?;
-        let key = SigningKey::from_bytes(&secret_key);
-        // Without the public half, so that every reader of PKCS#8 takes it (RFC 5958: v1).
-        let pair = KeypairBytes {
-            secret_key,
-            public_key: None,
-        };
-        let path = self.path_of(name);
-        let pem = pair.to_pkcs8_pem(LineEnding::LF).map_err(|error| {
-            let reason = error.to_string();
-            let path = path.clone();
-            PublishError::Key { path, reason }
-        })?;
-        let mut builder = fs::DirBuilder::new();
-        builder.recursive(true).mode(0o700);
-        builder
-            .create(&self.folder)
-            .map_err(|source| io(&self.folder, source))?;
-        let file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&path);
-        let mut file = match file {
-            Ok(file) => file,
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
-                return Err(PublishError::KeyExists { path });
-            }
-            Err(source) => return Err(io(&path, source)),
-        };
-        file.write_all(pem.as_bytes())
-            .and_then(|()| file.sync_all())
-            .map_err(|source| io(&path, source))?;
-        Ok(self.insert(name, key))
+        self.make_file(name, None)
+    }
+
+    /// Makes a key whose file opens with a passphrase only.
+    ///
+    /// # Errors
+    /// [`PublishError::KeyExists`], and [`PublishError::Key`] for a passphrase that is too
+    /// short to be one.
+    pub fn make_encrypted(
+        &mut self,
+        name: &str,
+        passphrase: &str,
+    ) -> Result<PublicKey, PublishError> {
+        if passphrase.chars().count() < PASSPHRASE_CHARS_MIN {
+            return Err(PublishError::Key {
+                path: self.path_of(name),
+                reason: format!(
+                    "is not made: a passphrase has at least {PASSPHRASE_CHARS_MIN} characters"
+                ),
+            });
+        }
+        self.make_file(name, Some(passphrase))
     }
 
     /// Refuses names of keys that are there already, before any is made.
@@ -113,7 +155,8 @@ impl Keyring {
     /// # Errors
     /// [`PublishError::KeyExists`].
     pub(super) fn check_free(&self, names: &[String]) -> Result<(), PublishError> {
-        let mut paths = names.iter().map(|name| self.path_of(name));
+        let paths = names.iter().map(|name| self.path_of(name));
+        let mut paths = paths.flat_map(|path| [path.with_extension("pub"), path]);
         match paths.find(|path| path.exists()) {
             Some(path) => Err(PublishError::KeyExists { path }),
             None => Ok(()),
@@ -123,47 +166,109 @@ impl Keyring {
     /// The public halves, by name.
     #[must_use]
     pub fn public_keys(&self) -> Vec<PublicKey> {
-        let mut keys: Vec<PublicKey> = self
-            .keys
-            .values()
-            .map(|named| public_key(&named.name, &named.key))
-            .collect();
+        let keys = self.keys.values();
+        let mut keys: Vec<PublicKey> = keys.map(|named| named.public.clone()).collect();
         keys.sort_unstable_by(|one, other| one.name.cmp(&other.name));
         keys
+    }
+
+    /// The folder of the keys.
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
     }
 
     /// The name of the file of a key, when it is at hand.
     #[must_use]
     pub fn name_of(&self, id: &str) -> Option<&str> {
-        self.keys.get(id).map(|named| named.name.as_str())
+        self.keys.get(id).map(|named| named.public.name.as_str())
     }
 
-    /// A signed file: signatures by every key at hand of those that may sign.
+    /// Whether the file of a key is encrypted.
+    #[must_use]
+    pub fn is_encrypted(&self, id: &str) -> bool {
+        let named = self.keys.get(id);
+        named.is_some_and(|named| named.encrypted.is_some())
+    }
+
+    /// How people know a key: by the name of a file in the folder, where there is one, and
+    /// by the beginning of its id.
+    #[must_use]
+    pub fn label(&self, id: &str) -> String {
+        let beginning = id.get(..ID_CHARS_SHOWN).unwrap_or(id);
+        match self.known_name(id) {
+            Some(name) => format!("{name} ({beginning})"),
+            None => beginning.to_owned(),
+        }
+    }
+
+    /// The same with its whole id, where it decides who may sign.
+    pub(super) fn whole_label(&self, id: &str) -> String {
+        match self.known_name(id) {
+            Some(name) => format!("{id} {name}"),
+            None => id.to_owned(),
+        }
+    }
+
+    /// Keeps other keepers' public halves in the folder, so that their names are known.
     ///
     /// # Errors
-    /// [`PublishError::KeysMissing`] below the threshold.
+    /// [`PublishError::Io`].
+    pub(super) fn remember(&mut self, keys: &[PublicKey]) -> Result<(), PublishError> {
+        for key in keys {
+            let path = self.folder.join(format!("{}.pub", key.name));
+            if self.known_name(&key.id).is_some()
+                || key.name.is_empty()
+                || path.exists()
+                || path.with_extension("pem").exists()
+            {
+                continue;
+            }
+            if let Some(text) = key.pem() {
+                self.make_folder()?;
+                key_file::write_new(&path, text.as_bytes(), 0o644)?;
+                self.others.insert(key.id.clone(), key.name.clone());
+            }
+        }
+        Ok(())
+    }
+
+    /// The name of a key whose public half is in the folder.
+    fn known_name(&self, id: &str) -> Option<&str> {
+        let other = self.others.get(id).map(String::as_str);
+        self.name_of(id).or(other)
+    }
+
+    /// Signatures by the keys at hand of those that may sign: by every plain one, and by
+    /// encrypted ones as long as there are fewer than `enough`.
+    ///
+    /// # Errors
+    /// [`PublishError::Key`] for a key that does not open.
     pub(super) fn sign(
         &self,
         role: &str,
         keyids: &[String],
-        threshold: usize,
+        enough: usize,
         signed: &Value,
-    ) -> Result<Vec<u8>, PublishError> {
-        self.check_at_hand(role, keyids, threshold)?;
+    ) -> Result<Vec<Signature>, PublishError> {
         let octets = canonical::signed_octets(signed)
             .ok_or_else(|| PublishError::Canonical(role.to_owned()))?;
-        let signatures: Vec<Value> = keyids
+        let mut signatures = Vec::new();
+        let at_hand = keyids
             .iter()
-            .filter_map(|id| Some((id, self.keys.get(id)?)))
-            .map(|(id, named)| {
-                let signature = named.key.sign(&octets);
-                json!({"keyid": id, "sig": hex(&signature.to_bytes())})
-            })
-            .collect();
-        let file = json!({"signatures": signatures, "signed": signed});
-        canonical::text(&file)
-            .map(String::into_bytes)
-            .ok_or_else(|| PublishError::Canonical(role.to_owned()))
+            .filter_map(|id| Some((id, self.keys.get(id)?)));
+        let (encrypted, plain): (Vec<_>, Vec<_>) =
+            at_hand.partition(|(_, named)| named.encrypted.is_some());
+        for (id, named) in plain.into_iter().chain(encrypted) {
+            if named.encrypted.is_some() && signatures.len() >= enough {
+                break;
+            }
+            let signature = self.unlocked(named)?.sign(&octets);
+            signatures.push(Signature {
+                keyid: id.clone(),
+                sig: hex(&signature.to_bytes()),
+            });
+        }
+        Ok(signatures)
     }
 
     /// Whether enough of these keys are at hand.
@@ -181,25 +286,95 @@ impl Keyring {
         if at_hand.len() >= threshold {
             return Ok(());
         }
-        let missing: Vec<&str> = missing.into_iter().map(String::as_str).collect();
+        let missing: Vec<String> = missing.into_iter().map(|id| self.label(id)).collect();
         Err(PublishError::KeysMissing {
             role: role.to_owned(),
             threshold,
             have: at_hand.len(),
             missing: missing.join(", "),
+            way_out: match role {
+                // These sign what changes every few minutes, so that nothing waits for them.
+                "snapshot" | "timestamp" => "",
+                _ => "; with --stage the change waits for their signatures",
+            },
+        })
+    }
+
+    /// The key itself, opened where it is not yet.
+    fn unlocked<'a>(&self, named: &'a NamedKey) -> Result<&'a SigningKey, PublishError> {
+        if let (None, Some(text)) = (named.key.get(), &named.encrypted) {
+            let path = self.path_of(&named.public.name);
+            let key = key_file::decrypt(&path, text, &self.passphrases.of(&path)?)?;
+            if PublicKey::new(&named.public.name, &key.verifying_key()) != named.public {
+                return Err(PublishError::Key {
+                    reason: "is not the private half of the .pub file beside it; remove that, and \
+                             `cordon repo key` writes it anew"
+                        .to_owned(),
+                    path,
+                });
+            }
+            let _ = named.key.set(key);
+        }
+        named.key.get().ok_or_else(|| PublishError::Key {
+            path: self.path_of(&named.public.name),
+            reason: "is not open".to_owned(),
         })
     }
 
     /// Takes the key in a file.
     fn take(&mut self, path: &Path) -> Result<(), PublishError> {
-        let pem = fs::read_to_string(path).map_err(|source| io(path, source))?;
-        let key = SigningKey::from_pkcs8_pem(&pem).map_err(|error| PublishError::Key {
-            path: path.to_owned(),
-            reason: error.to_string(),
-        })?;
         let name = path.file_stem().unwrap_or_default().to_string_lossy();
-        self.insert(&name, key);
+        match KeyFile::read(path)? {
+            KeyFile::Plain(key) => _ = self.insert(&name, key),
+            KeyFile::Encrypted(text) => {
+                let beside = path.with_extension("pub");
+                if !beside.exists() {
+                    return Err(PublishError::Key {
+                        path: path.to_owned(),
+                        reason: format!(
+                            "is encrypted, and {name}.pub is not beside it, so that nobody knows \
+                             which key it is; `cordon repo key --keys {}` opens it and writes that",
+                            self.folder.display()
+                        ),
+                    });
+                }
+                let public = PublicKey::read(&beside)?;
+                let id = public.id.clone();
+                let named = NamedKey {
+                    public,
+                    encrypted: Some(text),
+                    key: OnceLock::new(),
+                };
+                self.keys.insert(id, named);
+            }
+        }
         Ok(())
+    }
+
+    /// Makes a key and its files.
+    fn make_file(
+        &mut self,
+        name: &str,
+        passphrase: Option<&str>,
+    ) -> Result<PublicKey, PublishError> {
+        self.check_free(&[name.to_owned()])?;
+        let mut secret_key = Zeroizing::new([0; 32]);
+        key_file::fill(&mut *secret_key)?;
+        let key = SigningKey::from_bytes(&secret_key);
+        let path = self.path_of(name);
+        self.make_folder()?;
+        KeyFile::make(&path, &secret_key, passphrase)?;
+        write_public(&path.with_extension("pub"), &key)?;
+        Ok(self.insert(name, key))
+    }
+
+    /// Makes the folder, which its owner alone reads, where it is not there.
+    fn make_folder(&self) -> Result<(), PublishError> {
+        let mut builder = DirBuilder::new();
+        builder.recursive(true).mode(0o700);
+        builder
+            .create(&self.folder)
+            .map_err(|source| io(&self.folder, source))
     }
 
     /// The file of a key.
@@ -207,36 +382,23 @@ impl Keyring {
         self.folder.join(format!("{name}.pem"))
     }
 
-    /// Keeps a key.
+    /// Keeps an open key.
     fn insert(&mut self, name: &str, key: SigningKey) -> PublicKey {
-        let public = public_key(name, &key);
-        let name = name.to_owned();
-        self.keys.insert(public.id.clone(), NamedKey { name, key });
+        let public = PublicKey::new(name, &key.verifying_key());
+        let named = NamedKey {
+            public: public.clone(),
+            encrypted: None,
+            key: key.into(),
+        };
+        self.keys.insert(public.id.clone(), named);
         public
     }
 }
 
-impl PublicKey {
-    /// The key as metadata has it.
-    pub(super) fn object(&self) -> Value {
-        key_object(&self.public)
-    }
-}
-
-/// The public half of a key.
-fn public_key(name: &str, key: &SigningKey) -> PublicKey {
-    let public = hex(key.verifying_key().as_bytes());
-    let octets = canonical::signed_octets(&key_object(&public)).unwrap_or_default();
-    PublicKey {
-        name: name.to_owned(),
-        id: hex(&Sha256::digest(&octets)),
-        public,
-    }
-}
-
-/// The key object of TUF.
-fn key_object(public: &str) -> Value {
-    json!({"keytype": "ed25519", "scheme": "ed25519", "keyval": {"public": public}})
+/// Writes the public half of a key.
+fn write_public(path: &Path, key: &SigningKey) -> Result<(), PublishError> {
+    let text = pem(&key.verifying_key()).unwrap_or_default();
+    key_file::write_new(path, text.as_bytes(), 0o644)
 }
 
 /// The error for a file.
@@ -247,9 +409,16 @@ fn io(path: &Path, source: std::io::Error) -> PublishError {
     }
 }
 
+/// The least characters of a passphrase.
+const PASSPHRASE_CHARS_MIN: usize = 8;
+/// How much of an id is shown beside a name.
+const ID_CHARS_SHOWN: usize = 16;
+
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt;
+
+    use serde_json::json;
 
     use super::*;
 
@@ -281,12 +450,89 @@ mod tests {
     }
 
     #[test]
-    fn below_the_threshold_nothing_is_signed() {
+    fn below_the_threshold_the_missing_are_named() {
         let folder = tempfile::tempdir().unwrap();
         let mut keyring = Keyring::open(folder.path()).unwrap();
         let ids = [keyring.make("one").unwrap().id, "absent".to_owned()];
-        assert!(keyring.sign("role", &ids, 1, &json!({})).is_ok());
-        let error = keyring.sign("role", &ids, 2, &json!({})).unwrap_err();
+        assert!(keyring.check_at_hand("role", &ids, 1).is_ok());
+        let error = keyring.check_at_hand("role", &ids, 2).unwrap_err();
         assert!(error.to_string().contains("missing are absent"), "{error}");
+        assert!(error.to_string().contains("--stage"), "{error}");
+        let error = keyring.check_at_hand("timestamp", &ids, 2).unwrap_err();
+        assert!(!error.to_string().contains("--stage"), "{error}");
+    }
+
+    #[test]
+    fn an_encrypted_key_is_known_while_closed_and_signs_with_its_passphrase() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut keyring = Keyring::open(folder.path()).unwrap();
+        assert!(keyring.make_encrypted("anna", "short").is_err());
+        let made = keyring.make_encrypted("anna", "correct horse").unwrap();
+        let ids = [made.id.clone()];
+        let sign = |passphrases| {
+            let keyring = Keyring::open_with(folder.path(), passphrases).unwrap();
+            assert_eq!(keyring.public_keys(), std::slice::from_ref(&made));
+            assert!(keyring.is_encrypted(&made.id));
+            keyring.sign("role", &ids, 1, &json!({"a": 1}))
+        };
+        let signed = sign(Passphrases::given("correct horse")).unwrap();
+        assert_eq!(signed.len(), 1);
+        let plain = keyring.sign("role", &ids, 1, &json!({"a": 1})).unwrap();
+        assert_eq!(signed, plain);
+        for (passphrases, complaint) in [
+            (Passphrases::given("wrong horse"), "does not open"),
+            (Passphrases::Absent, "--passphrase-file"),
+        ] {
+            let error = sign(passphrases).unwrap_err().to_string();
+            assert!(
+                error.contains("anna.pem") && error.contains(complaint),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_encrypted_key_without_its_public_half_says_the_way_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut keyring = Keyring::open(folder.path()).unwrap();
+        let made = keyring.make_encrypted("anna", "correct horse").unwrap();
+        let beside = folder.path().join("anna.pub");
+        fs::remove_file(&beside).unwrap();
+        let error = Keyring::open(folder.path()).unwrap_err().to_string();
+        assert!(error.contains("anna.pub"), "{error}");
+        let written =
+            Keyring::write_public_halves(folder.path(), &Passphrases::given("correct horse"));
+        assert_eq!(written.unwrap(), std::slice::from_ref(&beside));
+        let opened = Keyring::open(folder.path()).unwrap();
+        assert_eq!(opened.public_keys(), std::slice::from_ref(&made));
+        // Somebody else's public half beside it does not make it another key.
+        fs::remove_file(&beside).unwrap();
+        let other = tempfile::tempdir().unwrap();
+        let mut others = Keyring::open(other.path()).unwrap();
+        let foreign = others.make("anna").unwrap();
+        fs::copy(other.path().join("anna.pub"), &beside).unwrap();
+        let opened =
+            Keyring::open_with(folder.path(), Passphrases::given("correct horse")).unwrap();
+        let error = opened
+            .sign("role", &[foreign.id], 1, &json!({}))
+            .unwrap_err();
+        assert!(
+            error.to_string().contains("not the private half"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn an_encrypted_key_is_asked_for_only_when_it_is_needed() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut keyring = Keyring::open(folder.path()).unwrap();
+        let ids = [
+            keyring.make_encrypted("anna", "correct horse").unwrap().id,
+            keyring.make("bert").unwrap().id,
+        ];
+        let keyring = Keyring::open(folder.path()).unwrap();
+        let signed = keyring.sign("role", &ids, 1, &json!({})).unwrap();
+        assert_eq!(signed[0].keyid, ids[1]);
+        assert!(keyring.sign("role", &ids, 2, &json!({})).is_err());
     }
 }

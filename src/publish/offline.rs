@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::versions::{file_of, target};
+use super::repository::target_file;
+use super::stage::read_target;
+use super::versions::target;
 use super::{Keyring, PolicyFile, PublishError, Repository, canonical};
 use crate::policy::{Bounds, Name};
 use crate::verify::{SignedPolicy, read_never_block, write_never_block};
@@ -101,8 +103,8 @@ impl Repository {
             .signed
             .get("targets")
             .and_then(|targets| targets.get(path));
-        match target.and_then(|target| file_of(path, target)) {
-            Some(file) => Ok(Some((file.clone(), self.folder.read(&file)?))),
+        match target.and_then(|target| target_file(path, target)) {
+            Some(file) => Ok(Some((file.clone(), read_target(&self.folder, &file)?))),
             None => Ok(None),
         }
     }
@@ -126,7 +128,7 @@ impl Repository {
         }
         let target = target(&file, json!({"format": 1}));
         self.new_files
-            .extend(file_of(path, &target).map(|name| (name, file)));
+            .extend(target_file(path, &target).map(|name| (name, file)));
         self.targets.edit("targets", |targets| {
             _ = targets.insert(path.to_owned(), target)
         });

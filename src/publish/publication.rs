@@ -66,6 +66,8 @@ pub struct Published {
     pub step_octets: Option<u64>,
     /// When the list's role expires unless it is renewed.
     pub expires: Timestamp,
+    /// What its keeper should know.
+    pub warnings: Vec<String>,
 }
 
 /// How far publishing has come.
@@ -92,14 +94,21 @@ impl Repository {
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Published, PublishError> {
         let list = publication.list.as_str();
-        let role = self.lists.get(list);
-        let before = role.ok_or_else(|| PublishError::NotDelegated(list.to_owned()))?;
-        let before = before.clone();
         let role = format!("list-{list}");
+        // A version replaces what is staged, too, and follows what is published.
+        let before = self.published_role(&role);
+        let before = before.ok_or_else(|| PublishError::NotDelegated(list.to_owned()))?;
+        let before = before.clone();
         for role in [role.as_str(), "snapshot", "timestamp"] {
             self.check_at_hand(keys, role)?;
         }
-        let before_text = Versions::new(list, &before).plaintext(&self.folder)?;
+        let mut warnings = Vec::new();
+        let before_text = self.plaintext(&before).unwrap_or_else(|error| {
+            warnings.push(format!(
+                "the version before cannot be read, so that every entry counts as new: {error}"
+            ));
+            Vec::new()
+        });
         let border = self.border(list)?;
         let draft = self.draft(publication, &border, &before_text, now, progress)?;
         let state = hex(&Sha256::digest(&draft.plaintext));
@@ -120,6 +129,7 @@ impl Repository {
             octets: 0,
             step_octets: None,
             expires: before.expires(),
+            warnings,
         };
         let judged = Judged {
             list,
@@ -159,6 +169,7 @@ impl Repository {
         published.octets = named.full_octets;
         published.step_octets = named.step_octets;
         if let Some(role) = self.lists.get_mut(list) {
+            role.clone_from(&before);
             role.signed
                 .insert("targets".to_owned(), Value::Object(named.targets));
             let still: BTreeSet<String> = target_files(role).into_iter().collect();
@@ -198,6 +209,15 @@ impl Repository {
             now,
         };
         Draft::build(&material, &mut |rows| progress(Progress::Read(rows)))
+    }
+
+    /// The plaintext of the newest version that the role of a list names; empty before the
+    /// first.
+    pub(super) fn plaintext(&self, role: &Role) -> Result<Vec<u8>, PublishError> {
+        match role.name.strip_prefix("list-") {
+            Some(list) => Versions::new(list, role).plaintext(&self.folder),
+            None => Ok(Vec::new()),
+        }
     }
 }
 

@@ -4,21 +4,20 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use jiff::Timestamp;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::folder::Folder;
 use super::roles::{Role, Signers};
-use super::versions::file_of;
+use super::stage::Stage;
 use super::withdrawing::WITHDRAW;
-use super::{Keyring, PublicKey, PublishError};
+use super::{Keyring, PublishError};
 
 /// A repository, locked while it is open. What is changed in it is signed and written by
 /// one commit at the end of each command; a command that fails leaves it as it was.
 #[derive(Debug)]
 pub struct Repository {
     pub(super) folder: Folder,
-    /// The newest root as it is in its file.
+    /// The newest root as it is in its file; empty before the first is published.
     pub(super) root_file: Vec<u8>,
     pub(super) root: Role,
     pub(super) targets: Role,
@@ -36,69 +35,35 @@ pub struct Repository {
     pub(super) superseded: Vec<String>,
     /// Whether the next commit only renews, so that what else is expired does not stop it.
     pub(super) renews: bool,
+    /// What waits for signatures.
+    pub(super) stage: Stage,
+    /// Whether the next commit stages instead of publishing.
+    pub(super) is_staging: bool,
+    /// The published version of each role that a staged one stands for.
+    pub(super) published: BTreeMap<String, Role>,
 }
 
 impl Repository {
-    /// Makes a repository and its keys: `threshold` keys of root and of targets, which all
-    /// must sign, and one of snapshot and of timestamp.
-    ///
-    /// # Errors
-    /// [`PublishError::Exists`], and what making keys and files may bring.
-    pub fn init(
-        path: &Path,
-        keys: &mut Keyring,
-        threshold: usize,
-        now: Timestamp,
-    ) -> Result<(Self, Vec<PublicKey>), PublishError> {
-        check_threshold(threshold)?;
-        let folder = Folder::open(path)?;
-        if let Some((_, file)) = newest_root(&folder)? {
-            return Err(PublishError::Exists {
-                path: folder.path(&file),
-            });
-        }
-        let counts = [
-            ("root", threshold),
-            ("targets", threshold),
-            ("snapshot", 1),
-            ("timestamp", 1),
-        ];
-        let names = counts.map(|(role, count)| key_names(role, count));
-        keys.check_free(&[names.concat(), key_names(WITHDRAW, 1)].concat())?;
-        let mut made = Vec::new();
-        let mut objects = Map::new();
-        let mut roles = Map::new();
-        for (role, count) in counts {
-            let own = make_keys(keys, role, count)?;
-            roles.insert(role.to_owned(), keys_of_role(&own, &mut objects));
-            made.extend(own);
-        }
-        let root = json!({"consistent_snapshot": true, "keys": objects, "roles": roles});
-        let meta = || json!({"meta": {}});
-        let mut repository = Self {
-            folder,
-            root_file: Vec::new(),
-            root: Role::new("root", "root", root),
-            targets: Role::new("targets", "targets", json!({"targets": {}})),
-            snapshot: Role::new("snapshot", "snapshot", meta()),
-            timestamp: Role::new("timestamp", "timestamp", meta()),
-            lists: BTreeMap::new(),
-            withdraw: None,
-            changed: ["root", "targets"].map(str::to_owned).into(),
-            new_files: Vec::new(),
-            superseded: Vec::new(),
-            renews: false,
-        };
-        made.extend(repository.add_withdraw(keys, 1)?);
-        repository.commit(keys, now)?;
-        Ok((repository, made))
-    }
-
     /// Opens a repository, and waits for whoever is changing it.
     ///
     /// # Errors
     /// [`PublishError::Repository`] where there is none, or a file in it is damaged.
     pub fn open(path: &Path) -> Result<Self, PublishError> {
+        let repository = Self::load(path)?;
+        if repository.root_file.is_empty() {
+            let reason = "nothing is published here yet: its first version is staged and waits \
+                          for signatures; `cordon repo sign` gives one, and with --stage more \
+                          can be staged";
+            return Err(PublishError::Repository {
+                path: path.to_owned(),
+                reason: reason.to_owned(),
+            });
+        }
+        Ok(repository)
+    }
+
+    /// What is published, if anything, and what is staged.
+    pub(super) fn load(path: &Path) -> Result<Self, PublishError> {
         let none = || PublishError::Repository {
             path: path.to_owned(),
             reason: "there is no repository here; `cordon repo init` makes one".to_owned(),
@@ -107,40 +72,66 @@ impl Repository {
             return Err(none());
         }
         let folder = Folder::open(path)?;
-        let (_, root) = newest_root(&folder)?.ok_or_else(none)?;
-        let timestamp = read_role(&folder, "timestamp", "metadata/timestamp.json")?;
-        let named = |parent: &Role, role: &str| {
-            let version = pinned(parent, role).unwrap_or(0);
-            read_role(&folder, role, &format!("metadata/{version}.{role}.json"))
+        let stage = Stage::read(&folder)?;
+        let mut repository = Self {
+            stage,
+            ..Self::unpublished(folder)
         };
-        let snapshot = named(&timestamp, "snapshot")?;
-        let targets = named(&snapshot, "targets")?;
-        let mut lists = BTreeMap::new();
-        let mut withdraw = None;
-        for delegated in targets.delegated() {
-            let role = delegated.get("name").and_then(Value::as_str);
-            if role == Some(WITHDRAW) {
-                withdraw = Some(named(&snapshot, WITHDRAW)?);
-            } else if let Some((role, list)) =
-                role.and_then(|role| Some((role, role.strip_prefix("list-")?)))
-            {
-                lists.insert(list.to_owned(), named(&snapshot, role)?);
-            }
+        match newest_root(&repository.folder)? {
+            Some((_, root)) => repository.read_published(&root)?,
+            None if repository.stage.is_empty() => return Err(none()),
+            None => {}
         }
-        Ok(Self {
-            root: read_role(&folder, "root", &root)?,
-            root_file: folder.read(&root)?,
+        Ok(repository)
+    }
+
+    /// A repository that nothing is published in.
+    pub(super) fn unpublished(folder: Folder) -> Self {
+        let root = json!({"consistent_snapshot": true, "keys": {}, "roles": {}});
+        let meta = || json!({"meta": {}});
+        Self {
             folder,
-            targets,
-            snapshot,
-            timestamp,
-            lists,
-            withdraw,
+            root_file: Vec::new(),
+            root: Role::new("root", "root", root),
+            targets: Role::new("targets", "targets", json!({"targets": {}})),
+            snapshot: Role::new("snapshot", "snapshot", meta()),
+            timestamp: Role::new("timestamp", "timestamp", meta()),
+            lists: BTreeMap::new(),
+            withdraw: None,
             changed: BTreeSet::new(),
             new_files: Vec::new(),
             superseded: Vec::new(),
             renews: false,
-        })
+            stage: Stage::default(),
+            is_staging: false,
+            published: BTreeMap::new(),
+        }
+    }
+
+    /// Reads the newest version of every role.
+    fn read_published(&mut self, root: &str) -> Result<(), PublishError> {
+        let folder = &self.folder;
+        self.root_file = folder.read(root)?;
+        self.root = read_role(folder, "root", root)?;
+        self.timestamp = read_role(folder, "timestamp", "metadata/timestamp.json")?;
+        let named = |parent: &Role, role: &str| {
+            let version = pinned(parent, role).unwrap_or(0);
+            read_role(folder, role, &format!("metadata/{version}.{role}.json"))
+        };
+        self.snapshot = named(&self.timestamp, "snapshot")?;
+        self.targets = named(&self.snapshot, "targets")?;
+        for delegated in self.targets.delegated() {
+            let role = delegated.get("name").and_then(Value::as_str);
+            if role == Some(WITHDRAW) {
+                self.withdraw = Some(named(&self.snapshot, WITHDRAW)?);
+            } else if let Some((role, list)) =
+                role.and_then(|role| Some((role, role.strip_prefix("list-")?)))
+            {
+                self.lists
+                    .insert(list.to_owned(), named(&self.snapshot, role)?);
+            }
+        }
+        Ok(())
     }
 
     /// The names of its lists.
@@ -160,8 +151,11 @@ impl Repository {
         }
     }
 
-    /// Whether enough keys of a role are at hand.
+    /// Whether enough keys of a role are at hand; to stage, none need be.
     pub(super) fn check_at_hand(&self, keys: &Keyring, role: &str) -> Result<(), PublishError> {
+        if self.is_staging {
+            return Ok(());
+        }
         let Signers { keyids, threshold } = self.signers(role);
         keys.check_at_hand(role, &keyids, threshold)
     }
@@ -175,13 +169,33 @@ impl Repository {
             .chain([&self.snapshot, &self.timestamp])
     }
 
-    /// A targets role by its name.
-    pub(super) fn targets_role(&mut self, name: &str) -> Option<&mut Role> {
-        match name.strip_prefix("list-") {
-            Some(list) => self.lists.get_mut(list),
-            None if name == WITHDRAW => self.withdraw.as_mut(),
-            None => Some(&mut self.targets),
+    /// A role by its name.
+    pub(super) fn role(&self, name: &str) -> Option<&Role> {
+        match name {
+            "root" => Some(&self.root),
+            "targets" => Some(&self.targets),
+            "snapshot" => Some(&self.snapshot),
+            "timestamp" => Some(&self.timestamp),
+            WITHDRAW => self.withdraw.as_ref(),
+            name => self.lists.get(name.strip_prefix("list-")?),
         }
+    }
+
+    /// The same, to be changed.
+    pub(super) fn role_mut(&mut self, name: &str) -> Option<&mut Role> {
+        match name {
+            "root" => Some(&mut self.root),
+            "targets" => Some(&mut self.targets),
+            "snapshot" => Some(&mut self.snapshot),
+            "timestamp" => Some(&mut self.timestamp),
+            WITHDRAW => self.withdraw.as_mut(),
+            name => self.lists.get_mut(name.strip_prefix("list-")?),
+        }
+    }
+
+    /// A role as it is published, whatever is staged for it.
+    pub(super) fn published_role(&self, name: &str) -> Option<&Role> {
+        self.published.get(name).or_else(|| self.role(name))
     }
 
     /// Every file that the roles name, and theirs.
@@ -200,12 +214,21 @@ pub(super) fn target_files(role: &Role) -> Vec<String> {
     targets
         .into_iter()
         .flatten()
-        .filter_map(|(path, target)| file_of(path, target))
+        .filter_map(|(path, target)| target_file(path, target))
         .collect()
 }
 
+/// The file of one target.
+pub(super) fn target_file(path: &str, target: &Value) -> Option<String> {
+    let digest = target.pointer("/hashes/sha256")?.as_str()?;
+    Some(match path.rsplit_once('/') {
+        Some((folder, name)) => format!("targets/{folder}/{digest}.{name}"),
+        None => format!("targets/{digest}.{path}"),
+    })
+}
+
 /// The number and name of the newest root's file.
-fn newest_root(folder: &Folder) -> Result<Option<(u64, String)>, PublishError> {
+pub(super) fn newest_root(folder: &Folder) -> Result<Option<(u64, String)>, PublishError> {
     let path = folder.path("metadata");
     let io = |source| PublishError::Io {
         path: path.clone(),
@@ -224,55 +247,29 @@ fn newest_root(folder: &Folder) -> Result<Option<(u64, String)>, PublishError> {
 
 /// Reads a role from its file.
 fn read_role(folder: &Folder, name: &str, file: &str) -> Result<Role, PublishError> {
-    let bytes = folder.read(file)?;
-    Role::read(name, &bytes).ok_or_else(|| PublishError::Repository {
+    let refused = |reason: String| PublishError::Repository {
         path: folder.path(file),
-        reason: format!("is not the signed file of role {name}"),
+        reason,
+    };
+    let bytes = match folder.read(file) {
+        Err(PublishError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
+            return Err(refused(format!(
+                "is missing, and it is the newest version of role {name}; copy it back from a \
+                 mirror or a backup"
+            )));
+        }
+        read => read?,
+    };
+    Role::read(name, &bytes).ok_or_else(|| {
+        refused(format!(
+            "is not the signed file of role {name}; move it away, and copy that file back from a \
+             mirror or a backup if there was one"
+        ))
     })
 }
 
-/// Makes the keys of a role; a lone key is named as the role.
-pub(super) fn make_keys(
-    keys: &mut Keyring,
-    role: &str,
-    count: usize,
-) -> Result<Vec<PublicKey>, PublishError> {
-    let names = key_names(role, count);
-    keys.check_free(&names)?;
-    names.iter().map(|name| keys.make(name)).collect()
-}
-
-/// The names of the keys of a role.
-fn key_names(role: &str, count: usize) -> Vec<String> {
-    if count == 1 {
-        return vec![role.to_owned()];
-    }
-    (1..=count)
-        .map(|number| format!("{role}-{number}"))
-        .collect()
-}
-
-/// The members of a role that say who signs it: all of these keys. Their objects are put
-/// into `objects`.
-pub(super) fn keys_of_role(keys: &[PublicKey], objects: &mut Map<String, Value>) -> Value {
-    objects.extend(keys.iter().map(|key| (key.id.clone(), key.object())));
-    let keyids: Vec<&str> = keys.iter().map(|key| key.id.as_str()).collect();
-    json!({"keyids": keyids, "threshold": keys.len()})
-}
-
 /// Which version of a role its parent names.
-fn pinned(parent: &Role, role: &str) -> Option<u64> {
+pub(super) fn pinned(parent: &Role, role: &str) -> Option<u64> {
     let meta = parent.signed.get("meta")?;
     meta.get(format!("{role}.json"))?.get("version")?.as_u64()
 }
-
-/// Whether a threshold can be met.
-pub(super) fn check_threshold(threshold: usize) -> Result<(), PublishError> {
-    if (1..=THRESHOLD_MAX).contains(&threshold) {
-        return Ok(());
-    }
-    Err(PublishError::Threshold(THRESHOLD_MAX))
-}
-
-/// The highest threshold; as many keys are made.
-const THRESHOLD_MAX: usize = 16;

@@ -20,6 +20,8 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::stage::STAGED;
+
 /// Serves the files below `folder` until `token` is cancelled; connections are tracked by
 /// `tracker` and end with their present answer.
 ///
@@ -125,6 +127,10 @@ fn answer(folder: &Path, request: &Request<Incoming>) -> Response<Full<Bytes>> {
 /// The file that a request's path names, when that is below the folder.
 fn path_below(folder: &Path, path: &str) -> Option<PathBuf> {
     let path = path.strip_prefix('/')?;
+    // What waits for signatures is for its keepers alone.
+    if path.split('/').next() == Some(STAGED) {
+        return None;
+    }
     let is_plain = |segment: &str| {
         !matches!(segment, "" | "." | "..")
             && !segment.starts_with('.')
@@ -170,6 +176,8 @@ mod tests {
         std::fs::create_dir(folder.path().join("served")).unwrap();
         std::fs::write(folder.path().join("served/file.json"), "text").unwrap();
         std::fs::write(folder.path().join("secret"), "secret").unwrap();
+        std::fs::create_dir(folder.path().join("served/staged")).unwrap();
+        std::fs::write(folder.path().join("served/staged/list-a.json"), "secret").unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (tracker, token) = (TaskTracker::new(), CancellationToken::new());
@@ -202,6 +210,7 @@ mod tests {
             "/%2e%2e/secret",
             "//secret",
             "/.hidden",
+            "/staged/list-a.json",
         ] {
             let answer = get(address, &format!("GET {path} HTTP/1.1")).await;
             assert!(answer.starts_with("HTTP/1.1 404"), "{path}: {answer}");

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde_json::Value;
 
+use super::commit::is_online;
 use super::roles::{Role, Signers};
 use super::versions::Versions;
 use super::{Keyring, PublishError, Renewed, Repository, Withdrawing};
@@ -89,9 +90,14 @@ impl Repository {
                 "timestamp" => &["timestamp"],
                 other => &[other, "snapshot", "timestamp"],
             };
-            let at_hand = needed
-                .iter()
-                .try_for_each(|role| self.check_at_hand(keys, role));
+            let is_staged = self.stage.roles.contains_key(&role);
+            let at_hand = match is_staged {
+                // To renew it would make its keepers' signatures void.
+                true => Err(PublishError::StagedAlready(role.clone())),
+                false => needed
+                    .iter()
+                    .try_for_each(|role| self.check_at_hand(keys, role)),
+            };
             match at_hand {
                 Ok(()) => _ = self.changed.insert(role),
                 Err(error) => refreshed.left.push(Left {
@@ -106,6 +112,26 @@ impl Repository {
             refreshed.renewed = self.commit(keys, now)?;
         }
         Ok(refreshed)
+    }
+
+    /// Stages the next version of every role past half its life that only its keepers sign;
+    /// returns their names.
+    ///
+    /// # Errors
+    /// [`PublishError`].
+    pub fn stage_due(
+        &mut self,
+        keys: &Keyring,
+        now: Timestamp,
+    ) -> Result<Vec<String>, PublishError> {
+        let due: Vec<String> = self
+            .roles()
+            .filter(|role| role.due() <= now && !is_online(&role.name))
+            .map(|role| role.name.clone())
+            .collect();
+        self.changed.extend(due.iter().cloned());
+        self.commit(keys, now)?;
+        Ok(due)
     }
 
     /// How the repository stands.

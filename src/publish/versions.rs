@@ -7,7 +7,9 @@ use sha2::{Digest, Sha256};
 
 use super::PublishError;
 use super::folder::Folder;
+use super::repository::target_file;
 use super::roles::{Role, utc};
+use super::stage::read_target;
 use crate::guard::{Change, Day};
 use crate::verify::{Delta, FULL_OCTETS_MAX, apply, hex, plaintext_octets_max};
 
@@ -125,8 +127,8 @@ impl<'a> Versions<'a> {
             ),
         };
         let open = |path: &str, target: &Value| {
-            let file = file_of(path, target).unwrap_or_default();
-            let bytes = folder.read(&file)?;
+            let file = target_file(path, target).unwrap_or_default();
+            let bytes = read_target(folder, &file)?;
             zstd::decode_all(bytes.as_slice())
                 .map(|text| (file.clone(), text))
                 .map_err(|_| damaged(&file, "is not the file that was signed"))
@@ -305,7 +307,7 @@ impl<'a> Versions<'a> {
     }
 
     fn add(&self, named: &mut Named, path: &str, target: Value, file: Vec<u8>) {
-        if let Some(name) = file_of(path, &target) {
+        if let Some(name) = target_file(path, &target) {
             named.files.push((name, file));
         }
         named.targets.insert(path.to_owned(), target);
@@ -318,15 +320,6 @@ pub(super) fn target(file: &[u8], custom: Value) -> Value {
         "custom": custom,
         "hashes": {"sha256": hex(&Sha256::digest(file))},
         "length": file.len(),
-    })
-}
-
-/// Where the file of a target is: its digest stands before its name.
-pub(super) fn file_of(path: &str, target: &Value) -> Option<String> {
-    let digest = target.pointer("/hashes/sha256")?.as_str()?;
-    Some(match path.rsplit_once('/') {
-        Some((folder, name)) => format!("targets/{folder}/{digest}.{name}"),
-        None => format!("targets/{digest}.{path}"),
     })
 }
 

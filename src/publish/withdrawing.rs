@@ -5,9 +5,11 @@ use std::collections::HashMap;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value, json};
 
-use super::repository::{keys_of_role, make_keys};
+use super::founding::{check_signers, keys_of_role, make_keys};
+use super::repository::target_file;
 use super::roles::{Role, utc};
-use super::versions::{Versions, file_of, number_in, target};
+use super::stage::read_target;
+use super::versions::{Versions, number_in, target};
 use super::{Keyring, PublicKey, PublishError, Repository, canonical};
 use crate::policy::{
     CanonicalUrl, EntryId, Name, Withdrawal, WithdrawalReason, Withdrawn, nearest,
@@ -40,15 +42,15 @@ pub struct Withdrawing {
 }
 
 impl Repository {
-    /// Makes the role by which duty officers withdraw entries, with as many keys, each of
-    /// which is enough.
+    /// Makes the role by which duty officers withdraw entries: each of their keys is enough.
+    /// Where none is given, one is made, and returned.
     ///
     /// # Errors
     /// [`PublishError::WithdrawExists`], [`PublishError::KeysMissing`] of the targets role.
     pub fn delegate_withdraw(
         &mut self,
         keys: &mut Keyring,
-        officers: usize,
+        officers: &[PublicKey],
         now: Timestamp,
     ) -> Result<Vec<PublicKey>, PublishError> {
         if self.withdraw.is_some() {
@@ -66,14 +68,19 @@ impl Repository {
     pub(super) fn add_withdraw(
         &mut self,
         keys: &mut Keyring,
-        officers: usize,
+        officers: &[PublicKey],
     ) -> Result<Vec<PublicKey>, PublishError> {
-        super::repository::check_threshold(officers)?;
-        let made = make_keys(keys, WITHDRAW, officers)?;
+        let made = if officers.is_empty() {
+            make_keys(keys, WITHDRAW, 1)?
+        } else {
+            check_signers(WITHDRAW, officers, 1)?;
+            keys.remember(officers)?;
+            Vec::new()
+        };
+        let signers = if made.is_empty() { officers } else { &made };
         let mut objects = Map::new();
-        let mut delegated = keys_of_role(&made, &mut objects);
+        let mut delegated = keys_of_role(signers, 1, &mut objects);
         if let Value::Object(delegated) = &mut delegated {
-            delegated.insert("threshold".to_owned(), 1.into());
             delegated.insert("name".to_owned(), WITHDRAW.into());
             delegated.insert("paths".to_owned(), json!([format!("{WITHDRAW}/*")]));
             delegated.insert("terminating".to_owned(), true.into());
@@ -176,10 +183,10 @@ impl Repository {
         let Some((path, target)) = self.withdraw_target(list) else {
             return Ok(Vec::new());
         };
-        let Some(file) = file_of(&path, &target) else {
+        let Some(file) = target_file(&path, &target) else {
             return Ok(Vec::new());
         };
-        let bytes = self.folder.read(&file)?;
+        let bytes = read_target(&self.folder, &file)?;
         let read = WithdrawFile::read(&bytes).map_err(|reason| PublishError::Repository {
             path: self.folder.path(&file),
             reason: format!("{reason}. Put the file back from a copy of the repository"),
@@ -206,13 +213,13 @@ impl Repository {
             .ok_or_else(|| PublishError::Canonical("the withdrawals".to_owned()))?;
         let bytes = format!("{text}\n").into_bytes();
         if let Some((path, target)) = self.withdraw_target(list) {
-            self.superseded.extend(file_of(&path, &target));
+            self.superseded.extend(target_file(&path, &target));
         }
         let path = format!("{WITHDRAW}/{list}");
         let custom = json!({"format": 1, "issued_at": utc(now), "list": list});
         let target = target(&bytes, custom);
         self.new_files
-            .extend(file_of(&path, &target).map(|name| (name, bytes)));
+            .extend(target_file(&path, &target).map(|name| (name, bytes)));
         if let Some(role) = &mut self.withdraw {
             role.edit("targets", |targets| _ = targets.insert(path, target));
         }

@@ -123,7 +123,8 @@ fn check_keys(
 }
 
 /// The octets of lower-case hex.
-fn octets_of_hex(text: &str) -> Option<Vec<u8>> {
+#[must_use]
+pub fn octets_of_hex(text: &str) -> Option<Vec<u8>> {
     if !text.len().is_multiple_of(2) || text.bytes().any(|octet| octet.is_ascii_uppercase()) {
         return None;
     }

@@ -23,7 +23,7 @@ pub use delta::{Applied, Delta, apply};
 pub use error::VerifyError;
 pub use floors::ListVersion;
 pub use full::{FULL_OCTETS_MAX, plaintext_octets_max};
-pub use lint::is_list_name;
+pub use lint::{is_list_name, octets_of_hex};
 pub use never_block::{NEVER_BLOCK_OCTETS_MAX, read_never_block, write_never_block};
 pub use settings::Settings;
 pub use signed_policy::SignedPolicy;

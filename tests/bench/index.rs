@@ -82,7 +82,7 @@ fn main() {
         )
         .unwrap();
     println!("a delta of 400 changes: {} ms", cpu() - begun);
-    let withdrawn = (0..1000).map(|n| Withdrawal {
+    let withdrawn = (0..1000_u32).map(|n| Withdrawal {
         what: if n.is_multiple_of(2) {
             Withdrawn::Id(EntryId::new(&format!("EX-{:07}", n * 997)))
         } else {

@@ -15,6 +15,7 @@ mod demo;
 mod dns;
 mod guards;
 mod harness;
+mod keepers;
 mod main_job;
 mod pages;
 mod proxy;

@@ -228,8 +228,10 @@ impl Authority {
     pub(crate) fn rotate_online_keys(&self) {
         let mut made = Vec::new();
         for role in ["snapshot", "timestamp"] {
-            let file = self.keys_folder().join(format!("{role}.pem"));
-            fs::rename(&file, self.keys_folder().join(format!("old-{role}.pem"))).unwrap();
+            for half in ["pem", "pub"] {
+                let file = self.keys_folder().join(format!("{role}.{half}"));
+                fs::rename(&file, self.keys_folder().join(format!("old-{role}.{half}"))).unwrap();
+            }
             made.push((role, self.keys().make(role).unwrap()));
         }
         self.forge_root(&["root"], |root| {
@@ -265,8 +267,11 @@ impl Node {
     }
 
     pub(crate) fn with_mirrors(authority: &Authority, mirrors: Vec<Mirror>) -> Self {
+        Self::trusting(authority.trust(), mirrors)
+    }
+
+    pub(crate) fn trusting(trust: verify::Settings, mirrors: Vec<Mirror>) -> Self {
         let state = tempfile::tempdir().unwrap();
-        let trust = authority.trust();
         let puller = open(state.path(), &mirrors, &trust);
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()

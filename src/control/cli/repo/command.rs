@@ -2,19 +2,22 @@
 
 use std::path::PathBuf;
 
+use super::at_hand::public_keys;
 use super::delegate::delegate;
 use super::init::init;
-use super::key::key;
+use super::key::{NewKey, key};
 use super::never_block::NeverBlock;
 use super::policy::Policy;
 use super::publish::{publish, read_legal, read_rows, scopes};
 use super::refresh::refresh;
+use super::rotate::rotate;
+use super::sign::{discard, publish_staged, sign};
 use super::status::status;
 use super::withdraw::WithdrawArguments;
 use crate::compile::Format;
 use crate::control::ExitError;
 use crate::policy::Category;
-use crate::publish::{Delegation, Publication};
+use crate::publish::{Delegation, Publication, Rotation};
 
 /// Make and keep a signed repository of lists: a static folder for any web server.
 #[derive(Debug, clap::Subcommand)]
@@ -23,13 +26,19 @@ pub(crate) enum RepoCommand {
     Init {
         #[command(flatten)]
         place: Place,
-        /// How many root keys and how many targets keys must sign; as many are made.
+        /// How many root keys and how many targets keys must sign; as many are made where
+        /// none are given.
         #[arg(long, default_value_t = 1)]
         threshold: usize,
+        /// A keeper's public key, for root, targets, snapshot or timestamp; repeat it.
+        #[arg(long, value_name = "ROLE=FILE.pub", value_parser = role_and_file)]
+        key: Vec<(String, PathBuf)>,
+        #[command(flatten)]
+        stage: Stage,
         #[command(flatten)]
         output: Output,
     },
-    /// Show the keys at hand, or make another keeper's key.
+    /// Show the keys at hand, or make a key; the public half is NAME.pub.
     Key {
         /// The folder of the keys.
         #[arg(long)]
@@ -37,12 +46,18 @@ pub(crate) enum RepoCommand {
         /// Make a key of that name.
         #[arg(long)]
         new: Option<String>,
+        /// Encrypt it with a passphrase, which is asked for.
+        #[arg(long, requires = "new")]
+        passphrase: bool,
+        /// The passphrase: the first line of this file. With --new, it encrypts the key.
+        #[arg(long, value_name = "FILE")]
+        passphrase_file: Option<PathBuf>,
         /// The repository, to say what each key signs.
         repo: Option<PathBuf>,
         #[command(flatten)]
         output: Output,
     },
-    /// Delegate a list: make the keys of its role.
+    /// Delegate a list to keys of its own.
     Delegate {
         #[command(flatten)]
         place: Place,
@@ -55,25 +70,30 @@ pub(crate) enum RepoCommand {
         /// The class of its content.
         #[arg(long, value_parser = category)]
         category: Category,
-        /// How many keys must sign the list; as many are made.
+        /// How many keys must sign the list; as many are made where none are given.
         #[arg(long, default_value_t = 1)]
         threshold: usize,
+        /// A keeper's public key; repeat it.
+        #[arg(long, value_name = "FILE.pub")]
+        key: Vec<PathBuf>,
+        #[command(flatten)]
+        stage: Stage,
         #[command(flatten)]
         output: Output,
     },
-    /// Publish a version of a list: a full replacement.
+    /// Publish a version of a list, a full replacement, or what is staged.
     Publish {
         #[command(flatten)]
         place: Place,
         /// The list's name.
-        #[arg(long)]
-        list: String,
+        #[arg(long, required_unless_present = "staged")]
+        list: Option<String>,
         /// The file of rows; - is standard input.
-        #[arg(long)]
-        from: PathBuf,
+        #[arg(long, required_unless_present = "staged")]
+        from: Option<PathBuf>,
         /// How the rows are written: native, domains, hosts, urls, rpz, addresses.
-        #[arg(long, value_parser = format)]
-        format: Format,
+        #[arg(long, value_parser = format, required_unless_present = "staged")]
+        format: Option<Format>,
         /// How far rows go where the format does not say it: exact, subtree or children for
         /// domains, exact or prefix for urls.
         #[arg(long = "match")]
@@ -84,6 +104,58 @@ pub(crate) enum RepoCommand {
         /// Publish even a version that nodes will hold until their operators decide; say why.
         #[arg(long, value_name = "REASON", value_parser = clap::builder::NonEmptyStringValueParser::new())]
         accept_guard: Option<String>,
+        /// Publish what is staged, which enough keepers must have signed.
+        #[arg(long, conflicts_with_all = ["list", "from", "format", "matches", "legal", "accept_guard", "stage"])]
+        staged: bool,
+        #[command(flatten)]
+        stage: Stage,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Sign what is staged: shows what it would change, and asks.
+    Sign {
+        /// The repository, or a copy of it.
+        repo: PathBuf,
+        /// The folder of your keys.
+        #[arg(long, required_unless_present = "discard")]
+        keys: Option<PathBuf>,
+        /// The passphrase of encrypted keys: the first line of this file; without it, it is
+        /// asked for.
+        #[arg(long, value_name = "FILE")]
+        passphrase_file: Option<PathBuf>,
+        /// Sign without asking, if this is the digest of what is staged.
+        #[arg(long, value_name = "DIGEST")]
+        yes: Option<String>,
+        /// Show every entry that comes and goes.
+        #[arg(long)]
+        all: bool,
+        /// Throw away what is staged, with its signatures.
+        #[arg(long, conflicts_with_all = ["keys", "yes", "all", "passphrase_file"])]
+        discard: bool,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Give a role other keys, or another threshold.
+    Rotate {
+        #[command(flatten)]
+        place: Place,
+        /// The role: root, targets, snapshot, timestamp, or list-NAME.
+        #[arg(long)]
+        role: String,
+        /// The public key of a keeper who comes; repeat it.
+        #[arg(long, value_name = "FILE.pub")]
+        add: Vec<PathBuf>,
+        /// Make a key of that name, which comes; repeat it.
+        #[arg(long, value_name = "NAME")]
+        new: Vec<String>,
+        /// The id of a key that goes, or the beginning of it; repeat it.
+        #[arg(long, value_name = "KEYID")]
+        remove: Vec<String>,
+        /// How many keys must sign from now on.
+        #[arg(long)]
+        threshold: Option<usize>,
+        #[command(flatten)]
+        stage: Stage,
         #[command(flatten)]
         output: Output,
     },
@@ -97,6 +169,9 @@ pub(crate) enum RepoCommand {
     Refresh {
         #[command(flatten)]
         place: Place,
+        /// Stage those whose keys are not, so that their keepers can sign.
+        #[command(flatten)]
+        stage: Stage,
         #[command(flatten)]
         output: Output,
     },
@@ -120,6 +195,18 @@ pub(crate) struct Place {
     /// The folder of the keys.
     #[arg(long)]
     pub(super) keys: PathBuf,
+    /// The passphrase of encrypted keys: the first line of this file; without it, it is
+    /// asked for.
+    #[arg(long, value_name = "FILE")]
+    pub(super) passphrase_file: Option<PathBuf>,
+}
+
+/// Whether what the keys at hand cannot sign alone is staged.
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub(crate) struct Stage {
+    /// Do not publish it: let it wait in the repository until enough keepers have signed.
+    #[arg(long)]
+    pub(super) stage: bool,
 }
 
 /// How the outcome is said.
@@ -139,20 +226,33 @@ pub(crate) fn run(command: RepoCommand) -> Result<(), ExitError> {
         RepoCommand::Init {
             place,
             threshold,
+            key,
+            stage,
             output,
-        } => init(&place, threshold, &output),
+        } => init(&place, threshold, &key, stage, &output),
         RepoCommand::Key {
             keys,
             new,
+            passphrase,
+            passphrase_file,
             repo,
             output,
-        } => key(&keys, new.as_deref(), repo.as_deref(), &output),
+        } => {
+            let wanted = NewKey {
+                name: new.as_deref(),
+                asks: passphrase,
+                passphrase_file: passphrase_file.as_deref(),
+            };
+            key(&keys, &wanted, repo.as_deref(), &output)
+        }
         RepoCommand::Delegate {
             place,
             list,
             title,
             category,
             threshold,
+            key,
+            stage,
             output,
         } => {
             let delegation = Delegation {
@@ -161,39 +261,104 @@ pub(crate) fn run(command: RepoCommand) -> Result<(), ExitError> {
                 category,
                 threshold,
             };
-            delegate(&place, &delegation, &output)
+            delegate(&place, &delegation, &key, stage, &output)
         }
-        RepoCommand::Publish {
+        RepoCommand::Publish { .. } => run_publish(command),
+        RepoCommand::Sign {
+            repo,
+            keys,
+            passphrase_file,
+            yes,
+            all,
+            discard: _,
+            output,
+        } => match keys {
+            None => discard(&repo, &output),
+            Some(keys) => {
+                let place = Place {
+                    repo,
+                    keys,
+                    passphrase_file,
+                };
+                sign(&place, yes.as_deref(), all, &output)
+            }
+        },
+        RepoCommand::Rotate {
             place,
-            list,
-            from,
-            format,
-            matches,
-            legal,
-            accept_guard,
+            role,
+            add,
+            new,
+            remove,
+            threshold,
+            stage,
             output,
         } => {
-            let (scope, url_scope) = scopes(format, matches.as_deref())?;
-            let publication = Publication {
-                list,
-                text: read_rows(&from)?,
-                format,
-                scope,
-                url_scope,
-                legal: legal
-                    .as_deref()
-                    .map(read_legal)
-                    .transpose()?
-                    .unwrap_or_default(),
-                accept_guard,
+            let rotation = Rotation {
+                role,
+                add: public_keys(&add)?,
+                new,
+                remove,
+                threshold,
             };
-            publish(&place, &publication, &output)
+            rotate(&place, &rotation, stage, &output)
         }
         RepoCommand::Policy(policy) => policy.run(),
         RepoCommand::NeverBlock(names) => names.run(),
         RepoCommand::Withdraw(arguments) => arguments.run(),
-        RepoCommand::Refresh { place, output } => refresh(&place, &output),
+        RepoCommand::Refresh {
+            place,
+            stage,
+            output,
+        } => refresh(&place, stage, &output),
         RepoCommand::Status { repo, keys, output } => status(&repo, keys.as_deref(), &output),
+    }
+}
+
+/// Publishes rows, or what is staged.
+fn run_publish(command: RepoCommand) -> Result<(), ExitError> {
+    let RepoCommand::Publish {
+        place,
+        list,
+        from,
+        format,
+        matches,
+        legal,
+        accept_guard,
+        staged: _,
+        stage,
+        output,
+    } = command
+    else {
+        return Ok(());
+    };
+    let (Some(list), Some(from), Some(format)) = (list, from, format) else {
+        return publish_staged(&place, &output);
+    };
+    let (scope, url_scope) = scopes(format, matches.as_deref())?;
+    let publication = Publication {
+        list,
+        text: read_rows(&from)?,
+        format,
+        scope,
+        url_scope,
+        legal: legal
+            .as_deref()
+            .map(read_legal)
+            .transpose()?
+            .unwrap_or_default(),
+        accept_guard,
+    };
+    publish(&place, &publication, stage, &output)
+}
+
+fn role_and_file(text: &str) -> Result<(String, PathBuf), String> {
+    match text.split_once('=') {
+        Some((role @ ("root" | "targets" | "snapshot" | "timestamp"), file))
+            if !file.is_empty() =>
+        {
+            Ok((role.to_owned(), file.into()))
+        }
+        _ => Err("is not ROLE=FILE.pub; ROLE is root, targets, snapshot or timestamp".to_owned()),
     }
 }
 

@@ -4,26 +4,45 @@ use std::path::Path;
 
 use serde_json::json;
 
+use super::at_hand::{ask_twice, passphrases, read_passphrase};
 use super::command::Output;
 use super::outcome::{exit, say, say_json};
 use crate::control::{ExitError, clock};
-use crate::publish::{Keyring, Repository, RoleStatus};
+use crate::publish::{Keyring, PublicKey, Repository, RoleStatus};
+
+/// The key that is to be made, if any.
+#[derive(Debug)]
+pub(super) struct NewKey<'a> {
+    /// Its name; nothing shows the keys at hand.
+    pub(super) name: Option<&'a str>,
+    /// Whether its passphrase is asked for.
+    pub(super) asks: bool,
+    /// The file that its passphrase is in, or that of keys at hand.
+    pub(super) passphrase_file: Option<&'a Path>,
+}
 
 /// Makes the key where one is asked for, and shows what there is.
 pub(super) fn key(
     folder: &Path,
-    new: Option<&str>,
+    new: &NewKey<'_>,
     repo: Option<&Path>,
     output: &Output,
 ) -> Result<(), ExitError> {
-    let mut keys = Keyring::open(folder).map_err(exit)?;
-    let shown = match new {
+    let passphrases = passphrases(new.passphrase_file)?;
+    let mut keys = match new.name {
+        Some(_) => Keyring::open_with(folder, passphrases),
+        None if folder.is_dir() => Keyring::write_public_halves(folder, &passphrases)
+            .and_then(|_| Keyring::open_with(folder, passphrases)),
+        None => Keyring::open_existing(folder, passphrases),
+    }
+    .map_err(exit)?;
+    let shown = match new.name {
         Some(name) if name.is_empty() || name.starts_with('.') || name.contains('/') => {
             return Err(ExitError::usage(format!(
                 "{name:?} is no name of a key file"
             )));
         }
-        Some(name) => vec![keys.make(name).map_err(exit)?],
+        Some(name) => vec![make(&mut keys, name, new)?],
         None => keys.public_keys(),
     };
     let roles = match repo {
@@ -46,7 +65,12 @@ pub(super) fn key(
     if output.json {
         let shown: Vec<_> = shown
             .iter()
-            .map(|key| json!({"name": key.name, "id": key.id, "public": key.public, "roles": signs(&key.id)}))
+            .map(|key| {
+                json!({
+                    "name": key.name, "id": key.id, "public": key.public,
+                    "encrypted": keys.is_encrypted(&key.id), "roles": signs(&key.id),
+                })
+            })
             .collect();
         return say_json(&json!({"keys": shown}));
     }
@@ -61,11 +85,32 @@ pub(super) fn key(
                 signs if signs.is_empty() => String::new(),
                 signs => format!("\n  signs   {signs}"),
             };
+            let encrypted = match keys.is_encrypted(&key.id) {
+                true => ", encrypted with a passphrase",
+                false => "",
+            };
             format!(
-                "{}\n  id      {}\n  public  {}{signs}",
-                key.name, key.id, key.public
+                "{}{encrypted}\n  id      {}\n  public  {}\n  send    {}{signs}",
+                key.name,
+                key.id,
+                key.public,
+                folder.join(format!("{}.pub", key.name)).display(),
             )
         })
         .collect();
     say(&blocks.join("\n"))
+}
+
+/// Makes a key, encrypted where a passphrase is wanted.
+fn make(keys: &mut Keyring, name: &str, new: &NewKey<'_>) -> Result<PublicKey, ExitError> {
+    let passphrase = match new.passphrase_file {
+        Some(file) => Some(read_passphrase(file)?),
+        None if new.asks => Some(ask_twice(name)?),
+        None => None,
+    };
+    match passphrase {
+        Some(passphrase) => keys.make_encrypted(name, &passphrase),
+        None => keys.make(name),
+    }
+    .map_err(exit)
 }

@@ -1,5 +1,6 @@
 //! `cordon repo`: the authority's commands, a file for each subject.
 
+mod at_hand;
 mod command;
 mod delegate;
 mod init;
@@ -7,8 +8,11 @@ mod key;
 mod never_block;
 mod outcome;
 mod policy;
+mod proposal;
 mod publish;
 mod refresh;
+mod rotate;
+mod sign;
 mod status;
 mod withdraw;
 mod words;

@@ -45,7 +45,10 @@ const TEXT_OCTETS_MAX: u64 = 4 << 20;
 /// The exit code by what went wrong.
 pub(super) fn exit(error: PublishError) -> ExitError {
     match error {
-        PublishError::ListName(_) | PublishError::Threshold(_) => ExitError::usage(error),
+        PublishError::ListName(_)
+        | PublishError::Threshold(_)
+        | PublishError::Signers { .. }
+        | PublishError::Rotation(_) => ExitError::usage(error),
         PublishError::Io { .. } | PublishError::Random(_) => ExitError::system(error),
         _ => ExitError::failed(error),
     }

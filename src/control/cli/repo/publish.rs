@@ -6,33 +6,49 @@ use std::path::Path;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::command::{Output, Place};
+use super::at_hand::{keys, repository};
+use super::command::{Output, Place, Stage};
 use super::outcome::{exit, say, say_json};
-use super::words::{grouped, published_json, published_text};
+use super::proposal::staged_next;
+use super::words::{grouped, published_json, published_text, staged_text};
 use crate::compile::Format;
 use crate::control::{ExitError, clock};
 use crate::policy::{Scope, UrlScope};
-use crate::publish::{Keyring, Legal, Progress, Publication, PublishError, Repository};
+use crate::publish::{Legal, Progress, Publication, PublishError};
 
 /// Publishes the version, and says what it brought.
 pub(super) fn publish(
     place: &Place,
     publication: &Publication,
+    stage: Stage,
     output: &Output,
 ) -> Result<(), ExitError> {
-    let keys = Keyring::open(&place.keys).map_err(exit)?;
-    let mut repository = Repository::open(&place.repo).map_err(exit)?;
+    let keys = keys(place)?;
+    let mut repository = repository(place, stage)?;
     let bar = progress_bar();
     let mut progress = |progress| match progress {
         Progress::Read(rows) => bar.set_message(format!("{} rows read", grouped(rows))),
         Progress::Compress => bar.set_message("compressing"),
-        Progress::Sign => bar.set_message("signing"),
+        // A passphrase may be asked for, and the line has to be free.
+        Progress::Sign => bar.finish_and_clear(),
     };
     let published = repository.publish(&keys, publication, clock::timestamp(), &mut progress);
     bar.finish_and_clear();
+    drop(repository);
     let published = published.map_err(exit)?;
+    for warning in &published.warnings {
+        eprintln!("warning: {warning}");
+    }
     if output.json {
-        return say_json(&published_json(&published));
+        let mut value = published_json(&published);
+        if let Some(value) = value.as_object_mut() {
+            value.insert("staged".to_owned(), stage.stage.into());
+        }
+        return say_json(&value);
+    }
+    if stage.stage && published.is_new {
+        let next = staged_next(place, &keys)?;
+        return say(&format!("{}\n{next}", staged_text(&published)));
     }
     say(&published_text(place, &published))
 }
@@ -76,7 +92,13 @@ pub(super) fn read_rows(path: &Path) -> Result<Vec<u8>, ExitError> {
     } else {
         File::open(path).and_then(|file| file.take(limit).read_to_end(&mut rows))
     };
-    read.map_err(failed)?;
+    read.map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => ExitError::failed(format!(
+            "{}: there is no such file; --from names the file of rows, and - is standard input",
+            path.display()
+        )),
+        _ => failed(error),
+    })?;
     if rows.len() as u64 > ROWS_OCTETS_MAX {
         return Err(ExitError::failed(format!(
             "{}: is larger than 1 GiB",
@@ -88,8 +110,13 @@ pub(super) fn read_rows(path: &Path) -> Result<Vec<u8>, ExitError> {
 
 /// Reads the legal file.
 pub(super) fn read_legal(path: &Path) -> Result<Legal, ExitError> {
-    let yaml = std::fs::read_to_string(path)
-        .map_err(|error| ExitError::failed(format!("{}: {error}", path.display())))?;
+    let yaml = std::fs::read_to_string(path).map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => ExitError::failed(format!(
+            "{}: there is no such file; --legal names the legal file",
+            path.display()
+        )),
+        _ => ExitError::failed(format!("{}: {error}", path.display())),
+    })?;
     Legal::read(&yaml).map_err(|mistakes| {
         exit(PublishError::Yaml {
             path: path.to_owned(),

@@ -4,18 +4,27 @@ use std::io::IsTerminal;
 
 use serde_json::json;
 
-use super::command::{Output, Place};
+use super::at_hand::keys;
+use super::command::{Output, Place, Stage};
 use super::outcome::{exit, say, say_json};
+use super::proposal::staged_next;
 use crate::control::{ExitError, clock};
-use crate::publish::{Keyring, Refreshed, Repository};
+use crate::publish::{Refreshed, Repository};
 
 /// Renews every role that is due, and names those that somebody else must renew.
-pub(super) fn refresh(place: &Place, output: &Output) -> Result<(), ExitError> {
-    let keys = Keyring::open(&place.keys).map_err(exit)?;
+pub(super) fn refresh(place: &Place, stage: Stage, output: &Output) -> Result<(), ExitError> {
+    let keys = keys(place)?;
     let mut repository = Repository::open(&place.repo).map_err(exit)?;
     let Refreshed { renewed, left } = repository
         .refresh(&keys, clock::timestamp())
         .map_err(exit)?;
+    drop(repository);
+    let mut staged = Vec::new();
+    if stage.stage && !left.is_empty() {
+        staged = Repository::open_to_stage(&place.repo)
+            .and_then(|mut repository| repository.stage_due(&keys, clock::timestamp()))
+            .map_err(exit)?;
+    }
     if output.json {
         let renewed: Vec<_> = renewed
             .iter()
@@ -27,7 +36,7 @@ pub(super) fn refresh(place: &Place, output: &Output) -> Result<(), ExitError> {
             .iter()
             .map(|role| json!({"role": role.role, "expires": role.expires, "reason": role.reason}))
             .collect();
-        return say_json(&json!({"renewed": renewed, "left": left}));
+        return say_json(&json!({"renewed": renewed, "left": left, "staged": staged}));
     }
     let mut lines = Vec::new();
     // A job that runs every few minutes is to be heard when it did something.
@@ -45,11 +54,15 @@ pub(super) fn refresh(place: &Place, output: &Output) -> Result<(), ExitError> {
             role.role, role.version, role.expires
         ));
     }
-    for role in &left {
+    for role in left.iter().filter(|left| !staged.contains(&left.role)) {
         lines.push(format!(
             "Left {}, which expires {}: {}.",
             role.role, role.expires, role.reason
         ));
+    }
+    if !staged.is_empty() {
+        lines.push(format!("Staged {}.", staged.join(", ")));
+        lines.push(staged_next(place, &keys)?);
     }
     say(&lines.join("\n"))?;
     // A root that others sign is named in time; what ends soon is an error.

@@ -2,11 +2,27 @@
 
 use std::path::Path;
 
+use jiff::Timestamp;
 use serde_json::json;
 
 use super::command::Place;
 use super::withdraw::{running_json, running_lines};
 use crate::publish::{PublicKey, Published, Status};
+
+/// What was staged of a list.
+pub(super) fn staged_text(published: &Published) -> String {
+    let Published { list, seq, .. } = published;
+    format!(
+        "Staged list {list}, serial {seq}: {} entries ({} added, {} removed){}.",
+        grouped(published.entries),
+        grouped(published.added),
+        grouped(published.removed),
+        match published.rejected {
+            0 => String::new(),
+            rows => format!(", {} left out", counted(rows, "row", "rows")),
+        }
+    )
+}
 
 /// What was published, and what to do next.
 pub(super) fn published_text(place: &Place, published: &Published) -> String {
@@ -89,7 +105,7 @@ pub(super) fn published_json(published: &Published) -> serde_json::Value {
 }
 
 /// How a repository stands.
-pub(super) fn status_text(repo: &Path, status: &Status) -> String {
+pub(super) fn status_text(repo: &Path, status: &Status, now: Timestamp) -> String {
     let mut lines = vec![format!("Repository {}", repo.display()), String::new()];
     for list in &status.lists {
         let version = match list.seq {
@@ -125,12 +141,14 @@ pub(super) fn status_text(repo: &Path, status: &Status) -> String {
             [] => String::new(),
             names => format!("; at hand: {}", names.join(", ")),
         };
+        let expires = match role.expires > now {
+            true => format!("expires {}, renewed from {} on", role.expires, role.due),
+            false => format!("EXPIRED {}: renew it", role.expires),
+        };
         lines.push(format!(
-            "{:<20} version {}, expires {}, renewed from {} on; signed by {} of {} keys{at_hand}",
+            "{:<20} version {}, {expires}; signed by {} of {} keys{at_hand}",
             role.role,
             role.version,
-            role.expires,
-            role.due,
             role.threshold,
             role.keys.len(),
         ));
@@ -179,7 +197,7 @@ pub(super) fn status_json(status: &Status) -> serde_json::Value {
 /// Keys, a line each.
 pub(super) fn keys_text(keys: &[PublicKey]) -> String {
     keys.iter()
-        .map(|key| format!("  {:<20} {}\n", format!("{}.pem", key.name), key.id))
+        .map(|key| format!("  {:<20} {}\n", key.name, key.id))
         .collect()
 }
 
@@ -218,6 +236,33 @@ const REJECTS_SHOWN_MAX: usize = 20;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::publish::RoleStatus;
+
+    #[test]
+    fn a_role_that_expired_says_so() {
+        let role = RoleStatus {
+            role: "timestamp".to_owned(),
+            version: 1,
+            expires: "2026-11-24T12:00:00Z".parse().unwrap(),
+            due: "2026-11-24T09:00:00Z".parse().unwrap(),
+            threshold: 1,
+            keys: Vec::new(),
+        };
+        let status = Status {
+            roles: vec![role],
+            lists: Vec::new(),
+            withdrawn: Vec::new(),
+        };
+        let check = |now: &str, expected: &str| {
+            let text = status_text(Path::new("repo"), &status, now.parse().unwrap());
+            assert!(text.contains(expected), "{text}");
+        };
+        check(
+            "2026-11-24T11:59:59Z",
+            "expires 2026-11-24T12:00:00Z, renewed from",
+        );
+        check("2026-11-24T12:00:00Z", "EXPIRED 2026-11-24T12:00:00Z");
+    }
 
     #[test]
     fn numbers_are_grouped() {

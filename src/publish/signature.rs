@@ -1,0 +1,87 @@
+//! [`Signature`]: one key's signature, and the signed files that are made of them.
+
+use ed25519_dalek::{Signature as Ed25519, VerifyingKey};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::{PublishError, canonical};
+use crate::verify::octets_of_hex;
+
+/// One key's signature of a role, as TUF writes it.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Signature {
+    /// The id of the key.
+    pub(super) keyid: String,
+    /// The signature, in lower-case hex.
+    pub(super) sig: String,
+}
+
+impl Signature {
+    /// Whether it is that key's signature of `signed`; `key` is the key object of TUF.
+    pub(super) fn verifies(&self, key: &Value, signed: &Value) -> bool {
+        self.verify(key, signed).is_some()
+    }
+
+    fn verify(&self, key: &Value, signed: &Value) -> Option<()> {
+        let public = key.pointer("/keyval/public")?.as_str()?;
+        let public: [u8; 32] = octets_of_hex(public)?.try_into().ok()?;
+        let signature = Ed25519::from_slice(&octets_of_hex(&self.sig)?).ok()?;
+        VerifyingKey::from_bytes(&public)
+            .ok()?
+            .verify_strict(&canonical::signed_octets(signed)?, &signature)
+            .ok()
+    }
+}
+
+/// The file of a role with these signatures.
+///
+/// # Errors
+/// [`PublishError::Canonical`].
+pub(super) fn signed_file(
+    role: &str,
+    signatures: &[Signature],
+    signed: &Value,
+) -> Result<Vec<u8>, PublishError> {
+    let signatures: Vec<Value> = signatures
+        .iter()
+        .map(|signature| json!({"keyid": signature.keyid, "sig": signature.sig}))
+        .collect();
+    canonical::text(&json!({"signatures": signatures, "signed": signed}))
+        .map(String::into_bytes)
+        .ok_or_else(|| PublishError::Canonical(role.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use ed25519_dalek::{Signer, SigningKey};
+
+    use super::*;
+    use crate::publish::PublicKey;
+    use crate::verify::hex;
+
+    #[test]
+    fn a_signature_is_of_one_key_and_one_text() {
+        let key = SigningKey::from_bytes(&[7; 32]);
+        let public = PublicKey::new("", &key.verifying_key());
+        let signed = json!({"version": 1});
+        let octets = canonical::signed_octets(&signed).unwrap();
+        let signature = Signature {
+            keyid: public.id.clone(),
+            sig: hex(&key.sign(&octets).to_bytes()),
+        };
+        let other = SigningKey::from_bytes(&[8; 32]).verifying_key();
+        let other = PublicKey::new("", &other).object();
+        assert!(signature.verifies(&public.object(), &signed));
+        assert!(!signature.verifies(&public.object(), &json!({"version": 2})));
+        assert!(!signature.verifies(&other, &signed));
+        assert!(!signature.verifies(&Value::Null, &signed));
+        for sig in ["", "zz", "00ff", &signature.sig.to_uppercase()] {
+            let sig = Signature {
+                sig: sig.to_owned(),
+                ..signature.clone()
+            };
+            assert!(!sig.verifies(&public.object(), &signed), "{}", sig.sig);
+        }
+    }
+}

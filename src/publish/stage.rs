@@ -1,0 +1,148 @@
+//! [`Stage`]: the folder `staged`, where versions wait for signatures. No node reads it.
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use serde_json::Value;
+
+use super::PublishError;
+use super::folder::Folder;
+use super::roles::Role;
+use super::signature::{Signature, signed_file};
+
+/// The versions that wait for signatures, and the signatures so far:
+///
+/// ```text
+/// staged/ROLE.json                    the version, without signatures
+/// staged/signatures/ROLE.KEYID.json   one key's signature, so that copied folders merge
+/// staged/targets/…                    target files that are not published yet
+/// ```
+#[derive(Debug, Default)]
+pub(super) struct Stage {
+    /// The versions, by role.
+    pub(super) roles: BTreeMap<String, Role>,
+    /// The signatures as they were found, by role; nobody verified them yet.
+    pub(super) signatures: BTreeMap<String, Vec<Signature>>,
+    /// What was found in the folder and left aside.
+    pub(super) warnings: Vec<String>,
+}
+
+impl Stage {
+    /// Reads the folder; one that is not there holds nothing.
+    ///
+    /// # Errors
+    /// [`PublishError::Io`], and [`PublishError::Repository`] for a damaged version.
+    pub(super) fn read(folder: &Folder) -> Result<Self, PublishError> {
+        let mut stage = Self::default();
+        for name in folder.names(STAGED)? {
+            let Some(role) = name.strip_suffix(".json") else {
+                continue;
+            };
+            let file = format!("{STAGED}/{name}");
+            let version =
+                Role::read(role, &folder.read(&file)?).ok_or_else(|| PublishError::Repository {
+                    path: folder.path(&file),
+                    reason: "is not the staged version of a role; copy it anew from whoever \
+                             staged it, or throw everything staged away with \
+                             `cordon repo sign --discard`"
+                        .to_owned(),
+                })?;
+            stage.roles.insert(role.to_owned(), version);
+        }
+        for name in folder.names(SIGNATURES)? {
+            let file = format!("{SIGNATURES}/{name}");
+            let Some((role, keyid)) = name
+                .strip_suffix(".json")
+                .and_then(|name| name.rsplit_once('.'))
+            else {
+                continue;
+            };
+            let read: Option<Signature> = serde_json::from_slice(&folder.read(&file)?).ok();
+            match read {
+                Some(signature) if signature.keyid == keyid => {
+                    let of_role = stage.signatures.entry(role.to_owned()).or_default();
+                    of_role.push(signature);
+                }
+                _ => stage.warnings.push(format!(
+                    "{} is no signature, and is left aside",
+                    folder.path(&file).display()
+                )),
+            }
+        }
+        Ok(stage)
+    }
+
+    /// Whether nothing waits.
+    pub(super) fn is_empty(&self) -> bool {
+        self.roles.is_empty()
+    }
+
+    /// Takes a version of a role; signatures of the version it replaces are void.
+    pub(super) fn put(&mut self, folder: &Folder, role: &Role) -> Result<(), PublishError> {
+        for signature in self.signatures.remove(&role.name).into_iter().flatten() {
+            folder.remove(&signature_file(&role.name, &signature.keyid))?;
+        }
+        folder.make_private(STAGED)?;
+        let file = signed_file(&role.name, &[], &Value::Object(role.signed.clone()))?;
+        folder.put(&format!("{STAGED}/{}.json", role.name), &file)?;
+        self.roles.insert(role.name.clone(), role.clone());
+        Ok(())
+    }
+
+    /// Takes a signature.
+    pub(super) fn put_signature(
+        &mut self,
+        folder: &Folder,
+        role: &str,
+        signature: Signature,
+    ) -> Result<(), PublishError> {
+        let text = serde_json::to_vec(&signature)
+            .map_err(|_| PublishError::Canonical(format!("a signature of {role}")))?;
+        folder.put(&signature_file(role, &signature.keyid), &text)?;
+        let of_role = self.signatures.entry(role.to_owned()).or_default();
+        of_role.retain(|other| other.keyid != signature.keyid);
+        of_role.push(signature);
+        Ok(())
+    }
+
+    /// Throws everything away: versions first, so that no half of it can be signed.
+    pub(super) fn discard(&mut self, folder: &Folder) -> Result<(), PublishError> {
+        for role in self.roles.keys() {
+            folder.remove(&format!("{STAGED}/{role}.json"))?;
+        }
+        *self = Self::default();
+        let path = folder.path(STAGED);
+        match fs::remove_dir_all(&path) {
+            Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+                Err(PublishError::Io { path, source })
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Where a target file waits.
+pub(super) fn staged_file(file: &str) -> String {
+    format!("{STAGED}/{file}")
+}
+
+/// A target file, wherever it is: published, or waiting.
+pub(super) fn read_target(folder: &Folder, file: &str) -> Result<Vec<u8>, PublishError> {
+    let waiting = staged_file(file);
+    if !folder.path(file).exists() && folder.path(&waiting).exists() {
+        return folder.read(&waiting);
+    }
+    folder.read(file)
+}
+
+/// The file of a signature.
+fn signature_file(role: &str, keyid: &str) -> String {
+    format!("{SIGNATURES}/{role}.{keyid}.json")
+}
+
+/// The folder below the repository.
+pub(super) const STAGED: &str = "staged";
+/// The folder of the target files.
+pub(super) const STAGED_TARGETS: &str = "staged/targets";
+/// The folder of the signatures.
+const SIGNATURES: &str = "staged/signatures";

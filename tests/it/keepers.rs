@@ -1,0 +1,508 @@
+//! Keepers who each hold one key: what only some of them signed is published nowhere, and
+//! what enough of them signed reaches a node, whichever keys they have by then.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use cordon::publish::{Repository, Rotation};
+use cordon::source::Mirror;
+use cordon::verify;
+use jiff::Timestamp;
+use serde_json::Value;
+
+use crate::harness::{cordon, must, run};
+use crate::trust::forge::{Authority, Node, hour, names};
+
+const LEGAL: &str =
+    "category: phishing\nlegal: { basis: \"Example Act\", authority: \"Example Police\" }\n";
+
+/// Three keepers, each with an encrypted key in a folder of its own, and the one who
+/// publishes, who has the online keys.
+struct Keepers {
+    folder: tempfile::TempDir,
+}
+
+impl Keepers {
+    /// Makes the keys, and stages a repository whose root, targets and list `a` need two of
+    /// the three.
+    fn new() -> Self {
+        let keepers = Self {
+            folder: tempfile::tempdir().unwrap(),
+        };
+        fs::write(keepers.path("legal.yaml"), LEGAL).unwrap();
+        for name in ["anna", "bert", "cleo"] {
+            keepers.make_key(name);
+        }
+        let mut init = keepers.repo("init");
+        init.args(["--threshold", "2", "--stage"]);
+        for role in ["root", "targets"] {
+            for name in ["anna", "bert", "cleo"] {
+                let file = keepers.public(name);
+                init.arg("--key").arg(format!("{role}={}", file.display()));
+            }
+        }
+        must(&mut init);
+        let mut delegate = keepers.repo("delegate");
+        delegate.args(["--list", "a", "--title", "List A", "--category", "phishing"]);
+        delegate.args(["--threshold", "2", "--stage"]);
+        for name in ["anna", "bert", "cleo"] {
+            delegate.arg("--key").arg(keepers.public(name));
+        }
+        must(&mut delegate);
+        keepers
+    }
+
+    /// The same, with the first version published.
+    fn published() -> Self {
+        let keepers = Self::new();
+        keepers.all_sign(&["anna", "bert"]);
+        keepers.publish_staged();
+        keepers
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn public(&self, name: &str) -> PathBuf {
+        self.path(name).join(format!("{name}.pub"))
+    }
+
+    fn make_key(&self, name: &str) {
+        fs::write(
+            self.path(&format!("{name}.pass")),
+            format!("passphrase of {name}\n"),
+        )
+        .unwrap();
+        must(
+            cordon()
+                .args(["repo", "key", "--new", name, "--keys"])
+                .arg(self.path(name))
+                .arg("--passphrase-file")
+                .arg(self.path(&format!("{name}.pass"))),
+        );
+    }
+
+    /// A command of the one who publishes.
+    fn repo(&self, command: &str) -> Command {
+        let mut program = cordon();
+        program.args(["repo", command]).arg(self.path("repo"));
+        program.arg("--keys").arg(self.path("online"));
+        program
+    }
+
+    fn publish_rows(&self, rows: &str) -> Command {
+        fs::write(self.path("rows"), rows).unwrap();
+        let mut program = self.repo("publish");
+        program.args(["--list", "a", "--format", "domains", "--match", "subtree"]);
+        program.arg("--from").arg(self.path("rows"));
+        program.arg("--legal").arg(self.path("legal.yaml"));
+        program
+    }
+
+    fn publish_staged(&self) {
+        must(self.repo("publish").arg("--staged"));
+    }
+
+    /// A keeper's command over a folder, with its own passphrase.
+    fn sign(&self, name: &str, repo: &Path) -> Command {
+        let mut program = cordon();
+        program.args(["repo", "sign"]).arg(repo);
+        program.arg("--keys").arg(self.path(name));
+        program
+            .arg("--passphrase-file")
+            .arg(self.path(&format!("{name}.pass")));
+        program
+    }
+
+    /// What a keeper is shown.
+    fn shown(&self, name: &str, repo: &Path) -> Value {
+        let text = must(self.sign(name, repo).arg("--json"));
+        serde_json::from_str(&text).unwrap()
+    }
+
+    /// Each signs what is shown on a copy of its own; the copies' signatures are brought
+    /// together.
+    fn all_sign(&self, names: &[&str]) {
+        for name in names {
+            let copy = self.path(&format!("copy-of-{name}"));
+            let _ = fs::remove_dir_all(&copy);
+            must(
+                Command::new("cp")
+                    .arg("-a")
+                    .arg(self.path("repo"))
+                    .arg(&copy),
+            );
+            let shown = self.shown(name, &copy);
+            must(
+                self.sign(name, &copy)
+                    .args(["--yes", shown["digest"].as_str().unwrap()]),
+            );
+        }
+        fs::create_dir_all(self.path("repo/staged/signatures")).unwrap();
+        for name in names {
+            let signatures = self.path(&format!("copy-of-{name}/staged/signatures"));
+            for entry in fs::read_dir(signatures).unwrap() {
+                let entry = entry.unwrap();
+                let to = self.path("repo/staged/signatures").join(entry.file_name());
+                fs::copy(entry.path(), to).unwrap();
+            }
+        }
+    }
+
+    /// A node that pins the first root.
+    fn node(&self) -> Node {
+        let trust = verify::Settings {
+            root: fs::read(self.path("repo/metadata/1.root.json")).unwrap(),
+            min_root_threshold: 2,
+        };
+        Node::trusting(trust, vec![Mirror::Directory(self.path("repo"))])
+    }
+
+    /// The ids of the keys of a top-level role.
+    fn key_ids(&self, role: &str) -> Vec<String> {
+        let text = must(
+            cordon()
+                .args(["repo", "status", "--json"])
+                .arg(self.path("repo")),
+        );
+        let status: Value = serde_json::from_str(&text).unwrap();
+        let roles = status["roles"].as_array().unwrap();
+        let role = roles.iter().find(|one| one["role"] == role).unwrap();
+        let keys = role["keys"].as_array().unwrap();
+        keys.iter()
+            .map(|key| key["id"].as_str().unwrap().to_owned())
+            .collect()
+    }
+}
+
+/// Runs a command that must be refused, and returns what it said.
+#[track_caller]
+fn refused(command: &mut Command) -> String {
+    let output = run(command);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success(), "{command:?} was not refused");
+    assert!(!said.contains("panicked"), "{said}");
+    said
+}
+
+fn now() -> Timestamp {
+    Timestamp::now()
+}
+
+#[test]
+fn two_of_three_keepers_sign_on_copies_and_the_node_takes_it() {
+    let keepers = Keepers::published();
+    let mut node = keepers.node();
+    assert_eq!(node.outcome(now()), "not_published");
+
+    // The one who publishes has none of the list's keys: nothing is published by accident.
+    let said = refused(&mut keepers.publish_rows("one.test\ntwo.test\n"));
+    assert!(
+        said.contains("missing are anna (") && said.contains("--stage"),
+        "{said}"
+    );
+    let said = must(keepers.publish_rows("one.test\ntwo.test\n").arg("--stage"));
+    assert!(said.contains("signed by 0 of the 2"), "{said}");
+    assert_eq!(
+        node.outcome(now()),
+        "not_published",
+        "nodes see nothing of it"
+    );
+
+    let repo = keepers.path("repo");
+    let shown = keepers.shown("anna", &repo);
+    let list = &shown["roles"][0]["list"];
+    assert_eq!(list["entries"], 2, "{shown}");
+    let added = list["added"].to_string();
+    assert!(
+        added.contains("one.test") && added.contains("two.test"),
+        "{added}"
+    );
+    assert_eq!(shown["roles"][0]["verdicts"], serde_json::json!([]));
+
+    // One signature is not two.
+    keepers.all_sign(&["anna"]);
+    let said = refused(keepers.repo("publish").arg("--staged"));
+    assert!(
+        said.contains("signed by 1 of the 2") && said.contains("bert ("),
+        "{said}"
+    );
+    assert_eq!(node.outcome(now()), "not_published");
+    // Neither is one twice, nor one that somebody made up.
+    let signatures = keepers.path("repo/staged/signatures");
+    let anna = fs::read_dir(&signatures).unwrap().next().unwrap().unwrap();
+    let text = fs::read_to_string(anna.path()).unwrap();
+    let bert = keepers.key_ids("root")[1].clone();
+    let anna_id = keepers.key_ids("root")[0].clone();
+    fs::write(
+        signatures.join(format!("list-a.{bert}.json")),
+        text.replace(&anna_id, &bert),
+    )
+    .unwrap();
+    let output = run(keepers.repo("publish").arg("--staged"));
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success(), "{said}");
+    assert!(said.contains("is dropped"), "{said}");
+
+    keepers.all_sign(&["bert"]);
+    keepers.publish_staged();
+    assert_eq!(node.outcome(now()), "new");
+    let file = node.restore("a").file.unwrap().0;
+    assert_eq!(names(&file), ["one.test", "two.test"]);
+    assert!(!keepers.path("repo/staged").exists());
+
+    // The next version shows what goes.
+    must(
+        keepers
+            .publish_rows("two.test\nthree.test\n")
+            .arg("--stage"),
+    );
+    let text = run(&mut keepers.sign("cleo", &repo));
+    let text = String::from_utf8_lossy(&text.stdout).into_owned();
+    for line in ["+ domain three.test subtree", "- domain one.test subtree"] {
+        assert!(text.contains(line), "{text}");
+    }
+    assert!(text.contains("the list's serial was 1, is 2"), "{text}");
+}
+
+#[test]
+fn a_wrong_passphrase_signs_nothing() {
+    let keepers = Keepers::new();
+    let repo = keepers.path("repo");
+    let digest = keepers.shown("anna", &repo)["digest"].clone();
+    fs::write(keepers.path("anna.pass"), "passphrase of bert\n").unwrap();
+    let said = refused(
+        keepers
+            .sign("anna", &repo)
+            .args(["--yes", digest.as_str().unwrap()]),
+    );
+    assert!(
+        said.contains("anna.pem") && said.contains("does not open"),
+        "{said}"
+    );
+    assert!(!keepers.path("repo/staged/signatures").exists());
+}
+
+#[test]
+fn who_agreed_to_one_thing_signs_no_other() {
+    let keepers = Keepers::published();
+    let repo = keepers.path("repo");
+    must(keepers.publish_rows("one.test\n").arg("--stage"));
+    let digest = keepers.shown("anna", &repo)["digest"].clone();
+    must(
+        keepers
+            .publish_rows("one.test\nbank.example\n")
+            .arg("--stage"),
+    );
+    let said = refused(
+        keepers
+            .sign("anna", &repo)
+            .args(["--yes", digest.as_str().unwrap()]),
+    );
+    assert!(said.contains("is not what was shown"), "{said}");
+    assert!(!keepers.path("repo/staged/signatures").exists());
+    // A list that was swapped below its digest is not even shown.
+    let folder = keepers.path("repo/staged/targets/a");
+    let file = fs::read_dir(&folder).unwrap().next().unwrap().unwrap();
+    fs::write(file.path(), "swapped").unwrap();
+    let said = refused(&mut keepers.sign("anna", &repo));
+    assert!(said.contains("its digest is another"), "{said}");
+    // Without a terminal and without a digest nobody signs.
+    must(cordon().args(["repo", "sign", "--discard"]).arg(&repo));
+    must(keepers.publish_rows("one.test\n").arg("--stage"));
+    let said = refused(&mut keepers.sign("anna", &repo));
+    assert!(said.contains("--yes"), "{said}");
+    assert!(!keepers.path("repo/staged/signatures").exists());
+}
+
+#[test]
+fn every_role_gets_other_keys_and_the_node_follows() {
+    let keepers = Keepers::published();
+    let mut node = keepers.node();
+    must(keepers.publish_rows("one.test\n").arg("--stage"));
+    keepers.all_sign(&["anna", "bert"]);
+    keepers.publish_staged();
+    assert_eq!(node.outcome(now()), "new");
+
+    // Root, targets and the list: cleo goes, dora comes.
+    keepers.make_key("dora");
+    let cleo = keepers.key_ids("root")[2].clone();
+    for role in ["root", "targets", "list-a"] {
+        let mut rotate = keepers.repo("rotate");
+        rotate.args(["--role", role, "--remove", &cleo[..12], "--stage"]);
+        rotate.arg("--add").arg(keepers.public("dora"));
+        must(&mut rotate);
+    }
+    // Root takes two of the old keys and two of the new; anna alone is in both.
+    keepers.all_sign(&["anna", "dora"]);
+    let said = refused(keepers.repo("publish").arg("--staged"));
+    assert!(said.contains("of the version before"), "{said}");
+    keepers.all_sign(&["cleo"]);
+    keepers.publish_staged();
+    assert_eq!(node.outcome(now()), "unchanged");
+    assert_eq!(node.puller.summary().root_version, 2);
+
+    // Snapshot and timestamp, by a new root.
+    for role in ["snapshot", "timestamp"] {
+        let old = keepers.key_ids(role).remove(0);
+        let mut rotate = keepers.repo("rotate");
+        rotate.args(["--role", role, "--new", &format!("{role}-2")]);
+        rotate.args(["--remove", &old, "--stage"]);
+        must(&mut rotate);
+    }
+    keepers.all_sign(&["anna", "dora"]);
+    keepers.publish_staged();
+    for half in ["pem", "pub"] {
+        for role in ["snapshot", "timestamp"] {
+            fs::remove_file(keepers.path(&format!("online/{role}.{half}"))).unwrap();
+        }
+    }
+    assert_eq!(node.outcome(now()), "unchanged");
+    assert_eq!(node.puller.summary().root_version, 3);
+
+    // The keys that went sign nothing any more; those that came do.
+    must(keepers.publish_rows("two.test\n").arg("--stage"));
+    let digest = keepers.shown("anna", &keepers.path("repo"))["digest"].clone();
+    let said = refused(
+        keepers
+            .sign("cleo", &keepers.path("repo"))
+            .args(["--yes", digest.as_str().unwrap()]),
+    );
+    assert!(said.contains("no key here signs"), "{said}");
+    keepers.all_sign(&["dora", "bert"]);
+    keepers.publish_staged();
+    assert_eq!(node.outcome(now()), "new");
+    assert_eq!(names(&node.restore("a").file.unwrap().0), ["two.test"]);
+    // Who comes after all of it follows the whole chain from the first root.
+    let mut late = keepers.node();
+    assert_eq!(late.outcome(now()), "new");
+    assert_eq!(late.puller.summary().root_version, 3);
+}
+
+#[test]
+fn forty_root_keys_later_the_node_still_follows() {
+    let authority = Authority::new(&["a"]);
+    authority.publish("a", &["one.test"], hour(0));
+    let mut node = Node::new(&authority);
+    assert_eq!(node.outcome(hour(0)), "new");
+    let mut keys = authority.keys();
+    let mut repository = Repository::open(&authority.repo()).unwrap();
+    let mut old = keys.public_keys();
+    old.retain(|key| key.name == "root");
+    for step in 0..40 {
+        let rotation = Rotation {
+            role: "root".to_owned(),
+            new: vec![format!("root-{step}")],
+            remove: vec![old[0].id.clone()],
+            ..Rotation::default()
+        };
+        (old, _) = repository.rotate(&mut keys, &rotation, hour(0)).unwrap();
+    }
+    drop(repository);
+    assert_eq!(node.outcome(hour(0)), "unchanged");
+    assert_eq!(node.puller.summary().root_version, 41);
+}
+
+#[test]
+fn what_was_staged_upon_an_older_version_is_refused() {
+    let keepers = Keepers::published();
+    let repo = keepers.path("repo");
+    must(keepers.publish_rows("one.test\n").arg("--stage"));
+    keepers.all_sign(&["anna", "bert"]);
+    let old = keepers.path("old");
+    must(
+        Command::new("cp")
+            .arg("-a")
+            .arg(keepers.path("repo/staged"))
+            .arg(&old),
+    );
+    keepers.publish_staged();
+    must(
+        Command::new("cp")
+            .arg("-a")
+            .arg(&old)
+            .arg(keepers.path("repo/staged")),
+    );
+    for command in [
+        keepers.repo("publish").arg("--staged"),
+        &mut keepers.sign("anna", &repo),
+        keepers.publish_rows("two.test\n").arg("--stage"),
+    ] {
+        let said = refused(command);
+        assert!(
+            said.contains("version 2") && said.contains("--discard"),
+            "{said}"
+        );
+    }
+    let said = must(cordon().args(["repo", "status"]).arg(&repo));
+    assert!(said.contains("of no use"), "{said}");
+    must(cordon().args(["repo", "sign", "--discard"]).arg(&repo));
+    must(keepers.publish_rows("two.test\n").arg("--stage"));
+}
+
+#[test]
+fn refreshing_leaves_what_waits_and_stages_what_only_keepers_sign() {
+    let keepers = Keepers::published();
+    let said = must(keepers.repo("refresh").arg("--stage").arg("--json"));
+    assert!(said.contains("\"staged\": []"), "{said}");
+    // In the library, for the clock of the program is the real one.
+    let keys = cordon::publish::Keyring::open(&keepers.path("online")).unwrap();
+    let later = now() + jiff::SignedDuration::from_hours(24 * 200);
+    let mut repository = Repository::open_to_stage(&keepers.path("repo")).unwrap();
+    let due = repository.stage_due(&keys, later).unwrap();
+    assert_eq!(due, ["root", "targets", "list-a"]);
+    drop(repository);
+    keepers.all_sign(&["bert", "cleo"]);
+    let mut repository = Repository::open(&keepers.path("repo")).unwrap();
+    let refreshed = repository.refresh(&keys, later).unwrap();
+    assert!(
+        refreshed
+            .left
+            .iter()
+            .any(|left| left.role == "list-a" && left.reason.contains("staged")),
+        "{refreshed:?}"
+    );
+    drop(repository);
+    let mut repository = Repository::open_staged(&keepers.path("repo")).unwrap();
+    let renewed = repository.publish_staged(&keys, later).unwrap();
+    assert!(
+        renewed
+            .iter()
+            .any(|role| role.role == "root" && role.version == 2)
+    );
+}
+
+#[test]
+fn damage_in_the_folder_is_named_and_nothing_is_lost() {
+    let authority = Authority::new(&["a"]);
+    authority.publish("a", &["one.test"], hour(0));
+    let repo = authority.repo();
+    let publish = |expected: &str| {
+        let error = Repository::open(&repo).unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
+    };
+    // A file that is gone.
+    let targets = repo.join(authority.current("targets"));
+    let kept = fs::read(&targets).unwrap();
+    fs::remove_file(&targets).unwrap();
+    publish("is missing, and it is the newest version of role targets");
+    fs::write(&targets, &kept).unwrap();
+    // A file that is none.
+    let foreign = repo.join("metadata/9.root.json");
+    fs::write(&foreign, "a note").unwrap();
+    publish("9.root.json: is not the signed file of role root; move it away");
+    fs::remove_file(&foreign).unwrap();
+    fs::write(repo.join("metadata/note.txt"), "a note").unwrap();
+    // The list's file before: it counts as none, and the list is published all the same.
+    for entry in fs::read_dir(repo.join("targets/a")).unwrap() {
+        fs::remove_file(entry.unwrap().path()).unwrap();
+    }
+    let published = authority.publish("a", &["one.test", "two.test"], hour(1));
+    assert_eq!((published.seq, published.added), (2, 2));
+    assert_eq!(published.warnings.len(), 1, "{:?}", published.warnings);
+    let mut node = Node::new(&authority);
+    assert_eq!(node.outcome(hour(1)), "new");
+    assert!(repo.join("metadata/note.txt").exists());
+}
