@@ -11,6 +11,7 @@ use pkcs8::der::zeroize::Zeroizing;
 use serde_json::Value;
 
 use super::key_file::{self, KeyFile};
+use super::named_key::NamedKey;
 use super::public_key::pem;
 use super::signature::Signature;
 use super::{Passphrases, PublicKey, PublishError, canonical};
@@ -27,16 +28,6 @@ pub struct Keyring {
     /// The names of other keepers' keys whose public halves are in the folder, by id.
     others: BTreeMap<String, String>,
     passphrases: Passphrases,
-}
-
-/// A key that can sign.
-#[derive(Debug)]
-struct NamedKey {
-    public: PublicKey,
-    /// Its file's text, where it is encrypted.
-    encrypted: Option<String>,
-    /// The key, once it is open.
-    key: OnceLock<SigningKey>,
 }
 
 impl Keyring {
@@ -262,7 +253,8 @@ impl Keyring {
             if named.encrypted.is_some() && signatures.len() >= enough {
                 break;
             }
-            let signature = self.unlocked(named)?.sign(&octets);
+            let path = self.path_of(&named.public.name);
+            let signature = named.unlocked(&path, &self.passphrases)?.sign(&octets);
             signatures.push(Signature {
                 keyid: id.clone(),
                 sig: hex(&signature.to_bytes()),
@@ -297,27 +289,6 @@ impl Keyring {
                 "snapshot" | "timestamp" => "",
                 _ => "; with --stage the change waits for their signatures",
             },
-        })
-    }
-
-    /// The key itself, opened where it is not yet.
-    fn unlocked<'a>(&self, named: &'a NamedKey) -> Result<&'a SigningKey, PublishError> {
-        if let (None, Some(text)) = (named.key.get(), &named.encrypted) {
-            let path = self.path_of(&named.public.name);
-            let key = key_file::decrypt(&path, text, &self.passphrases.of(&path)?)?;
-            if PublicKey::new(&named.public.name, &key.verifying_key()) != named.public {
-                return Err(PublishError::Key {
-                    reason: "is not the private half of the .pub file beside it; remove that, and \
-                             `cordon repo key` writes it anew"
-                        .to_owned(),
-                    path,
-                });
-            }
-            let _ = named.key.set(key);
-        }
-        named.key.get().ok_or_else(|| PublishError::Key {
-            path: self.path_of(&named.public.name),
-            reason: "is not open".to_owned(),
         })
     }
 

@@ -12,6 +12,7 @@ mod founding;
 mod key_file;
 mod keys;
 mod legal;
+mod named_key;
 mod offline;
 mod passphrases;
 mod policy_file;

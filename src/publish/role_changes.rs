@@ -99,9 +99,11 @@ impl Repository {
                     }
                     target
                 };
-                if old.is_some() {
-                    members(path, &rest(old), &rest(new), out);
-                }
+                let before = match old {
+                    Some(_) => rest(old),
+                    None => as_a_first_version(path),
+                };
+                members(path, &before, &rest(new), out);
                 continue;
             }
             let octets = |target: &Value| target.get("length").and_then(Value::as_u64).unwrap_or(0);
@@ -269,4 +271,12 @@ fn take(object: &mut Map<String, Value>, name: &str) -> Map<String, Value> {
         }
         None => Map::new(),
     }
+}
+
+/// What every first version of a list says beside its content.
+fn as_a_first_version(path: &str) -> Value {
+    let list = path.trim_end_matches("/full");
+    json!({"custom": {
+        "comp": "zstd", "enc": null, "epoch": null, "format": 1, "generation": 1, "list": list,
+    }})
 }

@@ -48,35 +48,7 @@ impl Repository {
             )));
         }
         let before = self.signers(role);
-        let mut after = before.clone();
-        for wanted in &rotation.remove {
-            let id = one_id(role, &before, wanted)?;
-            after.keyids.retain(|known| *known != id);
-        }
-        for key in &rotation.add {
-            if before.keyids.contains(&key.id) || after.keyids.contains(&key.id) {
-                return Err(PublishError::Rotation(format!(
-                    "{role} has key {} already",
-                    key.id
-                )));
-            }
-            after.keyids.push(key.id.clone());
-        }
-        after.threshold = rotation.threshold.unwrap_or(before.threshold);
-        check_threshold(after.threshold)?;
-        let count = after.keyids.len() + rotation.new.len();
-        if count < after.threshold {
-            return Err(PublishError::Rotation(format!(
-                "{role} would have {count} keys and a threshold of {}, so that nobody could sign \
-                 it; add keys with --add or --new, or give --threshold",
-                after.threshold
-            )));
-        }
-        if after == before && rotation.new.is_empty() {
-            return Err(PublishError::Rotation(format!(
-                "that changes nothing in {role}; give --add, --new, --remove or --threshold"
-            )));
-        }
+        let after = signers_after(rotation, &before)?;
         let parent = parent_of(role);
         for role in [parent, "snapshot", "timestamp"] {
             // A root stands alone, unless it changes the online roles.
@@ -96,6 +68,7 @@ impl Repository {
             .iter()
             .map(|name| keys.make(name))
             .collect::<Result<_, _>>()?;
+        let mut after = after;
         after.keyids.extend(made.iter().map(|key| key.id.clone()));
         let objects = rotation.add.iter().chain(&made);
         let objects: Map<String, Value> =
@@ -145,6 +118,41 @@ impl Repository {
             }
         });
     }
+}
+
+/// Who signs the role from now on, but for the keys that are yet to be made.
+fn signers_after(rotation: &Rotation, before: &Signers) -> Result<Signers, PublishError> {
+    let role = rotation.role.as_str();
+    let mut after = before.clone();
+    for wanted in &rotation.remove {
+        let id = one_id(role, before, wanted)?;
+        after.keyids.retain(|known| *known != id);
+    }
+    for key in &rotation.add {
+        if before.keyids.contains(&key.id) || after.keyids.contains(&key.id) {
+            return Err(PublishError::Rotation(format!(
+                "{role} has key {} already",
+                key.id
+            )));
+        }
+        after.keyids.push(key.id.clone());
+    }
+    after.threshold = rotation.threshold.unwrap_or(before.threshold);
+    check_threshold(after.threshold)?;
+    let count = after.keyids.len() + rotation.new.len();
+    if count < after.threshold {
+        return Err(PublishError::Rotation(format!(
+            "{role} would have {count} keys and a threshold of {}, so that nobody could sign \
+             it; add keys with --add or --new, or give --threshold",
+            after.threshold
+        )));
+    }
+    if after == *before && rotation.new.is_empty() {
+        return Err(PublishError::Rotation(format!(
+            "that changes nothing in {role}; give --add, --new, --remove or --threshold"
+        )));
+    }
+    Ok(after)
 }
 
 /// Which role says who signs that one.

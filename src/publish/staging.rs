@@ -12,6 +12,7 @@ use super::repository::{pinned, target_file, target_files};
 use super::roles::Role;
 use super::signature::signed_file;
 use super::stage::{STAGED, STAGED_TARGETS, staged_file};
+use super::withdrawing::WITHDRAW;
 use super::{Keyring, PublishError, Renewed, Repository, canonical};
 use crate::verify::hex;
 
@@ -213,9 +214,11 @@ impl Repository {
             .filter_map(|role| role.get("name")?.as_str().map(str::to_owned))
             .collect();
         for name in delegated {
+            let empty = || Role::new(&name, "targets", json!({"targets": {}}));
             if let Some(list) = name.strip_prefix("list-") {
-                let empty = || Role::new(&name, "targets", json!({"targets": {}}));
                 self.lists.entry(list.to_owned()).or_insert_with(empty);
+            } else if name == WITHDRAW {
+                self.withdraw.get_or_insert_with(empty);
             }
             self.overlay_one(&name)?;
         }
@@ -325,7 +328,8 @@ impl Repository {
 
     /// Refuses a delegation whose role has no version at all: nodes could not go on.
     fn check_delegated_are_there(&self) -> Result<(), PublishError> {
-        match self.lists.values().find(|role| role.version() == 0) {
+        let mut delegated = self.withdraw.iter().chain(self.lists.values());
+        match delegated.find(|role| role.version() == 0) {
             Some(role) => Err(PublishError::SignaturesMissing(format!(
                 "{} is delegated and has no version, staged or published; its file \
                  staged/{}.json is missing: copy it from whoever staged it",

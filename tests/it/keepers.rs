@@ -268,6 +268,22 @@ fn two_of_three_keepers_sign_on_copies_and_the_node_takes_it() {
 }
 
 #[test]
+fn keepers_see_what_nodes_would_leave_out() {
+    let keepers = Keepers::published();
+    fs::write(keepers.path("addresses"), "192.0.2.7\n").unwrap();
+    let mut publish = keepers.repo("publish");
+    publish.args(["--list", "a", "--format", "addresses", "--stage"]);
+    publish.arg("--from").arg(keepers.path("addresses"));
+    publish.arg("--legal").arg(keepers.path("legal.yaml"));
+    must(&mut publish);
+    let shown = keepers.shown("anna", &keepers.path("repo"));
+    let verdicts = shown["roles"][0]["verdicts"].to_string();
+    assert!(verdicts.contains("nodes leave out line"), "{verdicts}");
+    let changes = shown["roles"][0]["changes"].as_array().unwrap();
+    assert_eq!(changes, &["the first version of the list, serial 1"]);
+}
+
+#[test]
 fn a_wrong_passphrase_signs_nothing() {
     let keepers = Keepers::new();
     let repo = keepers.path("repo");
@@ -282,7 +298,12 @@ fn a_wrong_passphrase_signs_nothing() {
         said.contains("anna.pem") && said.contains("does not open"),
         "{said}"
     );
-    assert!(!keepers.path("repo/staged/signatures").exists());
+    // The officers' role alone is signed: its key was made and is at hand.
+    let signatures = fs::read_dir(keepers.path("repo/staged/signatures")).unwrap();
+    for signature in signatures {
+        let name = signature.unwrap().file_name().into_string().unwrap();
+        assert!(name.starts_with("withdraw."), "{name}");
+    }
 }
 
 #[test]
@@ -452,7 +473,7 @@ fn refreshing_leaves_what_waits_and_stages_what_only_keepers_sign() {
     let later = now() + jiff::SignedDuration::from_hours(24 * 200);
     let mut repository = Repository::open_to_stage(&keepers.path("repo")).unwrap();
     let due = repository.stage_due(&keys, later).unwrap();
-    assert_eq!(due, ["root", "targets", "list-a"]);
+    assert_eq!(due, ["root", "targets", "withdraw", "list-a"]);
     drop(repository);
     keepers.all_sign(&["bert", "cleo"]);
     let mut repository = Repository::open(&keepers.path("repo")).unwrap();

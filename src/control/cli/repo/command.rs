@@ -8,6 +8,7 @@ use super::init::init;
 use super::key::{NewKey, key};
 use super::never_block::NeverBlock;
 use super::policy::Policy;
+use super::proposal::staged_next;
 use super::publish::{publish, read_legal, read_rows, scopes};
 use super::refresh::refresh;
 use super::rotate::rotate;
@@ -17,7 +18,7 @@ use super::withdraw::WithdrawArguments;
 use crate::compile::Format;
 use crate::control::ExitError;
 use crate::policy::Category;
-use crate::publish::{Delegation, Publication, Rotation};
+use crate::publish::{Delegation, Keyring, Publication, Rotation};
 
 /// Make and keep a signed repository of lists: a static folder for any web server.
 #[derive(Debug, clap::Subcommand)]
@@ -209,6 +210,13 @@ pub(crate) struct Stage {
     pub(super) stage: bool,
 }
 
+impl Stage {
+    /// What comes next, where it was staged.
+    pub(super) fn next(self, place: &Place, keys: &Keyring) -> Result<Option<String>, ExitError> {
+        self.stage.then(|| staged_next(place, keys)).transpose()
+    }
+}
+
 /// How the outcome is said.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Output {
@@ -264,47 +272,11 @@ pub(crate) fn run(command: RepoCommand) -> Result<(), ExitError> {
             delegate(&place, &delegation, &key, stage, &output)
         }
         RepoCommand::Publish { .. } => run_publish(command),
-        RepoCommand::Sign {
-            repo,
-            keys,
-            passphrase_file,
-            yes,
-            all,
-            discard: _,
-            output,
-        } => match keys {
-            None => discard(&repo, &output),
-            Some(keys) => {
-                let place = Place {
-                    repo,
-                    keys,
-                    passphrase_file,
-                };
-                sign(&place, yes.as_deref(), all, &output)
-            }
-        },
-        RepoCommand::Rotate {
-            place,
-            role,
-            add,
-            new,
-            remove,
-            threshold,
-            stage,
-            output,
-        } => {
-            let rotation = Rotation {
-                role,
-                add: public_keys(&add)?,
-                new,
-                remove,
-                threshold,
-            };
-            rotate(&place, &rotation, stage, &output)
-        }
         RepoCommand::Policy(policy) => policy.run(),
         RepoCommand::NeverBlock(names) => names.run(),
         RepoCommand::Withdraw(arguments) => arguments.run(),
+        RepoCommand::Sign { .. } => run_sign(command),
+        RepoCommand::Rotate { .. } => run_rotate(command),
         RepoCommand::Refresh {
             place,
             stage,
@@ -312,6 +284,56 @@ pub(crate) fn run(command: RepoCommand) -> Result<(), ExitError> {
         } => refresh(&place, stage, &output),
         RepoCommand::Status { repo, keys, output } => status(&repo, keys.as_deref(), &output),
     }
+}
+
+/// Signs what is staged, or throws it away.
+fn run_sign(command: RepoCommand) -> Result<(), ExitError> {
+    let RepoCommand::Sign {
+        repo,
+        keys,
+        passphrase_file,
+        yes,
+        all,
+        discard: _,
+        output,
+    } = command
+    else {
+        return Ok(());
+    };
+    let Some(keys) = keys else {
+        return discard(&repo, &output);
+    };
+    let place = Place {
+        repo,
+        keys,
+        passphrase_file,
+    };
+    sign(&place, yes.as_deref(), all, &output)
+}
+
+/// Gives a role other keys.
+fn run_rotate(command: RepoCommand) -> Result<(), ExitError> {
+    let RepoCommand::Rotate {
+        place,
+        role,
+        add,
+        new,
+        remove,
+        threshold,
+        stage,
+        output,
+    } = command
+    else {
+        return Ok(());
+    };
+    let rotation = Rotation {
+        role,
+        add: public_keys(&add)?,
+        new,
+        remove,
+        threshold,
+    };
+    rotate(&place, &rotation, stage, &output)
 }
 
 /// Publishes rows, or what is staged.

@@ -80,25 +80,31 @@ pub(super) fn key(
     let blocks: Vec<String> = shown
         .iter()
         .map(|key| {
-            let signs = match signs(&key.id).join(", ") {
-                signs if repo.is_some() && signs.is_empty() => "\n  signs   nothing".to_owned(),
-                signs if signs.is_empty() => String::new(),
-                signs => format!("\n  signs   {signs}"),
-            };
-            let encrypted = match keys.is_encrypted(&key.id) {
-                true => ", encrypted with a passphrase",
-                false => "",
-            };
-            format!(
-                "{}{encrypted}\n  id      {}\n  public  {}\n  send    {}{signs}",
-                key.name,
-                key.id,
-                key.public,
-                folder.join(format!("{}.pub", key.name)).display(),
-            )
+            let signs = repo.map(|_| signs(&key.id).join(", "));
+            key_text(folder, key, keys.is_encrypted(&key.id), signs)
         })
         .collect();
     say(&blocks.join("\n"))
+}
+
+/// What a person is told of a key; `signs` are its roles, where a repository is known.
+fn key_text(folder: &Path, key: &PublicKey, is_encrypted: bool, signs: Option<String>) -> String {
+    let encrypted = match is_encrypted {
+        true => ", encrypted with a passphrase",
+        false => "",
+    };
+    let signs = match signs {
+        None => String::new(),
+        Some(roles) if roles.is_empty() => "\n  signs   nothing".to_owned(),
+        Some(roles) => format!("\n  signs   {roles}"),
+    };
+    format!(
+        "{}{encrypted}\n  id      {}\n  public  {}\n  send    {}{signs}",
+        key.name,
+        key.id,
+        key.public,
+        folder.join(format!("{}.pub", key.name)).display(),
+    )
 }
 
 /// Makes a key, encrypted where a passphrase is wanted.

@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
-use super::command::{Output, Place};
+use super::at_hand::{keys, repository};
+use super::command::{Output, Place, Stage};
 use super::outcome::{exit, read_text};
 use super::policy::say_change;
 use crate::control::{ExitError, clock};
-use crate::publish::{Keyring, Repository};
 use crate::verify::read_never_block;
 
 /// What is asked of `cordon repo never-block`.
@@ -18,6 +18,8 @@ pub(crate) struct NeverBlock {
     #[arg(long)]
     from: PathBuf,
     #[command(flatten)]
+    stage: Stage,
+    #[command(flatten)]
     output: Output,
 }
 
@@ -27,14 +29,17 @@ impl NeverBlock {
         let text = read_text(&self.from)?;
         let names = read_never_block(text.as_bytes())
             .map_err(|reason| ExitError::failed(format!("{}: {reason}", self.from.display())))?;
-        let keys = Keyring::open(&self.place.keys).map_err(exit)?;
-        let mut repository = Repository::open(&self.place.repo).map_err(exit)?;
+        let keys = keys(&self.place)?;
+        let mut repository = repository(&self.place, self.stage)?;
         let change = repository
             .never_block(&keys, &names, clock::timestamp())
             .map_err(exit)?;
+        drop(repository);
+        let staged = self.stage.next(&self.place, &keys)?;
         say_change(
             "The list of names that are never blocked",
             &change,
+            staged,
             &self.output,
         )
     }

@@ -4,10 +4,11 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
-use super::command::{Output, Place};
+use super::at_hand::{keys, repository};
+use super::command::{Output, Place, Stage};
 use super::outcome::{exit, read_text, say, say_json};
 use crate::control::{ExitError, clock};
-use crate::publish::{Keyring, OfflineChange, PolicyFile, PublishError, Repository};
+use crate::publish::{OfflineChange, PolicyFile, PublishError};
 
 /// What is asked of `cordon repo policy`.
 #[derive(Debug, clap::Args)]
@@ -18,6 +19,8 @@ pub(crate) struct Policy {
     #[arg(long)]
     from: PathBuf,
     #[command(flatten)]
+    stage: Stage,
+    #[command(flatten)]
     output: Output,
 }
 
@@ -25,8 +28,8 @@ impl Policy {
     /// Publishes the policy, and says what it changes.
     pub(super) fn run(&self) -> Result<(), ExitError> {
         let yaml = read_text(&self.from)?;
-        let keys = Keyring::open(&self.place.keys).map_err(exit)?;
-        let mut repository = Repository::open(&self.place.repo).map_err(exit)?;
+        let keys = keys(&self.place)?;
+        let mut repository = repository(&self.place, self.stage)?;
         let lists = repository.list_names();
         let lists: Vec<&str> = lists.iter().map(String::as_str).collect();
         let policy = PolicyFile::read(&yaml, &lists).map_err(|mistakes| {
@@ -38,18 +41,23 @@ impl Policy {
         let change = repository
             .bound(&keys, &policy, clock::timestamp())
             .map_err(exit)?;
-        say_change("The policy", &change, &self.output)
+        drop(repository);
+        let staged = self.stage.next(&self.place, &keys)?;
+        say_change("The policy", &change, staged, &self.output)
     }
 }
 
-/// Says what is new and what is gone.
+/// Says what is new and what is gone; `staged` is what comes next where it is staged.
 pub(super) fn say_change(
     what: &str,
     change: &OfflineChange,
+    staged: Option<String>,
     output: &Output,
 ) -> Result<(), ExitError> {
     if output.json {
-        return say_json(&json!({"added": change.added, "removed": change.removed}));
+        return say_json(
+            &json!({"added": change.added, "removed": change.removed, "staged": staged.is_some()}),
+        );
     }
     if change.added.is_empty() && change.removed.is_empty() {
         return say(&format!(
@@ -66,7 +74,12 @@ pub(super) fn say_change(
         more => format!("\n  and {more} more"),
     };
     let lines = lines.get(..shown).unwrap_or_default().join("\n");
-    say(&format!("{what} is published. It changes:\n{lines}{more}"))
+    match staged {
+        Some(next) => say(&format!(
+            "{what} is staged. It changes:\n{lines}{more}\n{next}"
+        )),
+        None => say(&format!("{what} is published. It changes:\n{lines}{more}")),
+    }
 }
 
 /// How many changes are shown.

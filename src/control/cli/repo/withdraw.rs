@@ -3,11 +3,12 @@
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
-use super::command::{Output, Place};
+use super::at_hand::{keys, repository};
+use super::command::{Output, Place, Stage};
 use super::outcome::{exit, say, say_json};
 use crate::control::{ExitError, clock};
 use crate::policy::{EntryId, Withdrawal, WithdrawalReason, Withdrawn};
-use crate::publish::{Keyring, Repository, UNTIL_DEFAULT, Withdraw, Withdrawing};
+use crate::publish::{UNTIL_DEFAULT, Withdraw, Withdrawing};
 
 /// What is asked of `cordon repo withdraw`.
 #[derive(Debug, clap::Args)]
@@ -33,6 +34,8 @@ pub(crate) struct WithdrawArguments {
     /// Take the withdrawal back: the entries are enforced again.
     #[arg(long)]
     undo: bool,
+    #[command(flatten)]
+    stage: Stage,
     #[command(flatten)]
     output: Output,
 }
@@ -63,11 +66,15 @@ impl WithdrawArguments {
             },
             undo: self.undo,
         };
-        let keys = Keyring::open(&self.place.keys).map_err(exit)?;
-        let mut repository = Repository::open(&self.place.repo).map_err(exit)?;
+        let keys = keys(&self.place)?;
+        let mut repository = repository(&self.place, self.stage)?;
         let running = repository.withdraw(&keys, &withdraw, now).map_err(exit)?;
+        drop(repository);
         if self.output.json {
             return say_json(&running_json(&running));
+        }
+        if let Some(next) = self.stage.next(&self.place, &keys)? {
+            return say(&next);
         }
         let list = &self.list;
         if running.running.is_empty() {
