@@ -269,8 +269,8 @@ impl Blocklist {
             ) else {
                 continue;
             };
-            let never_block = &list.border.never_block;
-            if !rule.canary && name.is_some_and(|name| never_block.covers(name)) {
+            let is_harmless = rule.canary || rule.action == Action::PassThru;
+            if !is_harmless && name.is_some_and(|name| list.border.never_block.covers(name)) {
                 continue;
             }
             let settings = &list.settings;

@@ -7,10 +7,10 @@ use rapidhash::v3::rapidhash_v3;
 
 use super::compiled_list::HeldList;
 use super::index::Index;
-use super::parse::{self, Parsed, Reading, Reject};
-use super::row::{NO_ROOM, admit, effective_action, local_record};
-use super::{Blocklist, Border, CompiledList, Format, From, Levers, Protected, Settings};
-use crate::policy::{Entry, UrlScope};
+use super::parse::{self, Parsed, Reject};
+use super::row::{NO_ROOM, admit, effective_action};
+use super::{Blocklist, Border, CompiledList, Levers, Protected, Settings};
+use crate::policy::Entry;
 use crate::verify::{ListFile, Verified};
 
 /// Puts lists, in the operator's order, into one [`Blocklist`]. No row can fail it: what
@@ -46,20 +46,10 @@ impl Compiler {
     /// Adds a list behind those that were added before; its rows must be within `border`.
     pub fn add_within(&mut self, settings: &Settings, border: &Border, file: &Verified<ListFile>) {
         let file = file.get();
-        let (format, scope) = match settings.from {
-            From::Repository { .. } => (Format::Native, None),
-            From::File { format, scope, .. } => (format, scope),
-        };
         let Ok(place) = u16::try_from(self.lists.len()) else {
             return;
         };
-        let reading = Reading {
-            list: settings.name.clone(),
-            format,
-            scope,
-            url_scope: UrlScope::Exact,
-            record: local_record(settings),
-        };
+        let reading = settings.reading();
         let mut list = CompiledList::new(settings, border, &file.provenance);
         let mut held = HeldList::default();
         parse::read(&reading, &file.bytes, &mut |parsed| match parsed {

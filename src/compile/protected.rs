@@ -25,6 +25,10 @@ pub struct Own {
 }
 
 /// A name or an address.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a handful, made once for a configuration"
+)]
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum OwnHost {
     /// The name, with all below it.

@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use super::Format;
-use crate::policy::{Action, GuardLimits, Kind, Scope};
+use super::parse::Reading;
+use super::row::local_record;
+use crate::policy::{Action, GuardLimits, Kind, Scope, UrlScope};
 
 /// How one list is read, and what it may do.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -27,6 +29,24 @@ pub struct Settings {
     pub required: bool,
     /// Which changes are too large to be taken unasked.
     pub guard: Guard,
+}
+
+impl Settings {
+    /// How its text is to be read.
+    #[must_use]
+    pub fn reading(&self) -> Reading {
+        let (format, scope) = match self.from {
+            From::Repository { .. } => (Format::Native, None),
+            From::File { format, scope, .. } => (format, scope),
+        };
+        Reading {
+            list: self.name.clone(),
+            format,
+            scope,
+            url_scope: UrlScope::Exact,
+            record: local_record(self),
+        }
+    }
 }
 
 /// Where a list comes from.

@@ -10,7 +10,7 @@ use super::left_out::{self, Asked, LeftOut};
 use crate::compile::{Blocklist, RuleView};
 use crate::config::Config;
 use crate::enforce::dns;
-use crate::policy::{Action, CanonicalUrl, Decision, Host, Name, RuleId};
+use crate::policy::{Action, CanonicalUrl, Decision, Host, Name};
 
 /// What the edition in force says about a name, URL or address.
 #[derive(Clone, Debug, Serialize)]
@@ -19,6 +19,8 @@ pub(super) struct Explanation {
     asked: String,
     /// Whether the operator protects it; then no list is asked.
     protected: bool,
+    /// The key of the configuration by which it is this node's own, which no list may block.
+    own: Option<&'static str>,
     /// What happens, surface by surface.
     surfaces: Vec<Verdict>,
     /// Every entry that matches, in the order in which they are weighed.
@@ -154,9 +156,10 @@ impl Explanation {
         ];
         Self {
             asked: name.to_string(),
-            protected: blocklist.is_protected(name),
+            protected: blocklist.protected().find(name).is_some(),
+            own: own(blocklist, Some(name)),
             surfaces,
-            matches: matches(blocklist, blocklist.matches(Some(name), None), &decision),
+            matches: matches(blocklist, Some(name), None, &decision),
             left_out: Vec::new(),
             notes: vec![
                 "URL entries on this host are judged by the whole URL: ask with http://".to_owned(),
@@ -182,17 +185,14 @@ impl Explanation {
         }
         Self {
             asked: url.to_string(),
-            protected: name.is_some_and(|name| blocklist.is_protected(&name)),
+            protected: name.is_some_and(|name| blocklist.protected().find(&name).is_some()),
+            own: own(blocklist, name.as_ref()),
             surfaces: vec![
                 verdict(blocklist, "dns", &host),
                 verdict(blocklist, "http", &http),
                 verdict(blocklist, "tls", &host),
             ],
-            matches: matches(
-                blocklist,
-                blocklist.matches(name.as_ref(), Some(url)),
-                &http,
-            ),
+            matches: matches(blocklist, name.as_ref(), Some(url), &http),
             left_out: Vec::new(),
             notes,
         }
@@ -202,6 +202,7 @@ impl Explanation {
         Self {
             asked: address.to_string(),
             protected: false,
+            own: None,
             surfaces: Vec::new(),
             matches: Vec::new(),
             left_out: Vec::new(),
@@ -218,6 +219,12 @@ impl Explanation {
         let mut text = format!("{}\n", self.asked);
         if self.protected {
             text += "  protected: `protect` in the configuration outranks every list\n";
+        }
+        if let Some(key) = self.own {
+            let _ = writeln!(
+                text,
+                "  this node's own: `{key}` in the configuration; no list may block it"
+            );
         }
         for verdict in &self.surfaces {
             let _ = match (&verdict.because, verdict.action) {
@@ -321,7 +328,19 @@ fn verdict(blocklist: &Blocklist, surface: &'static str, decision: &Decision) ->
     }
 }
 
-fn matches(blocklist: &Blocklist, rules: Vec<RuleId>, decision: &Decision) -> Vec<Match> {
+/// The key of the configuration by which a name is this node's own.
+fn own(blocklist: &Blocklist, name: Option<&Name>) -> Option<&'static str> {
+    let (_, key) = blocklist.protected().find_own(name?)?;
+    Some(key)
+}
+
+fn matches(
+    blocklist: &Blocklist,
+    name: Option<&Name>,
+    url: Option<&CanonicalUrl>,
+    decision: &Decision,
+) -> Vec<Match> {
+    let rules = blocklist.matches(name, url);
     let decider = decision.act.map(|(rule, _)| rule);
     let mut behind = false;
     let mut found = Vec::new();
@@ -334,6 +353,13 @@ fn matches(blocklist: &Blocklist, rules: Vec<RuleId>, decision: &Decision) -> Ve
             "decides".to_owned()
         } else if decision.monitored.contains(&id) {
             "watches: counted, and the next best match is taken".to_owned()
+        } else if let Some(open) =
+            name.and_then(|name| blocklist.never_blocks(rule.list_index, name))
+            && !rule.canary
+        {
+            format!(
+                "lost: {open} is on the never-block list of the repository, so this list lets it pass"
+            )
         } else if behind {
             "lost: an entry further up this list of matches decided".to_owned()
         } else {

@@ -1,9 +1,10 @@
 //! [`Comparison`]: finds what a version of a list changes upon the one before.
 
-use std::borrow::Cow;
 use std::collections::hash_map::Entry as Slot;
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::hash::BuildHasher;
 
+use rapidhash::fast::RandomState;
 use sha2::{Digest, Sha256};
 
 use super::{Difference, Example, Tally};
@@ -138,17 +139,32 @@ impl Comparison<'_> {
 /// The lines of native versions that differ, each with its header in front; nothing where
 /// lines cannot be read apart: in another format, or where the headers differ, which say
 /// what entries do.
-fn differing<'a>(format: Format, before: &'a [u8], after: &'a [u8]) -> Option<[Cow<'a, [u8]>; 2]> {
-    let lines = |text: &'a [u8]| text.split(|octet| *octet == b'\n');
+fn differing(format: Format, before: &[u8], after: &[u8]) -> Option<[Vec<u8>; 2]> {
     let (mut old, mut new) = (lines(before), lines(after));
     let header = old.next()?;
     if format != Format::Native || new.next()? != header {
         return None;
     }
-    let mut gone: HashSet<&[u8]> = old.collect();
-    let came: Vec<&[u8]> = new.filter(|line| !gone.remove(line)).collect();
-    let text = |lines: Vec<&[u8]>| Cow::Owned([&[header], lines.as_slice()].concat().join(&b'\n'));
-    Some([text(gone.into_iter().collect()), text(came)])
+    // The hash is seeded by chance, so that nobody can make two lines pass for one.
+    let seed = RandomState::default();
+    let hash = |line: &[u8]| seed.hash_one(line);
+    let mut gone: HashSet<u64, RandomState> = old.map(hash).collect();
+    let text = |lines: Vec<&[u8]>| [&[header], lines.as_slice()].concat().join(&b'\n');
+    let came = text(new.filter(|line| !gone.remove(&hash(line))).collect());
+    let is_gone = |line: &&[u8]| !gone.is_empty() && gone.contains(&hash(line));
+    let gone = text(lines(before).skip(1).filter(is_gone).collect());
+    Some([gone, came])
+}
+
+/// The lines of a text, without their ends.
+fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut start = 0;
+    let ends = memchr::memchr_iter(b'\n', text).chain([text.len()]);
+    ends.map(move |end| {
+        let line = text.get(start..end).unwrap_or_default();
+        start = end + 1;
+        line
+    })
 }
 
 /// What stands for an entry: what it matches, and whether it acts or passes.

@@ -51,6 +51,20 @@ impl Difference {
     /// How many entries of each sort are kept as examples.
     pub const EXAMPLES_MAX: usize = 20;
 
+    /// That of a first version, by what compiling it found: its entries, and the rows that
+    /// were left out because what they would block may never be blocked.
+    #[must_use]
+    pub fn of_first(entries: u64, refused: u64) -> Self {
+        Self {
+            change: Change {
+                added: entries,
+                refused,
+                ..Change::default()
+            },
+            ..Self::default()
+        }
+    }
+
     /// The difference for people, a fact a line; with `values` of entries only where the
     /// node's own operator reads it.
     #[must_use]

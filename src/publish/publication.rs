@@ -121,9 +121,6 @@ impl Repository {
             step_octets: None,
             expires: before.expires(),
         };
-        if !published.is_new {
-            return Ok(published);
-        }
         let judged = Judged {
             list,
             role: &before,
@@ -131,18 +128,26 @@ impl Repository {
             after: &draft.plaintext,
             left_out: draft.never_blocked,
         };
-        published.verdict = self.verdict(&border, &judged, now)?;
-        if published.verdict.is_held && publication.accept_guard.is_none() {
+        let verdict = self.verdict(&border, &judged, now)?;
+        // The same content from a file of names that may never be blocked is a mistake, too.
+        let is_change = published.is_new || verdict.difference.change.refused > 0;
+        if verdict.is_held && is_change && publication.accept_guard.is_none() {
             return Err(PublishError::Guard {
                 list: list.to_owned(),
-                verdict: Box::new(published.verdict),
+                verdict: Box::new(verdict),
             });
+        }
+        published.verdict = verdict;
+        if !published.is_new {
+            return Ok(published);
         }
         progress(Progress::Compress);
         published.seq = seq.saturating_add(1);
         let named = versions.next(&Version {
             seq: published.seq,
-            generation: number_in(current, "generation").max(self.bounds(list)?.generation_min),
+            generation: number_in(current, "generation")
+                .max(self.bounds(list)?.generation_min)
+                .max(FIRST_GENERATION),
             entries: draft.entries,
             plaintext: &draft.plaintext,
             state: &state,
@@ -195,3 +200,6 @@ impl Repository {
         Draft::build(&material, &mut |rows| progress(Progress::Read(rows)))
     }
 }
+
+/// The generation of a list that was never begun anew.
+const FIRST_GENERATION: u64 = 1;

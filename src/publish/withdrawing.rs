@@ -9,7 +9,9 @@ use super::repository::{keys_of_role, make_keys};
 use super::roles::{Role, utc};
 use super::versions::{Versions, file_of, number_in, target};
 use super::{Keyring, PublicKey, PublishError, Repository, canonical};
-use crate::policy::{EntryId, Withdrawal, WithdrawalReason, Withdrawn, nearest};
+use crate::policy::{
+    CanonicalUrl, EntryId, Name, Withdrawal, WithdrawalReason, Withdrawn, nearest,
+};
 use crate::verify::{UNTIL_MAX, WITHDRAWALS_MAX, WithdrawFile};
 
 /// What is to be withdrawn from a list.
@@ -115,7 +117,8 @@ impl Repository {
         }
         let entries = self.entries_of(list)?;
         let mut items = self.running(list, now)?;
-        for what in &withdraw.what {
+        for what in withdraw.what.iter().map(canonical_value) {
+            let what = &what;
             check_listed(list, what, &entries)?;
             items.retain(|item| item.what != *what);
             if !withdraw.undo {
@@ -242,6 +245,19 @@ impl Repository {
             .filter(|entry| entry.get("canary") != Some(&Value::Bool(true)))
             .filter_map(|entry| Some((text(&entry, "id")?, text(&entry, "value")?)))
             .collect())
+    }
+}
+
+/// A value in its canonical spelling, however it was typed.
+fn canonical_value(what: &Withdrawn) -> Withdrawn {
+    match what {
+        Withdrawn::Id(_) => what.clone(),
+        Withdrawn::Value(value) => Withdrawn::Value(match CanonicalUrl::parse(value) {
+            Ok(url) => url.to_string(),
+            Err(_) => {
+                Name::from_text(value).map_or_else(|_| value.clone(), |name| name.to_string())
+            }
+        }),
     }
 }
 

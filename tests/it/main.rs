@@ -13,6 +13,7 @@ mod config;
 mod count;
 mod demo;
 mod dns;
+mod guards;
 mod harness;
 mod main_job;
 mod pages;

@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use jiff::SignedDuration;
+
 use super::trust::forge::{Authority, hour};
 
 /// Refreshes from the folder of a repository and downloads targets, as any TUF client does;
@@ -39,7 +41,7 @@ for target in targets:
         continue
     path = updater.download_target(info)
     with open(path, "rb") as file:
-        found["targets"][target] = [hashlib.sha256(file.read()).hexdigest(), info.custom["seq"]]
+        found["targets"][target] = [hashlib.sha256(file.read()).hexdigest(), info.custom.get("seq")]
 trusted = updater._trusted_set
 found["root"] = trusted.root.version
 found["timestamp"] = trusted.timestamp.version
@@ -90,13 +92,70 @@ fn python_tuf_reads_what_we_publish() {
     );
 }
 
+#[test]
+fn python_tuf_reads_steps_bounds_and_withdrawals() {
+    let authority = Authority::new(&["a"]);
+    let names = |first: u32| {
+        (first..first + 3000)
+            .map(|n| format!("n{n}.test"))
+            .collect::<Vec<_>>()
+    };
+    for (first, minutes) in [(0, 0), (5, 1), (9, 2)] {
+        let names = names(first);
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        authority.publish("a", &names, hour(0) + SignedDuration::from_mins(minutes));
+    }
+    authority.bound("lists: { a: { kinds: [domain] } }", hour(1));
+    authority.never_block(&["bank.example"], hour(1));
+    authority.withdraw("a", "n100.test", hour(1));
+    let targets = [
+        "a/full",
+        "a/delta-1-2",
+        "a/delta-2-3",
+        "policy",
+        "never-block",
+        "withdraw/a",
+    ];
+    let state = tempfile::tempdir().unwrap();
+    let found = client_of(
+        &authority,
+        state.path(),
+        "2026-11-24T07:00:00+00:00",
+        &targets,
+    );
+    let serials: Vec<&serde_json::Value> = targets
+        .iter()
+        .map(|target| &found["targets"][target][1])
+        .collect();
+    let none = &serde_json::Value::Null;
+    assert_eq!(
+        serials,
+        [&1.into(), &2.into(), &3.into(), none, none, none],
+        "{found}"
+    );
+    for target in targets {
+        assert!(found["targets"][target][0].is_string(), "{target}: {found}");
+    }
+}
+
 #[track_caller]
 fn client(authority: &Authority, state: &Path, now: &str) -> serde_json::Value {
+    client_of(authority, state, now, &["a/full", "b/full"])
+}
+
+#[track_caller]
+fn client_of(
+    authority: &Authority,
+    state: &Path,
+    now: &str,
+    targets: &[&str],
+) -> serde_json::Value {
     let output = Command::new(interpreter())
         .args(["-c", CLIENT])
         .arg(authority.repo())
         .arg(state)
-        .args([now, "a/full", "b/full"])
+        .arg(now)
+        .args(targets)
         .output()
         .unwrap();
     let errors = String::from_utf8_lossy(&output.stderr);

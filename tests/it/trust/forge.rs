@@ -6,8 +6,11 @@ use std::path::{Path, PathBuf};
 
 use cordon::compile::Format;
 use cordon::control::round::{Puller, RestoredList, Round};
-use cordon::policy::{Category, Origin, Scope, UrlScope};
-use cordon::publish::{Delegation, Keyring, Legal, Publication, Published, Repository};
+use cordon::policy::{Category, Name, Origin, Scope, UrlScope, WithdrawalReason, Withdrawn};
+use cordon::publish::{
+    Delegation, Keyring, Legal, PolicyFile, Publication, Published, Repository, UNTIL_DEFAULT,
+    Withdraw,
+};
 use cordon::source::{self, Mirror};
 use cordon::verify::{self, ListFile, Subscription, Verified, hex};
 use ed25519_dalek::pkcs8::DecodePrivateKey;
@@ -77,6 +80,38 @@ impl Authority {
         repository
             .publish(&self.keys(), &publication, now, &mut |_| {})
             .unwrap()
+    }
+
+    /// Publishes the policy that this YAML says.
+    pub(crate) fn bound(&self, yaml: &str, now: Timestamp) {
+        let mut repository = Repository::open(&self.repo()).unwrap();
+        let lists = repository.list_names();
+        let lists: Vec<&str> = lists.iter().map(String::as_str).collect();
+        let policy = PolicyFile::read(yaml, &lists).unwrap();
+        repository.bound(&self.keys(), &policy, now).unwrap();
+    }
+
+    /// Publishes names that no list may block.
+    pub(crate) fn never_block(&self, names: &[&str], now: Timestamp) {
+        let names: Vec<Name> = names
+            .iter()
+            .map(|name| Name::from_text(name).unwrap())
+            .collect();
+        let mut repository = Repository::open(&self.repo()).unwrap();
+        repository.never_block(&self.keys(), &names, now).unwrap();
+    }
+
+    /// Withdraws the entry of that value for 72 hours.
+    pub(crate) fn withdraw(&self, list: &str, value: &str, now: Timestamp) {
+        let withdraw = Withdraw {
+            list: list.to_owned(),
+            what: vec![Withdrawn::Value(value.to_owned())],
+            reason: WithdrawalReason::Error,
+            until: now + UNTIL_DEFAULT,
+            undo: false,
+        };
+        let mut repository = Repository::open(&self.repo()).unwrap();
+        repository.withdraw(&self.keys(), &withdraw, now).unwrap();
     }
 
     pub(crate) fn refresh(&self, now: Timestamp) {

@@ -321,12 +321,12 @@ fn one_authority_that_fails_leaves_every_other_working() {
     });
     check("lint", |authority| {
         authority.forge("targets", |signed| {
-            signed["delegations"]["roles"][0]["paths"] = json!(["*/*"])
+            signed["delegations"]["roles"][1]["paths"] = json!(["*/*"])
         });
     });
     check("lint", |authority| {
         authority.forge("targets", |signed| {
-            signed["delegations"]["roles"][0]["threshold"] = 0.into()
+            signed["delegations"]["roles"][1]["threshold"] = 0.into()
         });
     });
     check("lint", |authority| {
@@ -334,7 +334,7 @@ fn one_authority_that_fails_leaves_every_other_working() {
         let key = key_object(&authority.key("list-a"));
         authority.forge("targets", |signed| {
             signed["delegations"]["keys"]["alias"] = key;
-            let role = &mut signed["delegations"]["roles"][0];
+            let role = &mut signed["delegations"]["roles"][1];
             role["keyids"].as_array_mut().unwrap().push(json!("alias"));
             role["threshold"] = 2.into();
         });
@@ -344,7 +344,7 @@ fn one_authority_that_fails_leaves_every_other_working() {
             signed["delegations"]["roles"]
                 .as_array_mut()
                 .unwrap()
-                .remove(0);
+                .remove(1);
         });
     });
 }

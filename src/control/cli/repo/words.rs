@@ -48,7 +48,7 @@ pub(super) fn published_text(place: &Place, published: &Published) -> String {
             lines.push(format!("  and {} more", grouped(more)));
         }
     }
-    if published.verdict.is_held {
+    if published.is_new && published.verdict.is_held {
         lines.push(format!(
             "Nodes hold this version until their operators decide: {}.",
             published.verdict.sentence()
