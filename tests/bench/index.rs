@@ -25,7 +25,8 @@ fn main() {
     let count = arguments.iter().find_map(|word| word.parse().ok());
     let rows = rows(count.unwrap_or(1_000_000));
     if let Some(place) = arguments.iter().position(|word| word == "--write") {
-        fs::write(&arguments[place + 1], rows.concat()).unwrap();
+        let text = [HEADER.to_owned(), rows.concat()].concat();
+        fs::write(&arguments[place + 1], text).unwrap();
         return;
     }
     let text = [HEADER.to_owned(), rows.concat()].concat().into_bytes();
@@ -82,7 +83,7 @@ fn main() {
         )
         .unwrap();
     println!("a delta of 400 changes: {} ms", cpu() - begun);
-    let withdrawn = (0..1000_u32).map(|n| Withdrawal {
+    let withdrawn = (0..1000_usize).map(|n| Withdrawal {
         what: if n.is_multiple_of(2) {
             Withdrawn::Id(EntryId::new(&format!("EX-{:07}", n * 997)))
         } else {
