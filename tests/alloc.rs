@@ -66,6 +66,7 @@ fn edition() -> Edition {
         passthru: PassThru::List,
         ede: Ede::Censored,
         required: true,
+        guard: Default::default(),
     };
     let mut compiler = Compiler::new(&Protected::default(), jiff::Timestamp::UNIX_EPOCH);
     for (name, mode) in [("watched", Mode::Monitor), ("csam", Mode::Enforce)] {

@@ -5,81 +5,41 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use smallvec::SmallVec;
 
-use super::name_index::NameIndex;
+use super::compiled_list::{CompiledList, HeldList};
+use super::index::Index;
+use super::name_index;
+use super::name_map::NameMap;
+use super::rule_set::RuleSet;
+use super::rules::{NO_RULE, Rule, Shape};
 use super::settings::{Mode, PassThru};
-use super::url_index::{Distance, UrlIndex};
-use super::{Reject, Settings};
-use crate::policy::{
-    Action, CanonicalUrl, Decision, Kind, LegalRecord, Name, Provenance, QueryMatch, RuleId, Scope,
-    UrlScope,
-};
+use super::url_index::Distance;
+use super::{Levers, Protected};
+use crate::policy::{Action, CanonicalUrl, Decision, Kind, LegalRecord, Name, RuleId, Scope};
 
-/// All lists in the operator's order, compiled into one index. Immutable; equals a linear
-/// scan over its rules.
-#[derive(Debug, Default)]
+/// All lists in the operator's order, compiled. Immutable; equals a linear scan over its
+/// rules.
+///
+/// The rules stand in a *base* that many editions share, and in an *overlay* for entries that
+/// came since it was built. What of them does not act now is a set of numbers beside them:
+/// entries that were removed or withdrawn, and those that are not in effect.
+#[derive(Clone, Debug, Default)]
 pub struct Blocklist {
     pub(super) lists: Vec<CompiledList>,
-    pub(super) rules: Vec<Rule>,
-    /// The ids and values of the rules, one after the other.
-    pub(super) texts: String,
-    pub(super) records: Vec<Arc<LegalRecord>>,
-    /// Under each name the first rule of its chain.
-    pub(super) names: NameIndex,
-    pub(super) urls: UrlIndex,
-    /// Names that always pass, with all below them.
-    pub(super) protected: NameIndex,
+    /// What of each list is needed to change it.
+    pub(super) held: Vec<HeldList>,
+    pub(super) base: Arc<Index>,
+    /// Numbered on from the base.
+    pub(super) overlay: Arc<Index>,
+    pub(super) protected: Protected,
+    /// Rules whose entries their lists have no longer.
+    pub(super) removed: RuleSet,
+    /// Rules that do not act now, those included that were removed.
+    pub(super) inactive: RuleSet,
+    /// Names that the operator lets through at the time, and until when.
+    pub(super) allowed: NameMap<Timestamp>,
+    /// What `inactive` and `allowed` were made by.
+    pub(super) levers: Levers,
     pub(super) next_change: Option<Timestamp>,
-}
-
-/// One list of a blocklist.
-#[derive(Clone, Debug)]
-pub struct CompiledList {
-    /// How it was read and what it may do.
-    pub settings: Settings,
-    /// Where it came from.
-    pub provenance: Provenance,
-    /// Its entries in force by kind, without the canary.
-    pub entries: Vec<(Kind, usize)>,
-    /// The rows that were left out, the first [`REJECTS_KEPT_MAX`] of them.
-    pub rejects: Vec<Reject>,
-    /// How many rows were left out.
-    pub rejected: usize,
-    /// Entries that are not in effect at the time of compiling.
-    pub not_in_effect: usize,
-    /// Entries above a protected name: in force, but for the protected name.
-    pub holes: Vec<(String, String)>,
-}
-
-/// The compiled form of one entry.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Rule {
-    pub(super) id: Span,
-    pub(super) value: Span,
-    pub(super) record: u32,
-    pub(super) line: u32,
-    /// The next rule under the same name; [`NO_RULE`] for none.
-    pub(super) next: u32,
-    pub(super) list: u16,
-    pub(super) kind: Kind,
-    pub(super) shape: Shape,
-    pub(super) action: Action,
-    pub(super) canary: bool,
-    /// Seconds since 1970; `i64::MAX` for never.
-    pub(super) expires_at: i64,
-}
-
-/// Where a text stands in [`Blocklist::texts`].
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Span {
-    pub(super) at: u32,
-    pub(super) len: u16,
-}
-
-/// What kind of trigger a rule has, without its value.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Shape {
-    Name(Scope),
-    Url(UrlScope, QueryMatch),
 }
 
 /// What is known of one rule.
@@ -103,15 +63,13 @@ pub struct RuleView<'a> {
     pub record: &'a LegalRecord,
     /// When it ends.
     pub expires_at: Option<Timestamp>,
-    /// Its row in the list's file.
-    pub line: u32,
     /// The list's own test entry: enforced, never counted.
     pub canary: bool,
 }
 
 /// A rule that matches, ordered as the policy orders them: the list, then how closely
-/// (URL exact, longest prefix, name exact, longest subtree), exceptions first, then the row.
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+/// (URL exact, longest prefix, name exact, longest subtree), exceptions first, then the id.
+#[derive(Clone, Copy, Debug)]
 struct Candidate {
     list: u16,
     tier: Tier,
@@ -136,12 +94,12 @@ impl Blocklist {
     /// the exact name, then the longest subtree.
     #[must_use]
     pub fn decide_name(&self, name: &Name) -> Decision {
-        if self.is_protected(name) {
+        if self.passes_always(name) {
             return Decision::default();
         }
         let mut candidates = Candidates::new();
         self.collect_names(name, &mut candidates);
-        self.decide(candidates)
+        self.decide(Some(name), candidates)
     }
 
     /// What the lists say about a URL: protected hosts pass; then the first list decides,
@@ -149,23 +107,44 @@ impl Blocklist {
     #[must_use]
     pub fn decide_url(&self, url: &CanonicalUrl) -> Decision {
         let mut candidates = Candidates::new();
-        if let Some(name) = url.host().as_name() {
-            if self.is_protected(&name) {
+        let name = url.host().as_name();
+        if let Some(name) = &name {
+            if self.passes_always(name) {
                 return Decision::default();
             }
-            self.collect_names(&name, &mut candidates);
+            self.collect_names(name, &mut candidates);
         }
-        self.urls.find(url, |rule, distance| {
-            self.push(&mut candidates, rule, Tier::Url, distance);
-        });
-        self.decide(candidates)
+        self.collect_urls(url, &mut candidates);
+        self.decide(name.as_ref(), candidates)
     }
 
-    /// Whether the operator protects this name.
+    /// Whether the operator protects this name, or it is this node's own.
     #[must_use]
     pub fn is_protected(&self, name: &Name) -> bool {
-        name.and_parents()
-            .any(|wire| self.protected.find(wire).is_some())
+        self.protected.covers(name)
+    }
+
+    /// What outranks every list here.
+    #[must_use]
+    pub const fn protected(&self) -> &Protected {
+        &self.protected
+    }
+
+    /// The name of a list's never-block names that a name is or lies below: the list does not
+    /// act on it. `list` is its place in the operator's order.
+    #[must_use]
+    pub fn never_blocks(&self, list: usize, name: &Name) -> Option<&Name> {
+        self.lists.get(list)?.border.never_block.find(name)
+    }
+
+    /// Until when the operator lets this name through in an emergency, where he does.
+    #[must_use]
+    pub fn allowed(&self, name: &Name) -> Option<Timestamp> {
+        self.allowed.covering(name).copied()
+    }
+
+    fn passes_always(&self, name: &Name) -> bool {
+        self.is_protected(name) || self.allowed(name).is_some()
     }
 
     /// Every rule that matches a URL or, without a path, a name, in the order in which they
@@ -177,11 +156,9 @@ impl Blocklist {
             self.collect_names(name, &mut candidates);
         }
         if let Some(url) = url {
-            self.urls.find(url, |rule, distance| {
-                self.push(&mut candidates, rule, Tier::Url, distance)
-            });
+            self.collect_urls(url, &mut candidates);
         }
-        candidates.sort_unstable();
+        self.sort(&mut candidates);
         candidates
             .into_iter()
             .map(|candidate| candidate.rule)
@@ -190,56 +167,112 @@ impl Blocklist {
 
     fn collect_names(&self, name: &Name, candidates: &mut Candidates) {
         for (distance, wire) in (0..).zip(name.and_parents()) {
-            let mut next = self.names.find(wire).unwrap_or(NO_RULE);
-            while let Some(rule) = self.rules.get(next as usize) {
-                let covers = match rule.shape {
-                    Shape::Name(Scope::Exact) => distance == 0,
-                    Shape::Name(Scope::Subtree) => true,
-                    Shape::Name(Scope::Children) => distance > 0,
-                    Shape::Url(..) => false,
-                };
-                if covers {
-                    // At the name itself an exact rule is closer than a subtree.
-                    let wider = Distance::from(rule.shape != Shape::Name(Scope::Exact));
-                    self.push(candidates, next, Tier::Name, distance + wider);
+            let hash = name_index::hash(wire);
+            for (index, first) in self.indexes() {
+                let mut next = index.names.find(&index.rules, wire, hash);
+                while let Some((number, rule)) =
+                    next.and_then(|number| Some((number, index.rules.get(number)?)))
+                {
+                    let covers = match rule.shape {
+                        Shape::Name(Scope::Exact) => distance == 0,
+                        Shape::Name(Scope::Subtree) => true,
+                        Shape::Name(Scope::Children) => distance > 0,
+                        Shape::Url(..) => false,
+                    };
+                    if covers {
+                        // At the name itself an exact rule is closer than a subtree.
+                        let wider = Distance::from(rule.shape != Shape::Name(Scope::Exact));
+                        let number = first.saturating_add(number);
+                        self.push(candidates, number, rule, Tier::Name, distance + wider);
+                    }
+                    next = Some(rule.next);
                 }
-                next = rule.next;
             }
         }
     }
 
-    fn push(&self, candidates: &mut Candidates, rule: u32, tier: Tier, distance: Distance) {
-        if let Some(found) = self.rules.get(rule as usize) {
-            let acts = found.action != Action::PassThru;
+    fn collect_urls(&self, url: &CanonicalUrl, candidates: &mut Candidates) {
+        for (index, first) in self.indexes() {
+            index.urls.find(&index.rules, url, |number, distance| {
+                if let Some(rule) = index.rules.get(number) {
+                    let number = first.saturating_add(number);
+                    self.push(candidates, number, rule, Tier::Url, distance);
+                }
+            });
+        }
+    }
+
+    fn push(
+        &self,
+        candidates: &mut Candidates,
+        number: u32,
+        rule: &Rule,
+        tier: Tier,
+        distance: Distance,
+    ) {
+        if !self.inactive.contains(number) {
             candidates.push(Candidate {
-                list: found.list,
+                list: rule.list,
                 tier,
                 distance,
-                acts,
-                rule: RuleId(rule),
+                acts: rule.action != Action::PassThru,
+                rule: RuleId(number),
             });
+        }
+    }
+
+    fn sort(&self, candidates: &mut Candidates) {
+        let id = |rule: RuleId| {
+            let (index, rule) = self.get(rule)?;
+            Some(index.rules.id(rule))
+        };
+        candidates.sort_unstable_by(|one, other| {
+            let closeness = |of: &Candidate| (of.list, of.tier, of.distance, of.acts);
+            closeness(one)
+                .cmp(&closeness(other))
+                .then_with(|| id(one.rule).cmp(&id(other.rule)))
+                .then(one.rule.cmp(&other.rule))
+        });
+    }
+
+    /// The parts that hold rules, each with the number of its first.
+    pub(super) fn indexes(&self) -> impl Iterator<Item = (&Index, u32)> {
+        let first = u32::try_from(self.base.rules.len()).unwrap_or(NO_RULE);
+        [(&*self.base, 0), (&*self.overlay, first)].into_iter()
+    }
+
+    /// A rule, with the part that holds it.
+    fn get(&self, rule: RuleId) -> Option<(&Index, &Rule)> {
+        let in_base = u32::try_from(self.base.rules.len()).ok()?;
+        match rule.0.checked_sub(in_base) {
+            None => Some((&self.base, self.base.rules.get(rule.0)?)),
+            Some(number) => Some((&self.overlay, self.overlay.rules.get(number)?)),
         }
     }
 
     /// Weighs what matches: watchers are noted and passed over, exceptions spare the name
     /// from their list or from all, the first that is left acts.
-    fn decide(&self, mut candidates: Candidates) -> Decision {
+    fn decide(&self, name: Option<&Name>, mut candidates: Candidates) -> Decision {
         let mut decision = Decision::default();
         if candidates.is_empty() {
             return decision;
         }
-        candidates.sort_unstable();
+        self.sort(&mut candidates);
         let mut passed_over = None;
         for candidate in candidates {
             if passed_over == Some(candidate.list) {
                 continue;
             }
-            let (Some(rule), Some(list)) = (
-                self.rules.get(candidate.rule.index()),
+            let (Some((_, rule)), Some(list)) = (
+                self.get(candidate.rule),
                 self.lists.get(usize::from(candidate.list)),
             ) else {
                 continue;
             };
+            let is_harmless = rule.canary || rule.action == Action::PassThru;
+            if !is_harmless && name.is_some_and(|name| list.border.never_block.covers(name)) {
+                continue;
+            }
             let settings = &list.settings;
             match (settings.mode, rule.action) {
                 (Mode::Monitor, Action::PassThru) => passed_over = Some(candidate.list),
@@ -267,47 +300,58 @@ impl Blocklist {
     /// What is known of a rule; nothing for the number of another edition.
     #[must_use]
     pub fn rule(&self, rule: RuleId) -> Option<RuleView<'_>> {
-        let rule = self.rules.get(rule.index())?;
+        let (index, rule) = self.get(rule)?;
         let list_index = usize::from(rule.list);
-        let match_word = match rule.shape {
-            Shape::Name(scope) => scope.as_str(),
-            Shape::Url(scope, _) => scope.as_str(),
-        };
+        let terms = index.terms(rule)?;
         Some(RuleView {
             list: self.lists.get(list_index)?,
             list_index,
-            entry_id: self.text(rule.id),
-            value: self.text(rule.value),
-            match_word,
+            entry_id: index.rules.id(rule),
+            value: index.rules.value(rule),
+            match_word: rule.shape.match_word(),
             kind: rule.kind,
             action: rule.action,
-            record: self.records.get(rule.record as usize)?,
-            // An error of the calendar would allocate.
-            expires_at: (rule.expires_at != i64::MAX)
-                .then(|| Timestamp::from_second(rule.expires_at).ok())
-                .flatten(),
-            line: rule.line,
+            record: &terms.record,
+            expires_at: terms.life.expires_at,
             canary: rule.canary,
         })
-    }
-
-    fn text(&self, span: Span) -> &str {
-        let at = span.at as usize;
-        self.texts
-            .get(at..at + usize::from(span.len))
-            .unwrap_or_default()
     }
 
     /// Whether a rule is its list's own test entry, which is enforced and never counted.
     #[must_use]
     pub fn is_canary(&self, rule: RuleId) -> bool {
-        self.rules.get(rule.index()).is_some_and(|rule| rule.canary)
+        self.get(rule).is_some_and(|(_, rule)| rule.canary)
     }
 
-    /// The number of rules; they are numbered from 0.
+    /// Whether a rule may act now: its entry is on its list, in effect and not withdrawn.
     #[must_use]
-    pub const fn rule_count(&self) -> usize {
-        self.rules.len()
+    pub fn is_active(&self, rule: RuleId) -> bool {
+        self.get(rule).is_some() && !self.inactive.contains(rule.0)
+    }
+
+    /// The number of rules; they are numbered from 0. Those that do not act are among them.
+    #[must_use]
+    pub fn rule_count(&self) -> usize {
+        self.base.rules.len() + self.overlay.rules.len()
+    }
+
+    /// How many rules, the first, this blocklist has in common with `other`, so that their
+    /// numbers mean the same in both; 0 where it was compiled anew.
+    #[must_use]
+    pub fn shared_rules(&self, other: &Self) -> usize {
+        if !Arc::ptr_eq(&self.base, &other.base) {
+            0
+        } else if Arc::ptr_eq(&self.overlay, &other.overlay) {
+            self.rule_count()
+        } else {
+            self.base.rules.len()
+        }
+    }
+
+    /// What it was last adjusted to.
+    #[must_use]
+    pub const fn levers(&self) -> &Levers {
+        &self.levers
     }
 
     /// The lists, in the operator's order.
@@ -316,15 +360,10 @@ impl Blocklist {
         &self.lists
     }
 
-    /// When an entry next takes effect or ends, so that the lists must be compiled again.
+    /// When an entry next takes effect or ends, or a withdrawal or an allowance does, so that
+    /// [`Self::with`] is to be asked again.
     #[must_use]
     pub const fn next_change(&self) -> Option<Timestamp> {
         self.next_change
     }
 }
-
-/// The end of a chain of rules.
-pub(super) const NO_RULE: u32 = u32::MAX;
-
-/// How many rejected rows of a list are kept to be shown.
-pub const REJECTS_KEPT_MAX: usize = 1000;

@@ -1,15 +1,16 @@
 //! [`Compiler`]: puts lists, one after the other, into one [`Blocklist`].
 
-use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use rapidhash::v3::rapidhash_v3;
 
-use super::blocklist::{Blocklist, CompiledList, NO_RULE, REJECTS_KEPT_MAX, Rule, Shape, Span};
-use super::border;
-use super::parse::{self, Parsed, Reading, Reject};
-use super::{Format, From, Protected, Settings};
-use crate::policy::{Action, Entry, Kind, LegalRecord, Name, Scope, Trigger, UrlScope};
+use super::compiled_list::HeldList;
+use super::index::Index;
+use super::parse::{self, Parsed, Reject};
+use super::row::{NO_ROOM, admit, effective_action};
+use super::{Blocklist, Border, CompiledList, Levers, Protected, Settings};
+use crate::policy::Entry;
 use crate::verify::{ListFile, Verified};
 
 /// Puts lists, in the operator's order, into one [`Blocklist`]. No row can fail it: what
@@ -17,231 +18,96 @@ use crate::verify::{ListFile, Verified};
 #[derive(Debug)]
 pub struct Compiler {
     now: Timestamp,
-    blocklist: Blocklist,
-    protected: Vec<Name>,
-    records: HashMap<Arc<LegalRecord>, u32>,
+    lists: Vec<CompiledList>,
+    held: Vec<HeldList>,
+    index: Index,
+    protected: Protected,
 }
 
 impl Compiler {
     /// Begins with what outranks every list. Entries are judged at `now`.
     #[must_use]
     pub fn new(protected: &Protected, now: Timestamp) -> Self {
-        let mut blocklist = Blocklist::default();
-        for name in &protected.names {
-            blocklist.protected.insert(name.as_wire(), 0);
-        }
-        blocklist.protected.shrink_to_fit();
         Self {
             now,
-            blocklist,
-            protected: protected.names.clone(),
-            records: HashMap::new(),
+            lists: Vec::new(),
+            held: Vec::new(),
+            index: Index::default(),
+            protected: protected.clone(),
         }
     }
 
-    /// Adds a list behind those that were added before.
+    /// Adds a list behind those that were added before, within what the configuration alone
+    /// says.
     pub fn add(&mut self, settings: &Settings, file: &Verified<ListFile>) {
+        self.add_within(settings, &Border::local(settings), file);
+    }
+
+    /// Adds a list behind those that were added before; its rows must be within `border`.
+    pub fn add_within(&mut self, settings: &Settings, border: &Border, file: &Verified<ListFile>) {
         let file = file.get();
-        let (format, scope) = match settings.from {
-            From::Repository { .. } => (Format::Native, None),
-            From::File { format, scope, .. } => (format, scope),
-        };
-        let Ok(place) = u16::try_from(self.blocklist.lists.len()) else {
+        let Ok(place) = u16::try_from(self.lists.len()) else {
             return;
         };
-        let reading = Reading {
-            list: settings.name.clone(),
-            format,
-            scope,
-            url_scope: UrlScope::Exact,
-            record: Arc::new(local_record(settings)),
-        };
-        let mut compiled = CompiledList {
-            settings: settings.clone(),
-            provenance: file.provenance.clone(),
-            entries: Vec::new(),
-            rejects: Vec::new(),
-            rejected: 0,
-            not_in_effect: 0,
-            holes: Vec::new(),
-        };
-        let mut counts: BTreeMap<Kind, usize> = BTreeMap::new();
+        let reading = settings.reading();
+        let mut list = CompiledList::new(settings, border, &file.provenance);
+        let mut held = HeldList::default();
         parse::read(&reading, &file.bytes, &mut |parsed| match parsed {
             Parsed::Header(header) => {
-                header.title().clone_into(&mut compiled.provenance.title);
-                compiled.provenance.issuer = header.issuer;
+                header.title().clone_into(&mut list.provenance.title);
+                list.provenance.issuer.clone_from(&header.issuer);
+                held.header = Some((hash_of_header(&file.bytes), *header));
             }
-            Parsed::Reject(reject) => compiled.reject(reject),
+            Parsed::Reject(reject) => list.reject(reject),
             Parsed::Entry(line, entry) => {
-                if !entry.is_effective(self.now) {
-                    compiled.not_in_effect += usize::from(!entry.canary);
-                    self.note_change(&entry);
-                } else if let Err(reason) = self.admit(settings, &mut compiled, &entry) {
-                    compiled.reject(Reject { line, reason });
+                if let Err(reason) = self.insert(place, &mut list, &entry) {
+                    list.reject(Reject { line, reason });
                 } else {
-                    if !entry.canary {
-                        *counts.entry(entry.kind()).or_default() += 1;
-                    }
-                    self.note_change(&entry);
-                    self.insert(settings, place, line, &entry);
+                    held.note(&entry);
                 }
             }
         });
-        compiled.entries = counts.into_iter().collect();
-        self.blocklist.lists.push(compiled);
+        held.rejects = hashes_at(&file.bytes, &list.rejects);
+        self.lists.push(list);
+        self.held.push(held);
     }
 
     /// The finished blocklist.
     #[must_use]
-    pub fn finish(mut self) -> Blocklist {
-        self.blocklist.urls.finish();
-        self.blocklist.names.shrink_to_fit();
-        self.blocklist.rules.shrink_to_fit();
-        self.blocklist.texts.shrink_to_fit();
-        self.blocklist
-    }
-
-    /// Whether a row may be enforced; else why not.
-    fn admit(
-        &self,
-        settings: &Settings,
-        compiled: &mut CompiledList,
-        entry: &Entry,
-    ) -> Result<(), String> {
-        border::admit(settings, entry)?;
-        let Some(host) = border::blocked_name(entry) else {
-            return Ok(());
+    pub fn finish(self) -> Blocklist {
+        let blocklist = Blocklist {
+            lists: self.lists,
+            held: self.held,
+            base: Arc::new(self.index.seal()),
+            protected: self.protected,
+            ..Blocklist::default()
         };
-        if self.blocklist.is_protected(&host) {
-            return Err(format!(
-                "{host} is protected here: `protect` in the configuration outranks every list"
-            ));
-        }
-        if let Trigger::Name {
-            name,
-            scope: Scope::Subtree | Scope::Children,
-        } = &entry.trigger
-            && compiled.holes.len() < HOLES_KEPT_MAX
-        {
-            let below = self
-                .protected
-                .iter()
-                .filter(|protected| protected.is_at_or_below(name));
-            compiled
-                .holes
-                .extend(below.map(|protected| (entry.id.to_string(), protected.to_string())));
-        }
-        Ok(())
-    }
-
-    /// Keeps the soonest time at which an entry takes effect or ends.
-    fn note_change(&mut self, entry: &Entry) {
-        for time in [entry.effective_from, entry.expires_at]
-            .into_iter()
-            .flatten()
-        {
-            if time > self.now
-                && self
-                    .blocklist
-                    .next_change
-                    .is_none_or(|soonest| time < soonest)
-            {
-                self.blocklist.next_change = Some(time);
-            }
-        }
-    }
-
-    fn insert(&mut self, settings: &Settings, list: u16, line: u32, entry: &Entry) {
-        let Ok(number) = u32::try_from(self.blocklist.rules.len()) else {
-            return;
-        };
-        let shape = match &entry.trigger {
-            Trigger::Name { scope, .. } => Shape::Name(*scope),
-            Trigger::Url { scope, query, .. } => Shape::Url(*scope, *query),
-            Trigger::Address(_) => return,
-        };
-        let value = entry.trigger.value();
-        let (Some(id), Some(value)) = (self.text(entry.id.as_str()), self.text(&value)) else {
-            return;
-        };
-        let rule = Rule {
-            id,
-            value,
-            record: self.record(&entry.record),
-            line,
-            next: NO_RULE,
-            list,
-            kind: entry.kind(),
-            shape,
-            action: effective_action(settings, entry),
-            canary: entry.canary,
-            expires_at: entry.expires_at.map_or(i64::MAX, Timestamp::as_second),
-        };
-        self.blocklist.rules.push(rule);
-        match &entry.trigger {
-            Trigger::Name { name, .. } => {
-                let before = self.blocklist.names.insert(name.as_wire(), number);
-                if let Some(before) =
-                    before.and_then(|before| self.blocklist.rules.get_mut(before as usize))
-                {
-                    before.next = number;
-                }
-            }
-            Trigger::Url { url, scope, query } => {
-                self.blocklist.urls.insert(url, *scope, *query, number)
-            }
-            Trigger::Address(_) => {}
-        }
-    }
-
-    fn text(&mut self, text: &str) -> Option<Span> {
-        let at = u32::try_from(self.blocklist.texts.len()).ok()?;
-        let len = u16::try_from(text.len()).ok()?;
-        self.blocklist.texts.push_str(text);
-        Some(Span { at, len })
-    }
-
-    fn record(&mut self, record: &Arc<LegalRecord>) -> u32 {
-        // Neighbours mostly share one record: no hash is needed to see that.
-        if let Some(last) = self.blocklist.records.last()
-            && Arc::ptr_eq(last, record)
-        {
-            return u32::try_from(self.blocklist.records.len() - 1).unwrap_or_default();
-        }
-        let number = u32::try_from(self.blocklist.records.len()).unwrap_or_default();
-        *self.records.entry(record.clone()).or_insert_with(|| {
-            self.blocklist.records.push(record.clone());
-            number
+        blocklist.with(&Levers {
+            now: self.now,
+            ..Levers::default()
         })
     }
-}
 
-impl CompiledList {
-    fn reject(&mut self, reject: Reject) {
-        self.rejected += 1;
-        if self.rejects.len() < REJECTS_KEPT_MAX {
-            self.rejects.push(reject);
-        }
+    fn insert(&mut self, place: u16, list: &mut CompiledList, entry: &Entry) -> Result<(), String> {
+        admit(&self.protected, list, entry)?;
+        let action = effective_action(&list.settings, entry);
+        let added = self.index.add(place, action, entry);
+        added.map(|_| ()).ok_or_else(|| NO_ROOM.to_owned())
     }
 }
 
-/// What is done: the list's override, but an exception stays one: an override must not turn
-/// a name that passes into one that is blocked.
-fn effective_action(settings: &Settings, entry: &Entry) -> Action {
-    match settings.action {
-        Some(action) if entry.action != Action::PassThru => action,
-        _ => entry.action,
-    }
+/// The hash of the first line of a list.
+pub(super) fn hash_of_header(bytes: &[u8]) -> u64 {
+    let end = memchr::memchr(b'\n', bytes).unwrap_or(bytes.len());
+    rapidhash_v3(bytes.get(..end).unwrap_or_default())
 }
 
-/// The record of entries that no authority answers for.
-fn local_record(settings: &Settings) -> LegalRecord {
-    LegalRecord {
-        basis: "The operator's own rule".to_owned(),
-        authority: format!("The operator of this node (list {})", settings.name),
-        ..LegalRecord::default()
-    }
+/// The hashes of the rows that were left out; `rejects` rise by their lines.
+fn hashes_at(bytes: &[u8], rejects: &[Reject]) -> Vec<u64> {
+    let mut rows = bytes.split(|octet| *octet == b'\n').zip(1_u32..);
+    let hash = |reject: &Reject| {
+        let row = rows.find(|(_, line)| *line >= reject.line);
+        row.map_or(0, |(row, _)| rapidhash_v3(row))
+    };
+    rejects.iter().map(hash).collect()
 }
-
-/// How many holes of a list are kept to be shown.
-const HOLES_KEPT_MAX: usize = 100;

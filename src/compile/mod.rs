@@ -2,19 +2,32 @@
 
 mod blocklist;
 mod border;
+mod change;
+mod compiled_list;
 mod compiler;
+mod in_effect;
+mod index;
 mod levers;
 mod name_index;
+mod name_map;
 pub mod parse;
+mod protected;
+mod reserved;
+mod row;
+mod rule_set;
+mod rules;
 mod settings;
 mod url_index;
 
-pub use blocklist::{Blocklist, CompiledList, REJECTS_KEPT_MAX, RuleView};
-pub use border::Border;
+pub use blocklist::{Blocklist, RuleView};
+pub use border::{Border, Refusal};
+pub use compiled_list::{CompiledList, REJECTS_KEPT_MAX};
 pub use compiler::Compiler;
 pub use levers::Levers;
 pub use parse::{Format, Reject};
-pub use settings::{Ede, From, Mode, PassThru, Protected, Settings};
+pub use protected::{Own, OwnHost, Protected};
+pub use reserved::Reserved;
+pub use settings::{Ede, From, Guard, Mode, OnTrip, PassThru, Settings};
 
 #[cfg(test)]
 pub(crate) mod example;

@@ -2,134 +2,93 @@
 
 use rapidhash::v3::rapidhash_v3;
 
-/// An open-addressing table from names in wire form to chains of rules. One probe a label;
-/// a tag decides a miss without touching the names.
-#[derive(Debug, Default)]
-pub(super) struct NameIndex {
-    /// The octets of all names, one after the other.
-    arena: Vec<u8>,
-    nodes: Vec<Node>,
-    /// A power of two long, at most half full; empty without nodes.
-    buckets: Vec<Bucket>,
-}
+use super::rules::{NO_RULE, Rules};
 
-/// One name of the index.
-#[derive(Clone, Copy, Debug)]
-struct Node {
-    at: u32,
-    len: u8,
-    /// What is kept of the name.
-    first: u32,
-    last: u32,
+/// An open-addressing table from names to chains of rules. One probe a label; a tag decides
+/// a miss without touching the names, which stand in the rules alone.
+#[derive(Clone, Debug, Default)]
+pub(super) struct NameIndex {
+    /// A power of two long, at most two thirds full; empty without names.
+    buckets: Vec<Bucket>,
+    /// Names that were added, to build the table from.
+    added: Vec<(u64, u32)>,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Bucket {
     tag: u32,
-    node: u32,
+    /// The first rule of the chain.
+    rule: u32,
 }
 
 impl NameIndex {
-    /// Adds `value` under a name and returns what was last added under it before, so that
-    /// the caller can chain them. Nothing is added beyond 4 GiB of names.
-    pub(super) fn insert(&mut self, wire: &[u8], value: u32) -> Option<u32> {
-        if (self.nodes.len() + 1) * 2 > self.buckets.len() {
-            self.grow();
-        }
-        let hash = hash(wire);
-        if let Some(node) = self
-            .find_node(wire, hash)
-            .and_then(|node| self.nodes.get_mut(node as usize))
-        {
-            return Some(std::mem::replace(&mut node.last, value));
-        }
-        let at = u32::try_from(self.arena.len()).ok()?;
-        let len = u8::try_from(wire.len()).ok()?;
-        let node = u32::try_from(self.nodes.len()).ok()?;
-        self.arena.extend_from_slice(wire);
-        self.nodes.push(Node {
-            at,
-            len,
-            first: value,
-            last: value,
-        });
-        self.place(hash, node);
-        None
+    /// Notes a rule under a name in wire form; it is found once the index is built.
+    pub(super) fn add(&mut self, wire: &[u8], rule: u32) {
+        self.added.push((hash(wire), rule));
     }
 
-    /// What was first added under a name.
-    pub(super) fn find(&self, wire: &[u8]) -> Option<u32> {
-        if self.buckets.is_empty() {
-            return None;
+    /// Builds the table over all that was added.
+    pub(super) fn build(&mut self, rules: &mut Rules) {
+        if self.added.is_empty() {
+            return;
         }
-        let node = self.find_node(wire, hash(wire))?;
-        self.nodes.get(node as usize).map(|node| node.first)
+        let length = (self.added.len() * 3 / 2 + 1).next_power_of_two();
+        self.buckets = vec![
+            Bucket {
+                tag: 0,
+                rule: NO_RULE
+            };
+            length
+        ];
+        let mask = length - 1;
+        for (hash, rule) in &self.added {
+            let mut place = start(*hash) & mask;
+            while let Some(bucket) = self.buckets.get_mut(place) {
+                if bucket.rule == NO_RULE {
+                    rules.chain(*rule, NO_RULE);
+                    *bucket = Bucket {
+                        tag: tag(*hash),
+                        rule: *rule,
+                    };
+                    break;
+                }
+                if bucket.tag == tag(*hash) && is_same_name(rules, bucket.rule, *rule) {
+                    rules.chain(*rule, bucket.rule);
+                    bucket.rule = *rule;
+                    break;
+                }
+                place = (place + 1) & mask;
+            }
+        }
     }
 
-    fn find_node(&self, wire: &[u8], hash: u64) -> Option<u32> {
+    /// Ends the adding: what only building needs is given back.
+    pub(super) fn seal(&mut self) {
+        self.added = Vec::new();
+    }
+
+    /// The first rule of the chain under a name in wire form, whose [`hash`] is given.
+    pub(super) fn find(&self, rules: &Rules, wire: &[u8], hash: u64) -> Option<u32> {
         let mask = self.buckets.len().wrapping_sub(1);
         let mut place = start(hash) & mask;
         loop {
             let bucket = self.buckets.get(place)?;
-            if bucket.node == EMPTY {
+            if bucket.rule == NO_RULE {
                 return None;
             }
             if bucket.tag == tag(hash) {
-                let node = self.nodes.get(bucket.node as usize)?;
-                let at = node.at as usize;
-                if self.arena.get(at..at + usize::from(node.len)) == Some(wire) {
-                    return Some(bucket.node);
+                let rule = rules.get(bucket.rule)?;
+                if is_name(wire, rules.value(rule)) {
+                    return Some(bucket.rule);
                 }
             }
             place = (place + 1) & mask;
         }
     }
-
-    fn grow(&mut self) {
-        let length = (self.buckets.len() * 2).max(16);
-        self.buckets = vec![
-            Bucket {
-                tag: 0,
-                node: EMPTY
-            };
-            length
-        ];
-        for node in 0..self.nodes.len() {
-            let Some(Node { at, len, .. }) = self.nodes.get(node).copied() else {
-                continue;
-            };
-            let wire = self
-                .arena
-                .get(at as usize..at as usize + usize::from(len))
-                .unwrap_or_default();
-            let hash = hash(wire);
-            self.place(hash, u32::try_from(node).unwrap_or(EMPTY));
-        }
-    }
-
-    fn place(&mut self, hash: u64, node: u32) {
-        let mask = self.buckets.len().wrapping_sub(1);
-        let mut place = start(hash) & mask;
-        while let Some(bucket) = self.buckets.get_mut(place) {
-            if bucket.node == EMPTY {
-                *bucket = Bucket {
-                    tag: tag(hash),
-                    node,
-                };
-                return;
-            }
-            place = (place + 1) & mask;
-        }
-    }
-
-    /// Gives back what growing left over.
-    pub(super) fn shrink_to_fit(&mut self) {
-        self.arena.shrink_to_fit();
-        self.nodes.shrink_to_fit();
-    }
 }
 
-fn hash(wire: &[u8]) -> u64 {
+/// The hash of a name in wire form.
+pub(super) fn hash(wire: &[u8]) -> u64 {
     rapidhash_v3(wire)
 }
 
@@ -142,27 +101,97 @@ const fn tag(hash: u64) -> u32 {
     (hash >> 32) as u32
 }
 
-const EMPTY: u32 = u32::MAX;
+fn is_same_name(rules: &Rules, one: u32, other: u32) -> bool {
+    let value = |number| rules.get(number).map(|rule| rules.value(rule));
+    value(one) == value(other)
+}
+
+/// Whether a name in wire form is the one that is written as `text`: names of lists hold no
+/// octet that is escaped in text.
+fn is_name(wire: &[u8], text: &str) -> bool {
+    let mut text = text.as_bytes();
+    let mut wire = wire;
+    if let ([0], b".") = (wire, text) {
+        return true;
+    }
+    loop {
+        let Some((length, rest)) = wire.split_first() else {
+            return false;
+        };
+        let Some((label, rest)) = rest.split_at_checked(usize::from(*length)) else {
+            return false;
+        };
+        let Some(behind) = text.strip_prefix(label) else {
+            return false;
+        };
+        match (rest, behind) {
+            ([0], []) => return true,
+            (_, [b'.', behind @ ..]) => (wire, text) = (rest, behind),
+            _ => return false,
+        }
+    }
+}
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashMap;
+    use std::collections::{BTreeSet, HashMap};
+    use std::sync::Arc;
 
     use proptest::prelude::*;
 
     use super::*;
+    use crate::policy::{Action, Entry, EntryId, Kind, Name, Scope, Trigger};
+
+    fn push(rules: &mut Rules, name: Name) -> u32 {
+        let entry = Entry::plain(
+            EntryId::derive("l", Kind::Domain, "v"),
+            Trigger::Name {
+                name,
+                scope: Scope::Exact,
+            },
+            Action::Block,
+            Arc::default(),
+        );
+        rules.push(0, Action::Block, 0, &entry).unwrap()
+    }
 
     proptest! {
         #[test]
-        fn equals_a_map(keys in prop::collection::vec("[ab]{1,4}", 0..200), asked in "[ab]{1,4}") {
-            let mut index = NameIndex::default();
-            let mut map: HashMap<String, (u32, u32)> = HashMap::new();
-            for (value, key) in (0_u32..).zip(&keys) {
-                let before = map.get(key).map(|(_, last)| *last);
-                prop_assert_eq!(index.insert(key.as_bytes(), value), before);
-                map.entry(key.clone()).and_modify(|(_, last)| *last = value).or_insert((value, value));
+        fn equals_a_map(keys in prop::collection::vec("([ab]{1,2}\\.){0,2}[ab]{1,2}", 0..200), asked in "([ab]{1,2}\\.){0,2}[ab]{1,2}", again in 0_usize..3) {
+            let (mut index, mut rules) = (NameIndex::default(), Rules::default());
+            let mut map: HashMap<Name, BTreeSet<u32>> = HashMap::new();
+            for (place, key) in keys.iter().enumerate() {
+                let name = Name::from_text(key).unwrap();
+                let rule = push(&mut rules, name);
+                index.add(name.as_wire(), rule);
+                map.entry(name).or_default().insert(rule);
+                if place % 50 == again {
+                    index.build(&mut rules);
+                }
             }
-            prop_assert_eq!(index.find(asked.as_bytes()), map.get(&asked).map(|(first, _)| *first));
+            index.build(&mut rules);
+            let asked = Name::from_text(&asked).unwrap();
+            let mut found = BTreeSet::new();
+            let mut next = index.find(&rules, asked.as_wire(), hash(asked.as_wire()));
+            while let Some(rule) = next.and_then(|number| rules.get(number)) {
+                prop_assert!(found.insert(next.unwrap()));
+                next = Some(rule.next);
+            }
+            prop_assert_eq!(found, map.remove(&asked).unwrap_or_default());
         }
+
+        #[test]
+        fn wire_form_and_text_are_the_same_name(one in "([ab_-]{1,3}\\.){0,3}[ab]{1,3}", other in "([ab_-]{1,3}\\.){0,3}[ab]{1,3}") {
+            let wire = Name::from_text(&one).unwrap();
+            prop_assert!(is_name(wire.as_wire(), &one));
+            prop_assert_eq!(is_name(wire.as_wire(), &other), one == other);
+        }
+    }
+
+    #[test]
+    fn the_root_has_a_name() {
+        assert!(is_name(&[0], "."));
+        assert!(!is_name(&[0], "a"));
+        assert!(!is_name(b"\x01a\0", "."));
     }
 }

@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use super::Format;
-use crate::policy::{Action, Kind, Name, Scope};
+use super::parse::Reading;
+use super::row::local_record;
+use crate::policy::{Action, GuardLimits, Kind, Scope, UrlScope};
 
 /// How one list is read, and what it may do.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -25,6 +27,26 @@ pub struct Settings {
     pub ede: Ede,
     /// `readyz` is false until every required list is in force.
     pub required: bool,
+    /// Which changes are too large to be taken unasked.
+    pub guard: Guard,
+}
+
+impl Settings {
+    /// How its text is to be read.
+    #[must_use]
+    pub fn reading(&self) -> Reading {
+        let (format, scope) = match self.from {
+            From::Repository { .. } => (Format::Native, None),
+            From::File { format, scope, .. } => (format, scope),
+        };
+        Reading {
+            list: self.name.clone(),
+            format,
+            scope,
+            url_scope: UrlScope::Exact,
+            record: local_record(self),
+        }
+    }
 }
 
 /// Where a list comes from.
@@ -95,9 +117,49 @@ impl Ede {
     }
 }
 
-/// Names that outrank every list.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Protected {
-    /// These names and all below them always pass.
-    pub names: Vec<Name>,
+/// How far a list may change at once, and what is done beyond that.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Guard {
+    /// How far.
+    pub limits: GuardLimits,
+    /// What is done beyond it.
+    pub on_trip: OnTrip,
+}
+
+/// What is done with a version that trips a guard.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum OnTrip {
+    /// It is held: the version before stays in force until somebody decides.
+    #[default]
+    Hold,
+    /// It is put in force, and the trip is logged and shown. Limits of a signed policy hold
+    /// all the same.
+    Warn,
+}
+
+impl OnTrip {
+    /// The word for it in files.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Hold => "hold",
+            Self::Warn => "warn",
+        }
+    }
+}
+
+impl Guard {
+    /// What holds where nothing else is said, on nodes and for who publishes.
+    pub const USUAL: Self = Self {
+        limits: GuardLimits {
+            growth: Some(20),
+            shrink: Some(20),
+            growth_per_day: Some(50),
+            shrink_per_day: Some(50),
+            from_changes: Some(100),
+            min_entries: Some(1),
+            max_entries: Some(2_000_000),
+        },
+        on_trip: OnTrip::Hold,
+    };
 }

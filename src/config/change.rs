@@ -15,7 +15,7 @@ use crate::enforce;
 /// | what changed | what happens |
 /// |---|---|
 /// | repositories: mirrors, trust, poll | [`Part::Updates`] is started anew; traffic is unaffected |
-/// | lists, protected names | [`Part::Lists`]: compiled anew into the next edition |
+/// | lists, protected names, what the node itself stands on | [`Part::Lists`]: compiled anew into the next edition |
 /// | upstreams, stop page, limits, report | that part is started anew on the same sockets, and the old one drains |
 /// | the level of the log | taken live |
 /// | listen addresses, threads, state folder, format of the log | [`NeedsRestart`]; the old configuration stays |
@@ -221,13 +221,14 @@ report: { listen: ["127.0.0.1:8450"], small_counts_below: 10 }
 
     #[test]
     fn each_change_concerns_its_part_alone() {
+        // Whom this node asks may not be blocked, so that lists are compiled anew for it.
         check("version", "version", "nothing changed");
         check("level: info", "level: debug", "changed: log level");
         check("enforce", "monitor", "changed: lists");
         check("bank", "shop", "changed: lists");
         check("ttl: 10s", "ttl: 11s", "changed: dns");
-        check("100.53", "100.52", "changed: resolver");
-        check("100.54", "100.52", "changed: proxy resolver");
+        check("100.53", "100.52", "changed: lists, resolver");
+        check("100.54", "100.52", "changed: lists, proxy resolver");
         check("[en]", "[de]", "changed: proxy");
         check("below: 10", "below: 5", "changed: report");
         check("node: a", "node: b", "changed: report");

@@ -7,6 +7,7 @@ mod documentation;
 mod error;
 mod file;
 mod node;
+mod own;
 mod place;
 mod reading;
 mod scalar;

@@ -153,6 +153,19 @@ where
     .bare()
 }
 
+/// A share in per cent: a whole number and `%`.
+pub(super) fn share(most: u32) -> Scalar<u32> {
+    let range = format!("from 0% to {most}%");
+    Scalar::new(format!("a share {range}"), move |text| {
+        let percent = quantity(text, &[("%", 1)]).ok_or("write a whole number and `%`: `20%`")?;
+        u32::try_from(percent)
+            .ok()
+            .filter(|percent| *percent <= most)
+            .ok_or_else(|| format!("write a share {range}"))
+    })
+    .described(json!({"type": "string", "pattern": "^[0-9]+%$"}))
+}
+
 /// A duration: a whole number and `s`, `m`, `h` or `d`.
 pub(super) fn duration(least: Duration, most: Duration) -> Scalar<Duration> {
     let range = format!("from {} to {}", duration_text(least), duration_text(most));
@@ -340,6 +353,11 @@ mod tests {
             count(1..=16_u16),
             &["1", "16"],
             &["0", "17", "+1", "1.0", "0x1", ""],
+        );
+        check(
+            share(100),
+            &["0%", "20%", "100%"],
+            &["", "20", "-1%", "101%", "0.5%"],
         );
         check(flag(), &["true", "false"], &["True", "yes", "off", "1"]);
         check(

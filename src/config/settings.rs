@@ -23,7 +23,8 @@ pub struct Config {
     pub repositories: Vec<Repository>,
     /// The lists, in order of precedence.
     pub lists: Vec<compile::Settings>,
-    /// What outranks every list; the names of `protect.files` included.
+    /// What outranks every list: `protect`, the names of its files included, and what the
+    /// node itself stands on.
     pub protect: compile::Protected,
     /// Files that the configuration names and that are watched: local lists, `protect.files`.
     pub watched: Vec<PathBuf>,

@@ -2,9 +2,9 @@
 
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::mpsc;
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -92,6 +92,7 @@ impl Daemon {
             timeline: Arc::new(timeline),
             updates: Arc::new(Updates::default()),
             ready: Arc::new(AtomicBool::new(false)),
+            retired: Mutex::default(),
             metrics: metrics.clone(),
         };
         let in_force = Arc::clone(&editions.in_force);

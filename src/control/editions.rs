@@ -1,9 +1,9 @@
 //! [`Editions`]: makes one edition after the other from the current lists, and tells all
 //! who keep account of them.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
@@ -12,7 +12,7 @@ use super::round::{ListOutcome, Round};
 use crate::compile::{self, Blocklist, Compiler};
 use crate::config::Config;
 use crate::count::{CountError, Counters, HitCounter};
-use crate::enforce::{Edition, InForce, counted_rules};
+use crate::enforce::{Edition, InForce, counted_rules, counted_rules_from};
 use crate::policy::Origin;
 use crate::report::{AlarmKind, Failure, Metrics, Outcome, Severity, Timeline, Updates};
 use crate::verify::{ListFile, Subscription, Verified};
@@ -30,6 +30,8 @@ pub(super) struct Editions {
     pub updates: Arc<Updates>,
     /// Whether every required list is in force.
     pub ready: Arc<AtomicBool>,
+    /// Editions that were replaced and may still be answering.
+    pub retired: Mutex<Vec<Arc<Edition>>>,
     /// How long swaps take, and lists from their publication on.
     pub metrics: Metrics,
 }
@@ -62,7 +64,12 @@ impl Editions {
                 ),
             }
         }
-        let blocklist = compiler.finish();
+        self.swap(config, compiler.finish(), begin);
+    }
+
+    /// Puts a blocklist in force; since `begin` it was in the making. Where it shares rules
+    /// with the one in force, their counters are taken over.
+    pub(super) fn swap(&self, config: &Config, blocklist: Blocklist, begin: Instant) {
         let counter = match self.counter(&blocklist) {
             Ok(counter) => counter,
             Err(error) => {
@@ -79,6 +86,7 @@ impl Editions {
             counter,
         };
         let retired = self.in_force.replace(edition);
+        self.free_retired();
         self.ready.store(ready, Ordering::Release);
         let edition = self.in_force.load_full();
         if let Err(error) = self.timeline.in_force(&edition, edition.since) {
@@ -86,6 +94,7 @@ impl Editions {
         }
         self.metrics.swapped(clock::instant().duration_since(begin));
         self.note_latency(&edition, &retired);
+        self.retired().push(retired);
         tracing::info!(
             edition = number,
             lists = edition.blocklist.lists().len(),
@@ -99,6 +108,17 @@ impl Editions {
             ready,
             "in force"
         );
+    }
+
+    /// Frees the retired editions that no answer uses any more. It is done here and not by
+    /// who drops the last one: freeing an index takes long enough to stall answers.
+    pub(super) fn free_retired(&self) {
+        self.retired()
+            .retain(|edition| Arc::strong_count(edition) > 1);
+    }
+
+    fn retired(&self) -> MutexGuard<'_, Vec<Arc<Edition>>> {
+        self.retired.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Notes for each list that is newer than in the retired edition how long it took from
@@ -135,7 +155,22 @@ impl Editions {
     }
 
     fn counter(&self, blocklist: &Blocklist) -> Result<HitCounter, CountError> {
-        let (counter, refused) = self.counters.counter(counted_rules(blocklist))?;
+        let before = self.in_force.load_full();
+        let shared = blocklist.shared_rules(&before.blocklist);
+        if shared == blocklist.rule_count() && shared > 0 && !before.counter.is_in_memory() {
+            return Ok(before.counter.clone());
+        }
+        let more = counted_rules_from(blocklist, shared);
+        let beside = match shared {
+            0 => None,
+            _ => self
+                .counters
+                .counter_beside(&before.counter, shared, more)?,
+        };
+        let (counter, refused) = match beside {
+            Some(beside) => beside,
+            None => self.counters.counter(counted_rules(blocklist))?,
+        };
         if let Some(error) = refused {
             tracing::error!(%error, "new entries are counted in memory until the disk takes them");
         }

@@ -10,7 +10,7 @@ use super::left_out::{self, Asked, LeftOut};
 use crate::compile::{Blocklist, RuleView};
 use crate::config::Config;
 use crate::enforce::dns;
-use crate::policy::{Action, CanonicalUrl, Decision, Host, Name, RuleId};
+use crate::policy::{Action, CanonicalUrl, Decision, Host, Name};
 
 /// What the edition in force says about a name, URL or address.
 #[derive(Clone, Debug, Serialize)]
@@ -19,6 +19,8 @@ pub(super) struct Explanation {
     asked: String,
     /// Whether the operator protects it; then no list is asked.
     protected: bool,
+    /// The key of the configuration by which it is this node's own, which no list may block.
+    own: Option<&'static str>,
     /// What happens, surface by surface.
     surfaces: Vec<Verdict>,
     /// Every entry that matches, in the order in which they are weighed.
@@ -48,7 +50,8 @@ struct Match {
     list: String,
     entry: String,
     serial: Option<u64>,
-    line: u32,
+    /// Its row in the list's text; nothing where the text has changed since.
+    line: Option<u32>,
     kind: &'static str,
     r#match: &'static str,
     value: String,
@@ -91,7 +94,19 @@ impl Explanation {
             explanation.see_as_client(question, dns);
         }
         let asked = Asked::read(question.asked);
-        explanation.left_out = left_out::find(config, blocklist, &asked, question.now);
+        let Self {
+            matches, left_out, ..
+        } = &mut explanation;
+        *left_out = left_out::find(config, blocklist, &asked, question.now, &mut |row| {
+            let of_row = |found: &&mut Match| {
+                found.list == row.list
+                    && Some(&found.entry) == row.entry.as_ref()
+                    && Some(&found.value) == row.value.as_ref()
+            };
+            for found in matches.iter_mut().filter(of_row) {
+                found.line = found.line.or(Some(row.line));
+            }
+        });
         Ok(explanation)
     }
 
@@ -141,9 +156,10 @@ impl Explanation {
         ];
         Self {
             asked: name.to_string(),
-            protected: blocklist.is_protected(name),
+            protected: blocklist.protected().find(name).is_some(),
+            own: own(blocklist, Some(name)),
             surfaces,
-            matches: matches(blocklist, blocklist.matches(Some(name), None), &decision),
+            matches: matches(blocklist, Some(name), None, &decision),
             left_out: Vec::new(),
             notes: vec![
                 "URL entries on this host are judged by the whole URL: ask with http://".to_owned(),
@@ -169,17 +185,14 @@ impl Explanation {
         }
         Self {
             asked: url.to_string(),
-            protected: name.is_some_and(|name| blocklist.is_protected(&name)),
+            protected: name.is_some_and(|name| blocklist.protected().find(&name).is_some()),
+            own: own(blocklist, name.as_ref()),
             surfaces: vec![
                 verdict(blocklist, "dns", &host),
                 verdict(blocklist, "http", &http),
                 verdict(blocklist, "tls", &host),
             ],
-            matches: matches(
-                blocklist,
-                blocklist.matches(name.as_ref(), Some(url)),
-                &http,
-            ),
+            matches: matches(blocklist, name.as_ref(), Some(url), &http),
             left_out: Vec::new(),
             notes,
         }
@@ -189,6 +202,7 @@ impl Explanation {
         Self {
             asked: address.to_string(),
             protected: false,
+            own: None,
             surfaces: Vec::new(),
             matches: Vec::new(),
             left_out: Vec::new(),
@@ -205,6 +219,12 @@ impl Explanation {
         let mut text = format!("{}\n", self.asked);
         if self.protected {
             text += "  protected: `protect` in the configuration outranks every list\n";
+        }
+        if let Some(key) = self.own {
+            let _ = writeln!(
+                text,
+                "  this node's own: `{key}` in the configuration; no list may block it"
+            );
         }
         for verdict in &self.surfaces {
             let _ = match (&verdict.because, verdict.action) {
@@ -229,12 +249,14 @@ impl Explanation {
                 || "unsigned".to_owned(),
                 |serial| format!("serial {serial}"),
             );
+            let line = found
+                .line
+                .map_or_else(String::new, |line| format!(", line {line}"));
             let _ = write!(
                 text,
-                "\n{} · {} ({serial}, line {})\n  {} {} {}\n  {}, {} ({})",
+                "\n{} · {} ({serial}{line})\n  {} {} {}\n  {}, {} ({})",
                 found.list,
                 found.entry,
-                found.line,
                 found.kind,
                 found.r#match,
                 found.value,
@@ -306,7 +328,19 @@ fn verdict(blocklist: &Blocklist, surface: &'static str, decision: &Decision) ->
     }
 }
 
-fn matches(blocklist: &Blocklist, rules: Vec<RuleId>, decision: &Decision) -> Vec<Match> {
+/// The key of the configuration by which a name is this node's own.
+fn own(blocklist: &Blocklist, name: Option<&Name>) -> Option<&'static str> {
+    let (_, key) = blocklist.protected().find_own(name?)?;
+    Some(key)
+}
+
+fn matches(
+    blocklist: &Blocklist,
+    name: Option<&Name>,
+    url: Option<&CanonicalUrl>,
+    decision: &Decision,
+) -> Vec<Match> {
+    let rules = blocklist.matches(name, url);
     let decider = decision.act.map(|(rule, _)| rule);
     let mut behind = false;
     let mut found = Vec::new();
@@ -319,6 +353,13 @@ fn matches(blocklist: &Blocklist, rules: Vec<RuleId>, decision: &Decision) -> Ve
             "decides".to_owned()
         } else if decision.monitored.contains(&id) {
             "watches: counted, and the next best match is taken".to_owned()
+        } else if let Some(open) =
+            name.and_then(|name| blocklist.never_blocks(rule.list_index, name))
+            && !rule.canary
+        {
+            format!(
+                "lost: {open} is on the never-block list of the repository, so this list lets it pass"
+            )
         } else if behind {
             "lost: an entry further up this list of matches decided".to_owned()
         } else {
@@ -335,7 +376,7 @@ impl Match {
             list: rule.list.settings.name.clone(),
             entry: rule.entry_id.to_owned(),
             serial: rule.list.provenance.seq(),
-            line: rule.line,
+            line: None,
             kind: rule.kind.as_str(),
             r#match: rule.match_word,
             value: rule.value.to_owned(),

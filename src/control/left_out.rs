@@ -11,7 +11,7 @@ use super::update::text_of;
 use crate::compile::parse::{self, Parsed, Reading};
 use crate::compile::{self, Blocklist, Format};
 use crate::config::Config;
-use crate::policy::{CanonicalUrl, Entry, LegalRecord, Name, Scope, Trigger, UrlScope};
+use crate::policy::{CanonicalUrl, Entry, LegalRecord, Life, Name, Scope, Trigger, UrlScope};
 use crate::verify::{ListFile, Verified};
 
 /// A row that speaks of what was asked and is not enforced.
@@ -54,12 +54,14 @@ impl Asked {
 }
 
 /// Reads the lists of a configuration again, as they are on disk, and finds the rows that
-/// speak of what was asked and are not enforced.
+/// speak of what was asked and are not enforced. Those that may be enforced are handed to
+/// `enforced`, without a reason.
 pub(super) fn find(
     config: &Config,
     blocklist: &Blocklist,
     asked: &Asked,
     now: Timestamp,
+    enforced: &mut dyn FnMut(LeftOut),
 ) -> Vec<LeftOut> {
     let mut pullers: BTreeMap<String, Puller> = BTreeMap::new();
     for repository in &config.repositories {
@@ -77,21 +79,29 @@ pub(super) fn find(
             let rejects = compiled
                 .map(|list| list.rejects.as_slice())
                 .unwrap_or_default();
-            read(settings, &file, rejects, asked, now, &mut found);
+            for row in read(settings, &file, rejects, asked, now) {
+                if row.reason.is_empty() {
+                    enforced(row);
+                } else {
+                    found.push(row);
+                }
+            }
         }
     }
     found.truncate(LEFT_OUT_MAX);
     found
 }
 
+/// The rows of one list that speak of what was asked; without a reason where nothing keeps
+/// them from being enforced.
 fn read(
     settings: &compile::Settings,
     file: &Verified<ListFile>,
     rejects: &[compile::Reject],
     asked: &Asked,
     now: Timestamp,
-    found: &mut Vec<LeftOut>,
-) {
+) -> Vec<LeftOut> {
+    let mut found = Vec::new();
     let (format, scope) = match settings.from {
         compile::From::Repository { .. } => (Format::Native, None),
         compile::From::File { format, scope, .. } => (format, scope),
@@ -126,10 +136,11 @@ fn read(
         }
         Parsed::Reject(_) | Parsed::Header(_) => {}
     });
+    found
 }
 
-/// Why an entry that speaks of what was asked does not act on it; nothing where it does, or
-/// speaks of something else.
+/// Why an entry that speaks of what was asked does not act on it; empty where it does,
+/// nothing where it speaks of something else.
 fn why_not(
     entry: &Entry,
     line: u32,
@@ -145,14 +156,27 @@ fn why_not(
             if let Some(reject) = rejects.iter().find(|reject| reject.line == line) {
                 return Some(format!("quarantined: {}", reject.reason));
             }
-            match (entry.effective_from, entry.expires_at) {
-                (Some(from), _) if now < from => {
-                    Some(format!("not yet in effect: it begins at {from}"))
-                }
-                (_, Some(end)) if end <= now => Some(format!("expired at {end}")),
-                _ => None,
-            }
+            Some(standing(&entry.life, now))
         }
+    }
+}
+
+/// Why an entry is not in effect; empty where it is.
+fn standing(life: &Life, now: Timestamp) -> String {
+    match (life.effective_from, life.expires_at) {
+        _ if life.is_effective(now) => String::new(),
+        (Some(from), _) if now < from => format!("not yet in effect: it begins at {from}"),
+        (_, Some(end)) if end <= now => format!("expired at {end}"),
+        _ => match life
+            .windows
+            .iter()
+            .map(|window| window.from)
+            .filter(|from| *from > now)
+            .min()
+        {
+            Some(next) => format!("outside its windows: the next begins at {next}"),
+            None => "outside its windows, the last of which has ended".to_owned(),
+        },
     }
 }
 
@@ -217,6 +241,7 @@ mod tests {
             passthru: PassThru::List,
             ede: Ede::Blocked,
             required: false,
+            guard: Default::default(),
         };
         let rows = [
             r#"{"format":1,"list":"l","defaults":{"category":"phishing","legal":{"basis":"b","authority":"a"}}}"#,
@@ -225,26 +250,25 @@ mod tests {
             r#"{"id":"3","kind":"domain","match":"subtree","value":"shop.bank.test"}"#,
             r#"{"id":"4","kind":"domain","match":"sideways","value":"odd.test"}"#,
             r#"{"id":"5","kind":"url","value":"http://u.test/a","effective_from":"2027-01-01T00:00:00Z"}"#,
+            r#"{"id":"6","kind":"domain","match":"exact","value":"live.test","window":[{"from":"2026-11-20T18:00:00Z","to":"2026-11-20T20:00:00Z"},{"from":"2026-11-27T18:00:00Z","to":"2026-11-27T20:00:00Z"}]}"#,
         ];
         let file = Verified::unsigned("l", "x", rows.join("\n").into_bytes());
         let now = "2026-11-24T06:00:00Z".parse().unwrap();
-        let protected = Protected {
-            names: vec![Name::from_text("bank.test").unwrap()],
-        };
+        let names = vec![Name::from_text("bank.test").unwrap()];
+        let protected = Protected::new(names, Vec::new());
         let mut compiler = Compiler::new(&protected, now);
         compiler.add(&settings, &file);
         let blocklist = compiler.finish();
-        let mut found = Vec::new();
-        read(
+        let found = read(
             &settings,
             &file,
             &blocklist.lists()[0].rejects,
             &Asked::read(asked),
             now,
-            &mut found,
         );
         let found: Vec<(u32, String)> = found
             .into_iter()
+            .filter(|row| !row.reason.is_empty())
             .map(|row| (row.line, row.reason))
             .collect();
         assert_eq!(found.len(), expected.len(), "{asked}: {found:?}");
@@ -263,6 +287,7 @@ mod tests {
         check("odd.test", &[(5, "quarantined")]);
         check("http://u.test/a", &[(6, "not yet in effect")]);
         check("http://u.test/b", &[]);
+        check("live.test", &[(7, "the next begins at 2026-11-27T18")]);
         check("other.test", &[]);
     }
 }

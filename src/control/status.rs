@@ -154,7 +154,7 @@ impl Status {
             since: edition.since.to_string(),
             lists: lists.collect(),
             surfaces,
-            protected_names: config.protect.names.len(),
+            protected_names: config.protect.names().len(),
             repositories: config
                 .repositories
                 .iter()

@@ -118,6 +118,7 @@ impl Updater {
 
     /// Does what is due.
     fn work(&mut self, runtime: &tokio::runtime::Runtime) {
+        self.editions.free_retired();
         let now = clock::instant();
         let due: Vec<usize> = (0..)
             .zip(&self.pulled)

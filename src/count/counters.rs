@@ -101,18 +101,45 @@ impl Counters {
                 Err(_) => { /* A full disk: the old files serve on. */ }
             }
         }
-        let refused = state
-            .book
-            .append(&fresh.0, fresh.1)
-            .and(state.grow())
-            .err()
-            .map(|error| CountError::File {
-                path: self.folder.clone(),
-                error,
-            });
+        let refused = self.name_slots(&mut state, &fresh);
         state.in_use = true;
-        let counter = HitCounter::over(slots, state.segments.clone().into());
+        let segments = state.segments.clone().into();
+        let counter = HitCounter::over(state.id, slots.into(), Arc::default(), segments);
         Ok((counter, refused))
+    }
+
+    /// The counter of an edition whose first `shared` rules are those of `before`; the slots
+    /// of these are taken over, and only `more`, the rules behind them, are looked up. Where
+    /// `before` does not have them in one run, as when it counts in memory, nothing.
+    ///
+    /// Where the disk refuses, it is as in [`Self::counter`].
+    ///
+    /// # Errors
+    /// As in [`Self::counter`].
+    pub fn counter_beside<'a>(
+        &self,
+        before: &HitCounter,
+        shared: usize,
+        more: impl Iterator<Item = Option<CountedRule<'a>>>,
+    ) -> Result<Option<(HitCounter, Option<CountError>)>, CountError> {
+        let mut state = self.state();
+        let Some(slots) = before.shared_slots(state.id, shared) else {
+            return Ok(None);
+        };
+        let (more, _, fresh) = state.assign(more)?;
+        let refused = self.name_slots(&mut state, &fresh);
+        let segments = state.segments.clone().into();
+        let counter = HitCounter::over(state.id, Arc::clone(slots), more.into(), segments);
+        Ok(Some((counter, refused)))
+    }
+
+    /// Names new slots on disk and makes room for them; returns what the disk refused.
+    fn name_slots(&self, state: &mut State, fresh: &(Vec<u8>, usize)) -> Option<CountError> {
+        let named = state.book.append(&fresh.0, fresh.1);
+        named.and(state.grow()).err().map(|error| CountError::File {
+            path: self.folder.clone(),
+            error,
+        })
     }
 
     /// What the slots stand for, as the batches of their book.
@@ -490,6 +517,36 @@ mod tests {
         assert_eq!(old.hits(RuleId(9), Surface::Dns), 2);
         assert_eq!(new.hits(RuleId(4), Surface::Dns), 2);
         assert_eq!(new.hits(RuleId(8994), Surface::Tls), 1);
+    }
+
+    #[test]
+    fn what_came_by_a_delta_is_counted_beside() {
+        let folder = tempfile::tempdir().unwrap();
+        let (counters, _) = open(folder.path());
+        let (base, came) = (rules(0..10), rules(9000..9003));
+        let (old, _) = counters.counter(counted(&base)).unwrap();
+        let beside = |before: &HitCounter, shared, more: &[String]| {
+            let found = counters.counter_beside(before, shared, counted(more));
+            found.unwrap().map(|(counter, refused)| {
+                assert!(refused.is_none());
+                counter
+            })
+        };
+        let new = beside(&old, 10, &came).unwrap();
+        new.hit(RuleId(3), Surface::Dns);
+        new.hit(RuleId(12), Surface::Dns);
+        assert_eq!(old.hits(RuleId(3), Surface::Dns), 1);
+        assert_eq!(old.hits(RuleId(12), Surface::Dns), 0, "it has no such rule");
+        // The overlay of the next edition has grown; what was in it keeps its hits.
+        let newer = beside(&new, 10, &rules(9000..9009)).unwrap();
+        assert_eq!(newer.hits(RuleId(12), Surface::Dns), 1);
+        newer.hit(RuleId(18), Surface::Dns);
+        let anew = [base, rules(9000..9009)].concat();
+        let (anew, _) = counters.counter(counted(&anew)).unwrap();
+        let hits = [3, 12, 18].map(|rule| anew.hits(RuleId(rule), Surface::Dns));
+        assert_eq!(hits, [1, 1, 1]);
+        assert!(beside(&new, 9, &came).is_none(), "not the same base");
+        assert!(beside(&HitCounter::in_memory(10), 10, &came).is_none());
     }
 
     #[test]

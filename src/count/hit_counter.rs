@@ -9,12 +9,17 @@ use crate::policy::{Action, Category, RuleId, Surface};
 ///
 /// The counters themselves outlive it: two editions that hold the same entry add to the same
 /// slot, so a hit by a retired edition that is still answering is never lost.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct HitCounter {
-    /// The slot of each rule; [`NO_SLOT`] for a rule that is not counted.
-    slots: Box<[u32]>,
+    /// The slot of each rule; [`NO_SLOT`] for a rule that is not counted. Shared by the
+    /// editions that have these rules in common.
+    slots: Arc<[u32]>,
+    /// The slots of the rules behind them.
+    more: Arc<[u32]>,
     /// The counters; mostly one run of slots, in the order of their first slots.
-    segments: Box<[Segment]>,
+    segments: Arc<[Segment]>,
+    /// Which map the slots are numbered in; nothing for one in memory.
+    map: Option<u64>,
 }
 
 /// What must be known of a rule to count it.
@@ -51,16 +56,43 @@ impl HitCounter {
         let map = Arc::new(CounterMap::in_memory(rules));
         Self {
             slots: (0..NO_SLOT).take(rules).collect(),
-            segments: Box::new([Segment {
+            more: Arc::default(),
+            segments: [Segment {
                 first: 0,
                 base: 0,
                 map,
-            }]),
+            }]
+            .into(),
+            map: None,
         }
     }
 
-    pub(super) const fn over(slots: Box<[u32]>, segments: Box<[Segment]>) -> Self {
-        Self { slots, segments }
+    /// A counter over the slots of the map `map`: those of the first rules, and those of the
+    /// rules behind them.
+    pub(super) const fn over(
+        map: u64,
+        slots: Arc<[u32]>,
+        more: Arc<[u32]>,
+        segments: Arc<[Segment]>,
+    ) -> Self {
+        Self {
+            slots,
+            more,
+            segments,
+            map: Some(map),
+        }
+    }
+
+    /// Whether it counts in memory alone, so that its hits end with it.
+    #[must_use]
+    pub const fn is_in_memory(&self) -> bool {
+        self.map.is_none()
+    }
+
+    /// The slots of its first `rules` rules, where it has so many in one run, numbered in
+    /// that map.
+    pub(super) fn shared_slots(&self, map: u64, rules: usize) -> Option<&Arc<[u32]>> {
+        (self.map == Some(map) && self.slots.len() == rules).then_some(&self.slots)
     }
 
     /// Counts one hit of a rule on a surface.
@@ -80,7 +112,12 @@ impl HitCounter {
 
     #[inline]
     fn place(&self, rule: RuleId) -> Option<(&Segment, usize)> {
-        let slot = usize::try_from(*self.slots.get(rule.index())?).ok()?;
+        let number = rule.index();
+        let slot = match self.slots.get(number) {
+            Some(slot) => slot,
+            None => self.more.get(number - self.slots.len())?,
+        };
+        let slot = usize::try_from(*slot).ok()?;
         find(&self.segments, slot)
     }
 }

@@ -41,8 +41,16 @@ impl Edition {
 pub fn counted_rules(
     blocklist: &Blocklist,
 ) -> impl Iterator<Item = Option<CountedRule<'_>>> + Clone {
-    let count = u32::try_from(blocklist.rule_count()).unwrap_or(u32::MAX);
-    (0..count).map(|number| {
+    counted_rules_from(blocklist, 0)
+}
+
+/// The same without the first rules.
+pub fn counted_rules_from(
+    blocklist: &Blocklist,
+    first: usize,
+) -> impl Iterator<Item = Option<CountedRule<'_>>> + Clone {
+    let number = |count| u32::try_from(count).unwrap_or(u32::MAX);
+    (number(first)..number(blocklist.rule_count())).map(|number| {
         let rule = blocklist.rule(RuleId(number))?;
         let watches = rule.list.settings.mode == Mode::Monitor;
         (!rule.canary).then_some(CountedRule {

@@ -5,4 +5,4 @@ mod edition;
 pub mod proxy;
 pub mod resolver;
 
-pub use edition::{Edition, InForce, counted_rules};
+pub use edition::{Edition, InForce, counted_rules, counted_rules_from};

@@ -1,9 +1,11 @@
 //! [`judge`]: which guards a version of a list trips.
 
+use serde::{Deserialize, Serialize};
+
 use crate::policy::GuardLimits;
 
 /// How a version differs from another, in entries; the list's own test entry is left out.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Change {
     /// Entries of the version it is compared with; 0 where there is none.
     pub before: u64,
@@ -11,13 +13,17 @@ pub struct Change {
     pub added: u64,
     /// Entries that the other has and it has not.
     pub removed: u64,
+    /// Of those, entries that the authority had withdrawn before: that they go is announced,
+    /// and trips nothing.
+    #[serde(default)]
+    pub withdrawn: u64,
     /// Of the rows that came, those that may never be blocked: protected names, public
     /// suffixes, names of the never-block list.
     pub refused: u64,
 }
 
 /// A guard that was tripped.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Trip {
     /// Which.
     pub guard: Guard,
@@ -26,7 +32,8 @@ pub struct Trip {
 }
 
 /// The guards (field.md section 3: what would have stopped the incidents).
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Guard {
     /// Too many entries came at once.
     Growth,
@@ -43,6 +50,21 @@ pub enum Guard {
     Ceiling,
     /// Fewer entries than the list must have.
     Floor,
+}
+
+impl Change {
+    /// The entries after it.
+    #[must_use]
+    pub const fn entries(&self) -> u64 {
+        self.before
+            .saturating_add(self.added)
+            .saturating_sub(self.removed)
+    }
+
+    /// The entries that go without having been withdrawn before.
+    const fn unannounced(&self) -> u64 {
+        self.removed.saturating_sub(self.withdrawn)
+    }
 }
 
 impl Guard {
@@ -62,22 +84,24 @@ impl Guard {
 }
 
 /// Which guards a version trips that changes the one in force by `version`, and what was in
-/// force 24 hours ago by `day`. Growth and shrink do not speak of a first version.
+/// force 24 hours ago by `day`. Growth and shrink do not speak of a first version, shrink and
+/// floor not of entries that had been withdrawn.
 #[must_use]
 pub fn judge(limits: &GuardLimits, version: &Change, day: &Change) -> Vec<Trip> {
     let mut trips = Vec::new();
     let mut trip = |guard, sentence: String| trips.push(Trip { guard, sentence });
-    let entries = version
-        .before
-        .saturating_add(version.added)
-        .saturating_sub(version.removed);
+    let entries = version.entries();
     if let Some(most) = limits.max_entries.filter(|most| entries > *most) {
         trip(
             Guard::Ceiling,
             format!("it has {entries} entries, and at most {most} are allowed"),
         );
     }
-    if let Some(fewest) = limits.min_entries.filter(|fewest| entries < *fewest) {
+    let is_announced = version.removed > 0 && version.removed == version.withdrawn;
+    if let Some(fewest) = limits
+        .min_entries
+        .filter(|fewest| entries < *fewest && !is_announced)
+    {
         trip(
             Guard::Floor,
             format!("it has {entries} entries, and at least {fewest} are demanded"),
@@ -96,7 +120,7 @@ pub fn judge(limits: &GuardLimits, version: &Change, day: &Change) -> Vec<Trip> 
         (
             Guard::Shrink,
             version,
-            version.removed,
+            version.unannounced(),
             limits.shrink,
             "removed",
             "",
@@ -112,7 +136,7 @@ pub fn judge(limits: &GuardLimits, version: &Change, day: &Change) -> Vec<Trip> 
         (
             Guard::ShrinkPerDay,
             day,
-            day.removed,
+            day.unannounced(),
             limits.shrink_per_day,
             "removed",
             " within 24 hours",
@@ -169,17 +193,46 @@ mod tests {
             added,
             removed,
             refused,
+            ..Change::default()
         };
         let (before, added, removed) = day;
         let day = Change {
             before,
             added,
             removed,
-            refused: 0,
+            ..Change::default()
         };
         let trips = judge(&limits, &version, &day);
         let tripped: Vec<Guard> = trips.iter().map(|trip| trip.guard).collect();
         assert_eq!(tripped, expected, "{trips:?}");
+    }
+
+    #[test]
+    fn what_was_withdrawn_may_go() {
+        let limits = GuardLimits {
+            shrink: Some(20),
+            shrink_per_day: Some(20),
+            min_entries: Some(1),
+            ..GuardLimits::default()
+        };
+        let change = |removed, withdrawn| Change {
+            before: 10,
+            removed,
+            withdrawn,
+            ..Change::default()
+        };
+        let guards = |change: &Change| -> Vec<Guard> {
+            let trips = judge(&limits, change, change);
+            trips.iter().map(|trip| trip.guard).collect()
+        };
+        assert_eq!(guards(&change(10, 10)), []);
+        assert_eq!(guards(&change(5, 3)), []);
+        assert_eq!(
+            guards(&change(10, 9)),
+            [Guard::Floor],
+            "one more went than was withdrawn"
+        );
+        assert_eq!(guards(&change(5, 0)), [Guard::Shrink, Guard::ShrinkPerDay]);
     }
 
     #[test]

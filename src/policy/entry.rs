@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
-use super::{Action, Kind, LegalRecord, Trigger};
+use super::{Action, Kind, LegalRecord, Life, Trigger};
 
 /// One line of a list: what it matches, what is done, under which law, for how long.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,12 +21,13 @@ pub struct Entry {
     pub record: Arc<LegalRecord>,
     /// When the authority added it.
     pub added_at: Option<Timestamp>,
-    /// Before this it is not enforced.
-    pub effective_from: Option<Timestamp>,
-    /// From this on it is not enforced; nothing for never.
-    pub expires_at: Option<Timestamp>,
+    /// When it is in effect.
+    pub life: Life,
     /// The list's own test entry: enforced, but left out of hits and reports.
     pub canary: bool,
+    /// Whether the authority says that others share what it covers, that it has looked at
+    /// that, and who answers for it (field.md section 8.3, `collateral`).
+    pub is_shared_acknowledged: bool,
 }
 
 /// The stable, opaque id of an entry, unique in its list. It is what statistics, stop page
@@ -75,21 +76,16 @@ impl fmt::Display for EntryId {
 impl Entry {
     /// An entry of a format that says no more than what is matched and what is done.
     #[must_use]
-    pub const fn plain(
-        id: EntryId,
-        trigger: Trigger,
-        action: Action,
-        record: Arc<LegalRecord>,
-    ) -> Self {
+    pub fn plain(id: EntryId, trigger: Trigger, action: Action, record: Arc<LegalRecord>) -> Self {
         Self {
             id,
             trigger,
             action,
             record,
             added_at: None,
-            effective_from: None,
-            expires_at: None,
+            life: Life::default(),
             canary: false,
+            is_shared_acknowledged: false,
         }
     }
 
@@ -102,12 +98,5 @@ impl Entry {
             (Trigger::Url { .. }, _) => Kind::Url,
             (Trigger::Address(_), _) => Kind::Ip,
         }
-    }
-
-    /// Whether it is in effect at `now`.
-    #[must_use]
-    pub fn is_effective(&self, now: Timestamp) -> bool {
-        self.effective_from.is_none_or(|from| from <= now)
-            && self.expires_at.is_none_or(|end| now < end)
     }
 }

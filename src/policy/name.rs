@@ -227,12 +227,15 @@ impl fmt::Display for Name {
                 f.write_str(".")?;
             }
             first = false;
-            for octet in rest.iter().take(usize::from(*length)) {
-                match *octet {
-                    b'.' | b'\\' => write!(f, "\\{}", char::from(*octet))?,
-                    0x21..=0x7e => write!(f, "{}", char::from(*octet))?,
-                    other => write!(f, "\\{other:03}")?,
-                }
+            let label = rest.get(..usize::from(*length)).unwrap_or_default();
+            match std::str::from_utf8(label) {
+                // Nearly all labels are.
+                Ok(text) if label.iter().all(|octet| is_name_octet(*octet)) => f.write_str(text)?,
+                _ => label.iter().try_for_each(|octet| match *octet {
+                    b'.' | b'\\' => write!(f, "\\{}", char::from(*octet)),
+                    0x21..=0x7e => write!(f, "{}", char::from(*octet)),
+                    other => write!(f, "\\{other:03}"),
+                })?,
             }
         }
         Ok(())

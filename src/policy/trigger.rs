@@ -1,5 +1,7 @@
 //! [`Trigger`]: what an entry matches.
 
+use std::fmt::Write;
+
 use super::{CanonicalUrl, Name, Prefix};
 
 /// What an entry matches. A name always says its [`Scope`]: lists and resolvers differ
@@ -30,11 +32,19 @@ impl Trigger {
     /// What it matches, in its one canonical spelling: the `value` of a native entry.
     #[must_use]
     pub fn value(&self) -> String {
-        match self {
-            Self::Name { name, .. } => name.to_string(),
-            Self::Url { url, .. } => url.to_string(),
-            Self::Address(prefix) => prefix.to_string(),
-        }
+        let mut text = String::new();
+        self.write_value(&mut text);
+        text
+    }
+
+    /// Writes [`Self::value`] behind a text.
+    pub fn write_value(&self, text: &mut String) {
+        // Writing to memory does not fail.
+        let _ = match self {
+            Self::Name { name, .. } => write!(text, "{name}"),
+            Self::Url { url, .. } => write!(text, "{url}"),
+            Self::Address(prefix) => write!(text, "{prefix}"),
+        };
     }
 
     /// How far it goes: the `match` of a native entry; nothing for addresses.

@@ -1,5 +1,6 @@
 //! [`CanonicalUrl`]: a URL reduced to its one canonical spelling.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -107,7 +108,7 @@ impl CanonicalUrl {
             canonical.push_str(&port.to_string());
         }
         let path_at = canonical.len();
-        push_path(&mut canonical, &escape(&path.replace('\\', "/")));
+        push_path(&mut canonical, &escape(&slashed(path)));
         let query_at = canonical.len();
         if let Some(query) = query {
             canonical.push('?');
@@ -330,8 +331,21 @@ const fn hex_value(octet: u8) -> Option<u8> {
     }
 }
 
+/// A path with slashes alone between its segments.
+fn slashed(path: &str) -> Cow<'_, str> {
+    if path.contains('\\') {
+        Cow::Owned(path.replace('\\', "/"))
+    } else {
+        Cow::Borrowed(path)
+    }
+}
+
 /// Brings the escapes of a path or query to their one form.
-fn escape(text: &str) -> String {
+fn escape(text: &str) -> Cow<'_, str> {
+    // Most have none.
+    if text.bytes().all(|octet| octet != b'%' && may_stand(octet)) {
+        return Cow::Borrowed(text);
+    }
     let mut out = String::with_capacity(text.len());
     // How many hexadecimal digits would complete a stray `%` at the end of `out`. A digit
     // decoded there would make an escape that nobody wrote, so it stays escaped.
@@ -361,7 +375,7 @@ fn escape(text: &str) -> String {
             push_escape(&mut out, *first);
         }
     }
-    out
+    Cow::Owned(out)
 }
 
 fn push_escape(out: &mut String, octet: u8) {
@@ -408,6 +422,10 @@ const fn may_stand(octet: u8) -> bool {
 /// Appends a path with its dot segments resolved (RFC 3986 section 5.2.4); double slashes
 /// stay.
 fn push_path(out: &mut String, path: &str) {
+    if path.starts_with('/') && !path.contains("/.") {
+        out.push_str(path);
+        return;
+    }
     let mut segments: Vec<&str> = Vec::new();
     let mut parts = path.strip_prefix('/').unwrap_or(path).split('/').peekable();
     while let Some(part) = parts.next() {

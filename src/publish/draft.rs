@@ -9,9 +9,9 @@ use serde_json::{Map, Value, json};
 
 use super::roles::utc;
 use super::{Legal, PublishError, canonical};
-use crate::compile::Format;
 use crate::compile::parse::native::{self, Header};
 use crate::compile::parse::{self, Parsed, Reading, Reject, rpz};
+use crate::compile::{Border, Format, Protected};
 use crate::policy::{EntryId, Kind, LegalRecord, Scope, UrlScope};
 
 /// The next version of a list.
@@ -31,6 +31,8 @@ pub(super) struct Draft {
     pub(super) rejects: Vec<Reject>,
     /// How many rows were left out.
     pub(super) rejected: u64,
+    /// Of these, rows that would block what may never be blocked.
+    pub(super) never_blocked: u64,
 }
 
 /// What a draft is made of.
@@ -44,6 +46,8 @@ pub(super) struct Material<'a> {
     pub(super) category: Option<&'a str>,
     /// The legal file.
     pub(super) legal: &'a Legal,
+    /// What its rows must be within.
+    pub(super) border: &'a Border,
     /// The plaintext of the version before; empty for the first.
     pub(super) before: &'a [u8],
     /// How the rows are written.
@@ -219,13 +223,18 @@ impl Builder<'_> {
         let Some(text) = canonical::object_text(&entry) else {
             return self.reject(line, "a number in it is not whole".to_owned());
         };
-        if let Err(reason) = native::read_entry(&text, &self.header) {
-            return self.reject(line, reason);
-        }
+        let read = match native::read_entry(&text, &self.header) {
+            Ok(read) => read,
+            Err(reason) => return self.reject(line, reason),
+        };
         let id = text_of(&entry, "id");
         if id == CANARY || key.1 == canary_name(self.material.list) {
             let reason = "the list's own test entry is made by `publish` alone".to_owned();
             return self.reject(line, reason);
+        }
+        if let Err(refusal) = self.material.border.check(&Protected::default(), &read) {
+            self.draft.never_blocked += u64::from(refusal.never_blocked);
+            return self.reject(line, refusal.reason);
         }
         match self.ids.get(&id) {
             Some((_, other)) if *other == key => {
@@ -489,6 +498,7 @@ mod tests {
             title: json!({"en": "List a"}),
             category: Some("csam"),
             legal: &Legal::read(legal).unwrap(),
+            border: &Border::default(),
             before,
             format,
             scope: Some(Scope::Subtree),

@@ -214,6 +214,17 @@ pub enum PublishError {
         /// The limit.
         octets_max: u64,
     },
+    /// Nodes would hold the version back until their operators decide; it was not published.
+    #[error(
+        "list {list} is not published, for nodes would hold this version: {verdict}\nLook whether the file is the right one. Entries that are withdrawn with `cordon repo withdraw` first may always go; to publish all the same, say why with `--accept-guard REASON`",
+        verdict = .verdict.sentence() + "\n" + .verdict.difference.to_text(true).trim_end()
+    )]
+    Guard {
+        /// The list.
+        list: String,
+        /// What nodes would think of it.
+        verdict: Box<crate::guard::Verdict>,
+    },
     /// Nodes would refuse the result; it was not published.
     #[error("nodes would refuse this, so it is not published: {0}")]
     Rehearsal(#[from] crate::verify::VerifyError),

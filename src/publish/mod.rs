@@ -25,6 +25,7 @@ mod repository;
 mod role_changes;
 mod roles;
 mod rotation;
+mod sense;
 mod serve;
 mod signature;
 mod stage;

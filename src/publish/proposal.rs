@@ -7,8 +7,10 @@ use super::difference::{ListDifference, plain};
 use super::quorum::Quorum;
 use super::repository::target_files;
 use super::roles::Role;
+use super::sense::Judged;
 use super::{Keyring, PublishError, Repository};
-use crate::compile::{Compiler, Ede, From, Mode, PassThru, Protected, Settings};
+use crate::compile::{Border, Compiler, Ede, From, Guard, Mode, PassThru, Protected, Settings};
+use crate::guard::Trip;
 use crate::policy::Kind;
 use crate::verify::Verified;
 
@@ -89,12 +91,15 @@ impl Repository {
         }
     }
 
-    /// The same: the rows that a node would leave out.
+    /// The same: the rows that a node would leave out, and the guards that it would trip.
     fn verdicts(&self, role: &Role, now: Timestamp) -> Result<Vec<String>, PublishError> {
         let list = role.name.strip_prefix("list-").unwrap_or(&role.name);
-        let draft = Verified::draft(list, self.plaintext(role)?);
+        let text = self.plaintext(role)?;
+        let border = self.border(list)?;
+        let held = self.guards(&border, role, &text, now)?;
+        let draft = Verified::draft(list, text);
         let mut compiler = Compiler::new(&Protected::default(), now);
-        compiler.add(&as_a_node_reads(list), &draft);
+        compiler.add_within(&as_a_node_reads(list), &border, &draft);
         let blocklist = compiler.finish();
         let Some(compiled) = blocklist.lists().first() else {
             return Ok(Vec::new());
@@ -113,7 +118,31 @@ impl Repository {
         if more > 0 {
             verdicts.push(format!("nodes leave out {more} more lines"));
         }
+        verdicts.extend(held);
         Ok(verdicts)
+    }
+
+    /// Why nodes would hold a version back until their operators decide.
+    fn guards(
+        &self,
+        border: &Border,
+        role: &Role,
+        text: &[u8],
+        now: Timestamp,
+    ) -> Result<Vec<String>, PublishError> {
+        let list = role.name.strip_prefix("list-").unwrap_or(&role.name);
+        let empty = Role::new(&role.name, "", json!({}));
+        let before = self.published.get(&role.name).unwrap_or(&empty);
+        let judged = Judged {
+            list,
+            role: before,
+            before: &self.plaintext(before).unwrap_or_default(),
+            after: text,
+            left_out: 0,
+        };
+        let verdict = self.verdict(border, &judged, now)?;
+        let sentence = |trip: &Trip| format!("nodes hold this version: {}", trip.sentence);
+        Ok(verdict.trips.iter().map(sentence).collect())
     }
 
     /// What a version changes in its list; nothing where the content stays.
@@ -153,5 +182,6 @@ fn as_a_node_reads(list: &str) -> Settings {
         passthru: PassThru::List,
         ede: Ede::Censored,
         required: false,
+        guard: Guard::USUAL,
     }
 }

@@ -9,9 +9,11 @@ use sha2::{Digest, Sha256};
 use super::draft::{Draft, Material};
 use super::repository::target_files;
 use super::roles::Role;
+use super::sense::Judged;
 use super::versions::{Version, Versions, number_in};
 use super::{Keyring, Legal, PublishError, Repository};
-use crate::compile::{Format, Reject};
+use crate::compile::{Border, Format, Reject};
+use crate::guard::Verdict;
 use crate::policy::{Scope, UrlScope};
 use crate::verify::hex;
 
@@ -30,6 +32,8 @@ pub struct Publication {
     pub url_scope: UrlScope,
     /// What the legal file says.
     pub legal: Legal,
+    /// Why it is published even if nodes will hold it until their operators decide.
+    pub accept_guard: Option<String>,
 }
 
 /// What is now published.
@@ -53,6 +57,9 @@ pub struct Published {
     pub rejects: Vec<Reject>,
     /// How many rows were left out.
     pub rejected: u64,
+    /// What nodes will think of it: where it is held, they take it only once their operators
+    /// decide.
+    pub verdict: Verdict,
     /// Octets of the complete state, which nodes without the list fetch.
     pub octets: u64,
     /// Octets of the step, which nodes with the version before fetch.
@@ -102,7 +109,8 @@ impl Repository {
             ));
             Vec::new()
         });
-        let draft = self.draft(publication, &before_text, now, progress)?;
+        let border = self.border(list)?;
+        let draft = self.draft(publication, &border, &before_text, now, progress)?;
         let state = hex(&Sha256::digest(&draft.plaintext));
         let versions = Versions::new(list, &before);
         let current = versions.newest();
@@ -117,11 +125,29 @@ impl Repository {
             duplicates: draft.duplicates,
             rejects: draft.rejects,
             rejected: draft.rejected,
+            verdict: Verdict::default(),
             octets: 0,
             step_octets: None,
             expires: before.expires(),
             warnings,
         };
+        let judged = Judged {
+            list,
+            role: &before,
+            before: &before_text,
+            after: &draft.plaintext,
+            left_out: draft.never_blocked,
+        };
+        let verdict = self.verdict(&border, &judged, now)?;
+        // The same content from a file of names that may never be blocked is a mistake, too.
+        let is_change = published.is_new || verdict.difference.change.refused > 0;
+        if verdict.is_held && is_change && publication.accept_guard.is_none() {
+            return Err(PublishError::Guard {
+                list: list.to_owned(),
+                verdict: Box::new(verdict),
+            });
+        }
+        published.verdict = verdict;
         if !published.is_new {
             return Ok(published);
         }
@@ -136,6 +162,7 @@ impl Repository {
             plaintext: &draft.plaintext,
             state: &state,
             before: &before_text,
+            change: published.verdict.difference.change,
             now,
         })?;
         progress(Progress::Sign);
@@ -161,6 +188,7 @@ impl Repository {
     fn draft(
         &self,
         publication: &Publication,
+        border: &Border,
         before: &[u8],
         now: Timestamp,
         progress: &mut dyn FnMut(Progress),
@@ -172,6 +200,7 @@ impl Repository {
             title,
             category: category.as_deref(),
             legal: &publication.legal,
+            border,
             before,
             format: publication.format,
             scope: publication.scope,

@@ -10,6 +10,7 @@ use super::folder::Folder;
 use super::repository::target_file;
 use super::roles::{Role, utc};
 use super::stage::read_target;
+use crate::guard::{Change, Day};
 use crate::verify::{Delta, FULL_OCTETS_MAX, apply, hex, plaintext_octets_max};
 
 /// What the role of a list names: `LIST/full`, and `LIST/delta-FROM-TO` for the steps.
@@ -34,6 +35,8 @@ pub(super) struct Version<'a> {
     pub(super) state: &'a str,
     /// The plaintext of the version before; empty for the first.
     pub(super) before: &'a [u8],
+    /// What it changes upon the version before, in entries rather than lines.
+    pub(super) change: Change,
     /// When it is issued.
     pub(super) now: Timestamp,
 }
@@ -75,6 +78,37 @@ impl<'a> Versions<'a> {
         newest
             .and_then(|target| target.get("custom"))
             .unwrap_or(&Value::Null)
+    }
+
+    /// The entries of the newest version, without the list's own test entry.
+    pub(super) fn entries(&self) -> u64 {
+        number_in(self.newest(), "entries").saturating_sub(1)
+    }
+
+    /// How the list changed within the last 24 hours, as far as its steps tell: a version
+    /// that was published whole has none.
+    pub(super) fn day(&self, now: Timestamp) -> Day {
+        let mut day = Day::default();
+        for step in self.steps() {
+            let custom = step.target.get("custom").unwrap_or(&Value::Null);
+            let count = |entries, lines| match custom.get(entries) {
+                Some(_) => number_in(custom, entries),
+                None => number_in(custom, lines),
+            };
+            let (added, removed) = (count(CAME, "add"), count(WENT, "del"));
+            let after = number_in(custom, "entries").saturating_sub(1);
+            let change = Change {
+                before: after.saturating_add(removed).saturating_sub(added),
+                added,
+                removed,
+                ..Change::default()
+            };
+            let issued = custom.get("issued_at").and_then(Value::as_str);
+            if let Some(issued) = issued.and_then(|text| text.parse().ok()) {
+                day.note(Timestamp::min(issued, now), &change);
+            }
+        }
+        day
     }
 
     /// The plaintext of the newest version; empty before the first.
@@ -166,6 +200,15 @@ impl<'a> Versions<'a> {
                     custom.insert("from_state".to_owned(), from_state.unwrap_or_default());
                     custom.insert("add".to_owned(), delta.added.len().into());
                     custom.insert("del".to_owned(), delta.removed.len().into());
+                    // Lines also change where their entries stay, as with a review's date.
+                    for (name, entries, lines) in [
+                        (CAME, version.change.added, delta.added.len()),
+                        (WENT, version.change.removed, delta.removed.len()),
+                    ] {
+                        if entries != lines as u64 {
+                            custom.insert(name.to_owned(), entries.into());
+                        }
+                    }
                     for absent in ["enc", "epoch"] {
                         custom.remove(absent);
                     }
@@ -297,6 +340,11 @@ pub(super) fn number_in(custom: &Value, name: &str) -> u64 {
     custom.get(name).and_then(Value::as_u64).unwrap_or(0)
 }
 
+/// In a step's fields of our own: the entries that came, where that is not its `add`.
+const CAME: &str = "came";
+/// The entries that went, where that is not its `del`.
+const WENT: &str = "went";
+
 /// Compresses a plaintext, within what nodes take.
 fn compress(plaintext: &[u8]) -> Result<Vec<u8>, PublishError> {
     let octets = plaintext.len() as u64;
@@ -366,6 +414,7 @@ mod tests {
                 plaintext,
                 state: &hex(&Sha256::digest(plaintext)),
                 before: &before,
+                change: Change::default(),
                 now: begin + SignedDuration::from_mins(minutes * index),
             };
             let named = versions.next(&version).unwrap();
@@ -439,6 +488,11 @@ mod tests {
                 plaintext,
                 state: &hex(&Sha256::digest(plaintext)),
                 before: &before,
+                change: Change {
+                    added: 1,
+                    removed: 1,
+                    ..Change::default()
+                },
                 now: "2026-11-24T06:00:00Z".parse().unwrap(),
             };
             let named = versions.next(&version).unwrap();

@@ -175,7 +175,11 @@ impl Repository {
     }
 
     /// What runs, as it is signed now.
-    fn running(&self, list: &str, now: Timestamp) -> Result<Vec<Withdrawal>, PublishError> {
+    pub(super) fn running(
+        &self,
+        list: &str,
+        now: Timestamp,
+    ) -> Result<Vec<Withdrawal>, PublishError> {
         let Some((path, target)) = self.withdraw_target(list) else {
             return Ok(Vec::new());
         };

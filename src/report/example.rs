@@ -29,6 +29,7 @@ fn settings(name: &str, format: Format) -> Settings {
         passthru: PassThru::List,
         ede: Ede::Censored,
         required: false,
+        guard: Default::default(),
     }
 }
 

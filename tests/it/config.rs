@@ -107,7 +107,7 @@ fn what_it_depends_on_is_watched() {
         let count = watched.iter().filter(|path| path.ends_with(name)).count();
         assert_eq!(count, 1, "{name} in {watched:?}");
     }
-    assert_eq!(config.protect.names.len(), 4);
+    assert_eq!(config.protect.names().len(), 4);
     assert!(config.repositories[0].verify.root.starts_with(b"{"));
 }
 

@@ -322,6 +322,7 @@ fn edition(names: &[&str]) -> Edition {
         passthru: PassThru::List,
         ede: Ede::Censored,
         required: true,
+        guard: Default::default(),
     };
     let mut compiler = Compiler::new(&Protected::default(), jiff::Timestamp::UNIX_EPOCH);
     compiler.add(

@@ -14,6 +14,7 @@ mod count;
 mod demo;
 mod dns;
 mod failures;
+mod guards;
 mod harness;
 mod keepers;
 mod main_job;

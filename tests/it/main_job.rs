@@ -278,9 +278,8 @@ fn a_list_of_our_own_is_enforced_exactly() {
         .collect();
     fs::write(&urls, urls_listed.join("\n")).unwrap();
     let mut plant = Plant::new(&domains, &urls);
-    let mut domains = listed;
-    domains.push("co.uk".to_owned());
-    enforce_everything(&mut plant, &domains, &urls_listed);
+    // A public suffix is left out by the publisher already, so that no node has it.
+    enforce_everything(&mut plant, &listed, &urls_listed);
 }
 
 /// Asks 2,000 questions a second until told to stop: half of them listed in every version.

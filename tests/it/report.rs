@@ -64,6 +64,7 @@ fn list(name: &str, format: Format) -> Settings {
         passthru: PassThru::List,
         ede: Ede::Blocked,
         required: false,
+        guard: Default::default(),
     }
 }
 

@@ -6,24 +6,38 @@ use super::{Parsed, Reject};
 /// out, a byte order mark and carriage returns are taken off.
 pub(super) fn lines(text: &[u8]) -> impl Iterator<Item = Result<(u32, &str), Reject>> {
     let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
-    text.split(|octet| *octet == b'\n')
-        .zip(1_u32..)
-        .filter_map(|(octets, line)| {
-            if octets.len() > LINE_OCTETS_MAX {
-                return Some(Err(reject(line, "this line is longer than 65536 octets")));
-            }
-            match std::str::from_utf8(octets) {
-                Err(_) => Some(Err(reject(line, "this line is not UTF-8"))),
-                Ok(text) => {
-                    let text = text.strip_suffix('\r').unwrap_or(text);
-                    if text.trim().is_empty() {
-                        None
-                    } else {
-                        Some(Ok((line, text)))
-                    }
+    split(text).zip(1_u32..).filter_map(|(octets, line)| {
+        if octets.len() > LINE_OCTETS_MAX {
+            return Some(Err(reject(line, "this line is longer than 65536 octets")));
+        }
+        match std::str::from_utf8(octets) {
+            Err(_) => Some(Err(reject(line, "this line is not UTF-8"))),
+            Ok(text) => {
+                let text = text.strip_suffix('\r').unwrap_or(text);
+                if text.trim().is_empty() {
+                    None
+                } else {
+                    Some(Ok((line, text)))
                 }
             }
-        })
+        }
+    })
+}
+
+/// What stands between line feeds.
+fn split(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = Some(text);
+    std::iter::from_fn(move || {
+        let text = rest?;
+        let Some((line, behind)) =
+            memchr::memchr(b'\n', text).and_then(|end| text.split_at_checked(end))
+        else {
+            rest = None;
+            return Some(text);
+        };
+        rest = behind.get(1..);
+        Some(line)
+    })
 }
 
 /// Hands each line that can be read to `row`, and the others to `take` as rejects.

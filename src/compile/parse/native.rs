@@ -3,17 +3,20 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashSet};
+use std::ops::Deref;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use super::lines::{lines, reject};
 use super::{Parsed, rpz, urls};
 use crate::policy::{
-    Action, CanonicalUrl, Category, Entry, EntryId, LegalRecord, Name, Prefix, QueryMatch, Redress,
-    Scope, Trigger, UrlScope,
+    Action, CanonicalUrl, Category, Entry, EntryId, LegalRecord, Life, Name, Prefix, QueryMatch,
+    Redress, Scope, Trigger, UrlScope, Window,
 };
 
 /// The header of a native list: what describes it, and the defaults of its entries.
@@ -72,9 +75,12 @@ pub(super) fn read(text: &[u8], take: &mut dyn FnMut(Parsed)) {
             },
             Some(header) => match read_entry(text, header) {
                 Ok(mut entry) => {
-                    match records.get(&entry.record) {
-                        Some(shared) => entry.record = shared.clone(),
-                        None => _ = records.insert(entry.record.clone()),
+                    // Most entries have the record of the header: it is shared as it is.
+                    if !Arc::ptr_eq(&entry.record, &header.defaults.record) {
+                        match records.get(&entry.record) {
+                            Some(shared) => entry.record = shared.clone(),
+                            None => _ = records.insert(entry.record.clone()),
+                        }
                     }
                     take(Parsed::Entry(line, Box::new(entry)));
                 }
@@ -106,16 +112,16 @@ pub fn read_header(text: &str) -> Result<Header, String> {
         line.defaults.reason,
     )?;
     Ok(Header {
-        list: line.list.into_owned(),
+        list: line.list.0.into_owned(),
         title: line
             .title
             .into_iter()
-            .map(|(language, text)| (language.into_owned(), text.into_owned()))
+            .map(|(language, text)| (language.0.into_owned(), text.0.into_owned()))
             .collect(),
         issuer: line
             .issuer
             .and_then(|issuer| issuer.name)
-            .map(Cow::into_owned),
+            .map(|name| name.0.into_owned()),
         defaults: Defaults {
             record: Arc::new(record),
             category_given,
@@ -143,15 +149,8 @@ pub fn read_entry(text: &str, header: &Header) -> Result<Entry, String> {
             "the entry needs `{unknown}`, which is not in this version"
         ));
     }
-    for (key, present) in [
-        ("window", line.window.is_some()),
-        ("scheme", line.scheme.is_some()),
-    ] {
-        if present {
-            return Err(format!(
-                "the entry has `{key}`, which is not in this version"
-            ));
-        }
+    if line.scheme.is_some() {
+        return Err("the entry has `scheme`, which is not in this version".to_owned());
     }
     if line.id.is_empty()
         || line.id.len() > ID_OCTETS_MAX
@@ -174,12 +173,9 @@ pub fn read_entry(text: &str, header: &Header) -> Result<Entry, String> {
         action,
         record,
         added_at: line.added_at.as_deref().map(time).transpose()?,
-        effective_from: line.effective_from.as_deref().map(time).transpose()?,
-        expires_at: match line.expires_at.as_deref() {
-            Some(text) => end(text)?,
-            None => header.defaults.expires_at,
-        },
+        life: life(&line, header)?,
         canary: line.canary,
+        is_shared_acknowledged: line.collateral.is_some_and(|said| said.is_acknowledged()),
     })
 }
 
@@ -244,6 +240,22 @@ fn trigger(line: &EntryLine<'_>) -> Result<(Trigger, Option<Action>), String> {
     }
 }
 
+/// When it is in effect.
+fn life(line: &EntryLine<'_>, header: &Header) -> Result<Life, String> {
+    Ok(Life {
+        effective_from: line.effective_from.as_deref().map(time).transpose()?,
+        expires_at: match line.expires_at.as_deref() {
+            Some(text) => end(text)?,
+            None => header.defaults.expires_at,
+        },
+        review_by: line.review_by.as_deref().map(review).transpose()?,
+        windows: line
+            .window
+            .as_deref()
+            .map_or_else(|| Ok(Box::default()), windows)?,
+    })
+}
+
 /// The legal record: the header's, but for what the entry says itself.
 fn record(line: &EntryLine<'_>, header: &Header) -> Result<Arc<LegalRecord>, String> {
     let own = line.category.is_some()
@@ -296,13 +308,57 @@ fn time(text: &str) -> Result<Timestamp, String> {
         .map_err(|_| format!("`{text}` is no time such as 2026-11-24T06:00:00Z"))
 }
 
+/// When a review is overdue: when its day is over, in UTC.
+fn review(text: &str) -> Result<Timestamp, String> {
+    let day = match text.parse::<Date>() {
+        Ok(day) => Ok(day),
+        Err(_) => time(text).map(|time| time.to_zoned(TimeZone::UTC).date()),
+    };
+    day.ok()
+        .and_then(|day| day.tomorrow().ok()?.to_zoned(TimeZone::UTC).ok())
+        .map(|end| end.timestamp())
+        .ok_or_else(|| format!("`{text}` is no day such as 2027-02-24"))
+}
+
+/// The spans within which an entry is in effect.
+fn windows(lines: &[WindowLine<'_>]) -> Result<Box<[Window]>, String> {
+    if lines.is_empty() || lines.len() > WINDOWS_MAX {
+        return Err(format!("the `window` is not 1 to {WINDOWS_MAX} spans"));
+    }
+    let window = |line: &WindowLine<'_>| {
+        let (from, to) = (time(&line.from)?, time(&line.to)?);
+        if from < to {
+            Ok(Window { from, to })
+        } else {
+            Err(format!(
+                "the window from {from} ends before it begins, at {to}"
+            ))
+        }
+    };
+    lines.iter().map(window).collect()
+}
+
+/// A text of a line; it is copied only where it holds escapes. A field that is an
+/// `Option<Cow<str>>` would be copied always.
+#[derive(Clone, Deserialize, Eq, Ord, PartialEq, PartialOrd)]
+#[serde(transparent)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
+impl Deref for Text<'_> {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
 #[derive(Deserialize)]
 struct HeaderLine<'a> {
     format: u64,
     #[serde(borrow)]
-    list: Cow<'a, str>,
+    list: Text<'a>,
     #[serde(borrow, default)]
-    title: BTreeMap<Cow<'a, str>, Cow<'a, str>>,
+    title: BTreeMap<Text<'a>, Text<'a>>,
     #[serde(borrow)]
     issuer: Option<IssuerLine<'a>>,
     #[serde(borrow, default)]
@@ -312,86 +368,121 @@ struct HeaderLine<'a> {
 #[derive(Deserialize)]
 struct IssuerLine<'a> {
     #[serde(borrow)]
-    name: Option<Cow<'a, str>>,
+    name: Option<Text<'a>>,
 }
 
 #[derive(Default, Deserialize)]
 struct DefaultsLine<'a> {
     #[serde(borrow)]
-    category: Option<Cow<'a, str>>,
+    category: Option<Text<'a>>,
     #[serde(borrow, default)]
     legal: LegalLine<'a>,
     #[serde(borrow)]
     redress: Option<RedressLine<'a>>,
     #[serde(borrow, default)]
-    reason: BTreeMap<Cow<'a, str>, Cow<'a, str>>,
+    reason: BTreeMap<Text<'a>, Text<'a>>,
     #[serde(borrow)]
-    action: Option<Cow<'a, str>>,
+    action: Option<Text<'a>>,
     #[serde(borrow)]
-    expires_at: Option<Cow<'a, str>>,
+    expires_at: Option<Text<'a>>,
 }
 
 #[derive(Deserialize)]
 struct EntryLine<'a> {
     #[serde(borrow)]
-    id: Cow<'a, str>,
+    id: Text<'a>,
     #[serde(borrow)]
-    kind: Cow<'a, str>,
+    kind: Text<'a>,
     #[serde(borrow)]
-    value: Cow<'a, str>,
+    value: Text<'a>,
     #[serde(borrow)]
-    r#match: Option<Cow<'a, str>>,
+    r#match: Option<Text<'a>>,
     #[serde(borrow)]
-    query: Option<Cow<'a, str>>,
+    query: Option<Text<'a>>,
     #[serde(borrow)]
-    action: Option<Cow<'a, str>>,
+    action: Option<Text<'a>>,
     #[serde(borrow)]
-    category: Option<Cow<'a, str>>,
+    category: Option<Text<'a>>,
     #[serde(borrow)]
     legal: Option<LegalLine<'a>>,
     #[serde(borrow)]
     redress: Option<RedressLine<'a>>,
     #[serde(borrow, default)]
-    reason: BTreeMap<Cow<'a, str>, Cow<'a, str>>,
+    reason: BTreeMap<Text<'a>, Text<'a>>,
     #[serde(borrow)]
-    added_at: Option<Cow<'a, str>>,
+    added_at: Option<Text<'a>>,
     #[serde(borrow)]
-    effective_from: Option<Cow<'a, str>>,
+    effective_from: Option<Text<'a>>,
     #[serde(borrow)]
-    expires_at: Option<Cow<'a, str>>,
+    expires_at: Option<Text<'a>>,
     #[serde(default)]
     canary: bool,
     #[serde(default)]
     records: Vec<String>,
     #[serde(default)]
     critical: Vec<String>,
-    window: Option<IgnoredAny>,
+    #[serde(borrow)]
+    collateral: Option<CollateralLine<'a>>,
+    #[serde(borrow)]
+    review_by: Option<Text<'a>>,
+    #[serde(borrow)]
+    window: Option<Vec<WindowLine<'a>>>,
     scheme: Option<IgnoredAny>,
+}
+
+#[derive(Deserialize)]
+struct WindowLine<'a> {
+    #[serde(borrow)]
+    from: Text<'a>,
+    #[serde(borrow)]
+    to: Text<'a>,
 }
 
 #[derive(Clone, Default, Deserialize)]
 struct LegalLine<'a> {
     #[serde(borrow)]
-    basis: Option<Cow<'a, str>>,
+    basis: Option<Text<'a>>,
     #[serde(borrow)]
-    authority: Option<Cow<'a, str>>,
+    authority: Option<Text<'a>>,
     #[serde(borrow)]
-    order_ref: Option<Cow<'a, str>>,
+    order_ref: Option<Text<'a>>,
     #[serde(borrow)]
-    decided_at: Option<Cow<'a, str>>,
+    decided_at: Option<Text<'a>>,
     #[serde(borrow)]
-    notice_url: Option<Cow<'a, str>>,
+    notice_url: Option<Text<'a>>,
 }
 
 #[derive(Clone, Deserialize)]
 struct RedressLine<'a> {
     #[serde(borrow)]
-    url: Option<Cow<'a, str>>,
+    url: Option<Text<'a>>,
     #[serde(borrow)]
-    email: Option<Cow<'a, str>>,
+    email: Option<Text<'a>>,
     deadline_days: Option<u32>,
     #[serde(borrow)]
-    court: Option<Cow<'a, str>>,
+    court: Option<Text<'a>>,
+}
+
+#[derive(Deserialize)]
+struct CollateralLine<'a> {
+    #[serde(default)]
+    shared: bool,
+    #[serde(borrow)]
+    checked_at: Option<Text<'a>>,
+    #[serde(borrow)]
+    ack_by: Option<Text<'a>>,
+}
+
+impl CollateralLine<'_> {
+    /// Whether somebody answers for what others lose: an assessment is said to have been
+    /// made, when, and by whom.
+    fn is_acknowledged(&self) -> bool {
+        let given =
+            |text: &Option<Text<'_>>| text.as_deref().is_some_and(|text| !text.trim().is_empty());
+        let is_date =
+            |text: &str| text.parse::<Timestamp>().is_ok() || text.parse::<Date>().is_ok();
+        self.shared && self.checked_at.as_deref().is_some_and(is_date) && given(&self.ack_by)
+    }
 }
 
 impl LegalLine<'_> {
@@ -401,7 +492,7 @@ impl LegalLine<'_> {
         record: &mut LegalRecord,
         category: Option<&str>,
         redress: Option<RedressLine<'_>>,
-        reason: BTreeMap<Cow<'_, str>, Cow<'_, str>>,
+        reason: BTreeMap<Text<'_>, Text<'_>>,
     ) -> Result<(), String> {
         if let Some(word) = category {
             record.category = Category::from_word(word)
@@ -423,26 +514,29 @@ impl LegalLine<'_> {
         for (language, text) in reason {
             record
                 .reason
-                .insert(language.into_owned(), text.into_owned());
+                .insert(language.0.into_owned(), text.0.into_owned());
         }
         Ok(())
     }
 }
 
-fn over(to: &mut String, from: Option<Cow<'_, str>>) {
+fn over(to: &mut String, from: Option<Text<'_>>) {
     if let Some(from) = from {
-        *to = from.into_owned();
+        *to = from.0.into_owned();
     }
 }
 
-fn over_optional(to: &mut Option<String>, from: Option<Cow<'_, str>>) {
+fn over_optional(to: &mut Option<String>, from: Option<Text<'_>>) {
     if let Some(from) = from {
-        *to = Some(from.into_owned());
+        *to = Some(from.0.into_owned());
     }
 }
 
 /// The format that is written and read.
 const FORMAT: u64 = 1;
+
+/// The most spans of an entry's `window`.
+const WINDOWS_MAX: usize = 16;
 
 /// The longest id of an entry, in octets.
 const ID_OCTETS_MAX: usize = 128;
@@ -511,7 +605,11 @@ pub(super) mod tests {
         .unwrap();
         assert_eq!(entry.record.order_ref.as_deref(), Some("EX-2026-1"));
         assert_eq!(entry.record.category, Category::Csam);
-        assert!(!entry.is_effective("2027-05-24T00:00:00Z".parse().unwrap()));
+        assert!(
+            !entry
+                .life
+                .is_effective("2027-05-24T00:00:00Z".parse().unwrap())
+        );
         let entry = read_entry(
             r#"{"added_at":"2026-11-24T06:00:00Z","expires_at":"never","id":"EX-000124","kind":"url","legal":{"order_ref":"EX-2026-2"},"match":"exact","review_by":"2027-02-24","value":"http://shared.example/members/x/page.html"}"#,
             &header,
@@ -559,6 +657,44 @@ pub(super) mod tests {
             r#"{"id":"a","id":"b","kind":"url","value":"http://x.test/"}"#,
             "duplicate field",
         );
+    }
+
+    #[test]
+    fn an_entry_has_windows_and_a_day_of_review() {
+        let header = read_header(HEADER).unwrap();
+        let entry = |members: &str| {
+            let line =
+                format!("{{\"id\":\"a\",\"kind\":\"url\",{members},\"value\":\"http://x.test/\"}}");
+            read_entry(&line, &header)
+        };
+        let time = |text: &str| text.parse::<Timestamp>().unwrap();
+        let day = entry(r#""review_by":"2027-02-24""#).unwrap();
+        assert_eq!(day.life.review_by, Some(time("2027-02-25T00:00:00Z")));
+        let moment = entry(r#""review_by":"2027-02-24T17:00:00Z""#).unwrap();
+        assert_eq!(moment.life, day.life);
+        let span = |from: &str, to: &str| format!("{{\"from\":\"{from}\",\"to\":\"{to}\"}}");
+        let match_day = span("2026-11-28T20:00:00+01:00", "2026-11-28T22:00:00+01:00");
+        let live = entry(&format!("\"window\":[{match_day}]")).unwrap();
+        assert!(live.life.is_effective(time("2026-11-28T19:00:00Z")));
+        assert!(!live.life.is_effective(time("2026-11-28T21:00:00Z")));
+        for (window, part) in [
+            ("[]".to_owned(), "1 to 16 spans"),
+            (
+                format!("[{}]", [match_day.as_str(); 17].join(",")),
+                "1 to 16 spans",
+            ),
+            (
+                format!("[{}]", span("2026-11-28T20:00:00Z", "2026-11-28T20:00:00Z")),
+                "ends before it begins",
+            ),
+            (format!("[{}]", span("tonight", "tomorrow")), "is no time"),
+            ("\"always\"".to_owned(), "not a native entry"),
+        ] {
+            let reason = entry(&format!("\"window\":{window}")).unwrap_err();
+            assert!(reason.contains(part), "{reason}");
+        }
+        let reason = entry(r#""review_by":"soon""#).unwrap_err();
+        assert!(reason.contains("is no day"), "{reason}");
     }
 
     #[test]

@@ -8,9 +8,11 @@ use std::time::Duration;
 use serde_json::Value as Json;
 
 use super::{dns, list, protect, proxy, report, repository, stop_page};
+use crate::compile::Protected;
 use crate::config::error::{Mistake, Mistakes};
 use crate::config::file;
 use crate::config::node::Node;
+use crate::config::own::own;
 use crate::config::reading::Reading;
 use crate::config::scalar::{Scalar, path, version, word};
 use crate::config::schema::{self, Key};
@@ -122,11 +124,12 @@ fn configuration(s: &mut Section<'_, '_>) -> Option<Config> {
     version?;
     let node = node?.unwrap_or_else(host_name);
     let (state, dns, stop_page, proxy) = (state?, dns?, stop_page?, proxy?);
-    Some(Config {
+    let protect = protect?;
+    let config = Config {
         log: log?,
         repositories: repositories?,
         lists: lists?,
-        protect: protect?,
+        protect: Protected::default(),
         watched: s.watched(),
         count: count::Settings {
             counters: state.join("counters"),
@@ -140,6 +143,11 @@ fn configuration(s: &mut Section<'_, '_>) -> Option<Config> {
         report: report?.settings(&node),
         node,
         state,
+    };
+    let own = own(&config);
+    Some(Config {
+        protect: Protected::new(protect, own),
+        ..config
     })
 }
 

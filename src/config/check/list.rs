@@ -6,6 +6,7 @@ use crate::config::schema::Absent;
 use crate::config::section::Section;
 use crate::policy::{Action, Kind, Scope, nearest};
 
+use super::guard;
 use super::repository::{Names, unique};
 
 /// Reads it, and adds its name to `names`.
@@ -75,6 +76,8 @@ pub(super) fn read(
         "Whether the node is ready only once this list is in force.",
         flag(),
     );
+    let about = "Which changes are too large to be taken unasked.";
+    let guard = s.section("guard", about, guard::read);
     not_yet(s);
 
     said(s, signed, unsigned);
@@ -93,6 +96,7 @@ pub(super) fn read(
         passthru,
         ede: ede?,
         required: required?,
+        guard: guard?,
     })
 }
 
@@ -240,11 +244,6 @@ fn formats() -> Vec<(&'static str, Format)> {
 /// The keys whose parts are not built.
 fn not_yet(s: &mut Section<'_, '_>) {
     use Absent::{Nothing, Text};
-    s.not_yet(
-        "guard",
-        Nothing,
-        "Which changes are too large to be taken unasked.",
-    );
     s.not_yet(
         "on_expiry",
         Nothing,

@@ -3,6 +3,7 @@
 
 mod configuration;
 mod dns;
+mod guard;
 mod list;
 mod protect;
 mod proxy;

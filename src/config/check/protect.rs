@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use crate::compile::Protected;
 use crate::config::Place;
 use crate::config::error::Mistake;
 use crate::config::node::shown;
@@ -11,7 +10,7 @@ use crate::config::section::Section;
 use crate::policy::Name;
 
 /// Reads it, its files included.
-pub(super) fn read(s: &mut Section<'_, '_>) -> Option<Protected> {
+pub(super) fn read(s: &mut Section<'_, '_>) -> Option<Vec<Name>> {
     let names = s.list(
         "names",
         &[],
@@ -34,7 +33,7 @@ pub(super) fn read(s: &mut Section<'_, '_>) -> Option<Protected> {
             None => good = false,
         }
     }
-    good.then_some(Protected { names })
+    good.then_some(names)
 }
 
 /// Adds the names of a file. Whether all of it was good.

@@ -54,6 +54,7 @@ pub(super) fn publish(folder: &Path) -> Result<Vec<Published>, ExitError> {
             scope: (format == Format::Domains).then_some(Scope::Subtree),
             url_scope: UrlScope::Exact,
             legal: legal.clone(),
+            accept_guard: None,
         };
         let done = repository
             .publish(&keys, &publication, now, &mut |_| {})

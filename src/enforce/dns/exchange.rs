@@ -232,9 +232,8 @@ mod tests {
             );
         }
         text += "\n{\"canary\":true,\"id\":\"canary\",\"kind\":\"domain\",\"match\":\"subtree\",\"value\":\"csam.canary.invalid\"}";
-        let protected = Protected {
-            names: vec![Name::from_text("bank.block.test").unwrap()],
-        };
+        let names = vec![Name::from_text("bank.block.test").unwrap()];
+        let protected = Protected::new(names, Vec::new());
         let mut compiler = Compiler::new(&protected, jiff::Timestamp::UNIX_EPOCH);
         let settings = crate::compile::Settings {
             name: "csam".into(),
@@ -249,6 +248,7 @@ mod tests {
             passthru: PassThru::List,
             ede: Ede::Censored,
             required: true,
+            guard: Default::default(),
         };
         let file = Verified::unsigned("csam", "x", text.into_bytes());
         compiler.add(&settings, &file);

@@ -171,6 +171,7 @@ fn edition(number: u64, origin: SocketAddr) -> Edition {
         passthru: PassThru::List,
         ede: Ede::Censored,
         required: true,
+        guard: Default::default(),
     };
     let mut compiler = Compiler::new(&Protected::default(), Timestamp::UNIX_EPOCH);
     let text = LIST.replace("$ORIGIN", &origin.port().to_string());

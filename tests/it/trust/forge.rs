@@ -102,6 +102,7 @@ impl Authority {
             scope: Some(Scope::Subtree),
             url_scope: UrlScope::Exact,
             legal: Legal::read(LEGAL).unwrap(),
+            accept_guard: None,
         };
         let mut repository = Repository::open(&self.repo())?;
         repository.publish(&self.keys(), &publication, now, &mut |_| {})

@@ -102,8 +102,11 @@ pub(crate) enum RepoCommand {
         /// The legal file: issuer, category, legal basis, redress.
         #[arg(long)]
         legal: Option<PathBuf>,
+        /// Publish even a version that nodes will hold until their operators decide; say why.
+        #[arg(long, value_name = "REASON", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+        accept_guard: Option<String>,
         /// Publish what is staged, which enough keepers must have signed.
-        #[arg(long, conflicts_with_all = ["list", "from", "format", "matches", "legal", "stage"])]
+        #[arg(long, conflicts_with_all = ["list", "from", "format", "matches", "legal", "accept_guard", "stage"])]
         staged: bool,
         #[command(flatten)]
         stage: Stage,
@@ -342,6 +345,7 @@ fn run_publish(command: RepoCommand) -> Result<(), ExitError> {
         format,
         matches,
         legal,
+        accept_guard,
         staged: _,
         stage,
         output,
@@ -364,6 +368,7 @@ fn run_publish(command: RepoCommand) -> Result<(), ExitError> {
             .map(read_legal)
             .transpose()?
             .unwrap_or_default(),
+        accept_guard,
     };
     publish(&place, &publication, stage, &output)
 }

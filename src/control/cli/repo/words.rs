@@ -64,6 +64,12 @@ pub(super) fn published_text(place: &Place, published: &Published) -> String {
             lines.push(format!("  and {} more", grouped(more)));
         }
     }
+    if published.is_new && published.verdict.is_held {
+        lines.push(format!(
+            "Nodes hold this version until their operators decide: {}.",
+            published.verdict.sentence()
+        ));
+    }
     lines.push(format!(
         "It expires {}: have `cordon repo refresh {} --keys {}` run every few minutes.",
         published.expires,
@@ -82,6 +88,8 @@ pub(super) fn published_json(published: &Published) -> serde_json::Value {
         .collect();
     json!({
         "list": published.list,
+        "guards": published.verdict.trips,
+        "held_by_nodes": published.verdict.is_held,
         "seq": published.seq,
         "new": published.is_new,
         "entries": published.entries,

@@ -235,7 +235,7 @@ mod tests {
 
     use super::super::texts;
     use super::*;
-    use crate::compile::{CompiledList, Ede, From, Mode, PassThru, Settings};
+    use crate::compile::{Border, CompiledList, Ede, From, Mode, PassThru, Settings};
     use crate::policy::{Action, Category, Kind, LegalRecord, Origin, Provenance, Redress};
 
     fn settings(languages: &[&str]) -> StopPageSettings {
@@ -264,6 +264,7 @@ mod tests {
                 passthru: PassThru::List,
                 ede: Ede::Censored,
                 required: true,
+                guard: Default::default(),
             },
             provenance: Provenance {
                 list: "csam".to_owned(),
@@ -274,7 +275,11 @@ mod tests {
             entries: Vec::new(),
             rejects: Vec::new(),
             rejected: 0,
+            never_blocked: 0,
             not_in_effect: 0,
+            withdrawn: 0,
+            overdue: 0,
+            border: Border::default(),
             holes: Vec::new(),
         }
     }
@@ -321,7 +326,6 @@ mod tests {
             action: Action::Block,
             record,
             expires_at: None,
-            line: 2,
             canary: false,
         };
         let page = StopPage::new(

@@ -1,0 +1,209 @@
+//! A list that changed by a delta, without reading it whole: [`Blocklist::apply`].
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use rapidhash::fast::RandomState;
+use rapidhash::v3::rapidhash_v3;
+
+use super::compiled_list::HeldList;
+use super::compiler::hash_of_header;
+use super::index::Index;
+use super::parse::{Reject, native};
+use super::row::{HOLES_KEPT_MAX, NO_ROOM, admit, effective_action};
+use super::rule_set::RuleSet;
+use super::{Blocklist, Border, CompiledList, From, REJECTS_KEPT_MAX, Settings};
+use crate::policy::{Entry, LegalRecord, Provenance};
+use crate::verify::Applied;
+
+/// A list while its lines go and come.
+struct Change<'a> {
+    before: &'a Blocklist,
+    place: u16,
+    list: CompiledList,
+    held: HeldList,
+    overlay: Index,
+    removed: RuleSet,
+    records: HashSet<Arc<LegalRecord>, RandomState>,
+}
+
+impl Blocklist {
+    /// The blocklist after one of its lists changed by the lines of a delta; the levers stay
+    /// as they are.
+    ///
+    /// Nothing where the list is to be compiled anew: it is not there or was compiled in
+    /// another way, its header changed, the lines are none of the text that it was compiled
+    /// from, or so much changed since the last full compiling that it is better.
+    #[must_use]
+    pub fn apply(
+        &self,
+        settings: &Settings,
+        border: &Border,
+        provenance: &Provenance,
+        change: &Applied,
+    ) -> Option<Self> {
+        let mut begun = Change::begin(self, settings, border, change)?;
+        begun.list.provenance.origin = provenance.origin.clone();
+        let (_, header) = begun.held.header.clone()?;
+        for line in &change.removed {
+            begun.remove(line, &header)?;
+        }
+        let mut fresh = Vec::new();
+        for line in &change.added {
+            if let Err(reason) = begun.add(line, &header) {
+                fresh.push((rapidhash_v3(line), reason));
+            }
+        }
+        begun.set_rejects(fresh, &change.plaintext)?;
+        let lines = memchr::memchr_iter(b'\n', &change.plaintext).count();
+        if begun.held.rows + begun.list.rejected + 1 != lines {
+            return None;
+        }
+        begun.overlay.build();
+        let (mut lists, mut held) = (self.lists.clone(), self.held.clone());
+        *lists.get_mut(usize::from(begun.place))? = begun.list;
+        *held.get_mut(usize::from(begun.place))? = begun.held;
+        let changed = Self {
+            lists,
+            held,
+            overlay: Arc::new(begun.overlay),
+            removed: begun.removed,
+            ..self.clone()
+        };
+        Some(changed.with(&self.levers))
+    }
+}
+
+impl<'a> Change<'a> {
+    fn begin(
+        before: &'a Blocklist,
+        settings: &Settings,
+        border: &Border,
+        change: &Applied,
+    ) -> Option<Self> {
+        let place = before.place_of(&settings.name)?;
+        let list = before.lists.get(usize::from(place))?;
+        let held = before.held.get(usize::from(place))?;
+        let is_native = matches!(settings.from, From::Repository { .. });
+        let is_same = list.settings == *settings && list.border == *border;
+        let (header, _) = held.header.as_ref()?;
+        let overlay = before.overlay.rules.len() + change.added.len();
+        let removed = before.removed.len() + change.removed.len();
+        let is_small = overlay <= OVERLAY_RULES_MAX && removed <= REMOVED_RULES_MAX;
+        // What is not kept cannot be kept up.
+        let is_known = list.rejected <= REJECTS_KEPT_MAX && list.holes.len() < HOLES_KEPT_MAX;
+        let fits = is_native
+            && is_same
+            && is_small
+            && is_known
+            && *header == hash_of_header(&change.plaintext);
+        fits.then(|| Self {
+            before,
+            place,
+            list: list.clone(),
+            held: held.clone(),
+            overlay: Index::clone(&before.overlay),
+            removed: before.removed.clone(),
+            records: HashSet::default(),
+        })
+    }
+
+    /// Takes a line off; nothing where it was not there.
+    fn remove(&mut self, line: &[u8], header: &native::Header) -> Option<()> {
+        let hash = rapidhash_v3(line);
+        if let Some(place) = self.held.rejects.iter().position(|known| *known == hash) {
+            self.held.rejects.remove(place);
+            self.list.rejects.remove(place);
+            self.list.rejected -= 1;
+            if let Ok(entry) = read(line, header)
+                && let Err(refusal) = self.list.border.check(&self.before.protected, &entry)
+                && refusal.never_blocked
+            {
+                self.list.never_blocked = self.list.never_blocked.saturating_sub(1);
+            }
+            return Some(());
+        }
+        let entry = read(line, header).ok()?;
+        let number = self.find(&entry)?;
+        self.removed.insert(number);
+        self.held.forget(&entry)?;
+        let id = entry.id.as_str();
+        self.list.holes.retain(|(hole, _)| hole != id);
+        Some(())
+    }
+
+    /// The rule of an entry that is there.
+    fn find(&self, entry: &Entry) -> Option<u32> {
+        self.before.indexes().find_map(|(index, first)| {
+            index
+                .with_trigger(self.place, &entry.trigger)
+                .into_iter()
+                .find(|number| {
+                    let rule = index.rules.get(*number);
+                    rule.is_some_and(|rule| index.rules.id(rule) == entry.id.as_str())
+                        && !self.removed.contains(first.saturating_add(*number))
+                })
+                .map(|number| first.saturating_add(number))
+        })
+    }
+
+    /// Adds a line.
+    ///
+    /// # Errors
+    /// Why it is left out.
+    fn add(&mut self, line: &[u8], header: &native::Header) -> Result<(), String> {
+        let mut entry = read(line, header)?;
+        match self.records.get(&entry.record) {
+            Some(shared) => entry.record = Arc::clone(shared),
+            None => _ = self.records.insert(Arc::clone(&entry.record)),
+        }
+        admit(&self.before.protected, &mut self.list, &entry)?;
+        let action = effective_action(&self.list.settings, &entry);
+        self.overlay
+            .add(self.place, action, &entry)
+            .ok_or_else(|| NO_ROOM.to_owned())?;
+        self.held.note(&entry);
+        Ok(())
+    }
+
+    /// Adds the rows that were left out of the delta to those of the list, and finds the
+    /// lines of all in the new text; nothing where they are not there.
+    fn set_rejects(&mut self, fresh: Vec<(u64, String)>, text: &[u8]) -> Option<()> {
+        self.list.rejected += fresh.len();
+        let old = std::mem::take(&mut self.list.rejects);
+        let old = self
+            .held
+            .rejects
+            .drain(..)
+            .zip(old.into_iter().map(|reject| reject.reason));
+        let mut reasons: HashMap<u64, Vec<String>> = HashMap::new();
+        for (hash, reason) in old.chain(fresh) {
+            reasons.entry(hash).or_default().push(reason);
+        }
+        if reasons.is_empty() {
+            return Some(());
+        }
+        for (row, line) in text.split(|octet| *octet == b'\n').zip(1_u32..) {
+            let hash = rapidhash_v3(row);
+            if let Some(reason) = reasons.get_mut(&hash).and_then(Vec::pop) {
+                self.held.rejects.push(hash);
+                self.list.rejects.push(Reject { line, reason });
+            }
+        }
+        self.held.rejects.truncate(REJECTS_KEPT_MAX);
+        self.list.rejects.truncate(REJECTS_KEPT_MAX);
+        reasons.values().all(Vec::is_empty).then_some(())
+    }
+}
+
+/// Reads one line of a native list.
+fn read(line: &[u8], header: &native::Header) -> Result<Entry, String> {
+    let text = std::str::from_utf8(line).map_err(|_| "this line is not UTF-8".to_owned())?;
+    native::read_entry(text, header)
+}
+
+/// How many rules may stand beside the base before all is compiled anew.
+const OVERLAY_RULES_MAX: usize = 1 << 15;
+
+/// How many rules may be removed before all is compiled anew.
+const REMOVED_RULES_MAX: usize = 1 << 15;

@@ -1,0 +1,99 @@
+//! [`CompiledList`]: one list of a blocklist, and what became of its rows.
+
+use std::collections::BTreeMap;
+
+use super::parse::native;
+use super::{Border, Reject, Settings};
+use crate::policy::{Entry, Kind, Provenance};
+
+/// One list of a blocklist.
+#[derive(Clone, Debug)]
+pub struct CompiledList {
+    /// How it was read and what it may do.
+    pub settings: Settings,
+    /// Where it came from.
+    pub provenance: Provenance,
+    /// What its rows had to be within.
+    pub border: Border,
+    /// Its entries in force by kind, without the canary.
+    pub entries: Vec<(Kind, usize)>,
+    /// The rows that were left out, the first [`REJECTS_KEPT_MAX`] of them.
+    pub rejects: Vec<Reject>,
+    /// How many rows were left out.
+    pub rejected: usize,
+    /// Of these, rows that would block what may never be blocked; counted when the list is
+    /// compiled whole and when rows come, not when they go.
+    pub never_blocked: usize,
+    /// Entries that are not in effect now: not yet, no longer, or outside their windows.
+    pub not_in_effect: usize,
+    /// Entries that are withdrawn and would be in effect.
+    pub withdrawn: usize,
+    /// Entries whose review is overdue.
+    pub overdue: usize,
+    /// Entries above a name that stays open all the same, such as a protected one: in force,
+    /// but for that name.
+    pub holes: Vec<(String, String)>,
+}
+
+/// What of a list is needed to change it without reading it again.
+#[derive(Clone, Debug, Default)]
+pub(super) struct HeldList {
+    /// Its entries by kind, in effect or not, without the canary.
+    pub(super) entries: BTreeMap<Kind, usize>,
+    /// Its entries, the canary included.
+    pub(super) rows: usize,
+    /// The hash of its header line, and what it says.
+    pub(super) header: Option<(u64, native::Header)>,
+    /// The hashes of the rows that were left out, in the order of its `rejects`.
+    pub(super) rejects: Vec<u64>,
+}
+
+impl CompiledList {
+    /// A list of which nothing is read yet.
+    pub(super) fn new(settings: &Settings, border: &Border, provenance: &Provenance) -> Self {
+        Self {
+            settings: settings.clone(),
+            provenance: provenance.clone(),
+            border: border.clone(),
+            entries: Vec::new(),
+            rejects: Vec::new(),
+            rejected: 0,
+            never_blocked: 0,
+            not_in_effect: 0,
+            withdrawn: 0,
+            overdue: 0,
+            holes: Vec::new(),
+        }
+    }
+
+    /// Notes a row that is left out.
+    pub(super) fn reject(&mut self, reject: Reject) {
+        self.rejected += 1;
+        if self.rejects.len() < REJECTS_KEPT_MAX {
+            self.rejects.push(reject);
+        }
+    }
+}
+
+impl HeldList {
+    /// Counts an entry that came.
+    pub(super) fn note(&mut self, entry: &Entry) {
+        self.rows += 1;
+        if !entry.canary {
+            *self.entries.entry(entry.kind()).or_default() += 1;
+        }
+    }
+
+    /// Counts an entry that went; nothing where there was none.
+    pub(super) fn forget(&mut self, entry: &Entry) -> Option<()> {
+        self.rows = self.rows.checked_sub(1)?;
+        if !entry.canary {
+            let count = self.entries.get_mut(&entry.kind())?;
+            *count = count.checked_sub(1)?;
+        }
+        Some(())
+    }
+}
+
+/// How many rejected rows of a list are kept to be shown.
+pub const REJECTS_KEPT_MAX: usize = 1000;

@@ -1,0 +1,398 @@
+//! [`Comparison`]: finds what a version of a list changes upon the one before.
+
+use std::collections::hash_map::Entry as Slot;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::hash::BuildHasher;
+
+use rapidhash::fast::RandomState;
+use sha2::{Digest, Sha256};
+
+use super::{Difference, Example, Tally};
+use crate::compile::parse::{self, Format, Parsed, Reading};
+use crate::compile::{Border, Protected};
+use crate::policy::{Action, Category, Entry, Kind, QueryMatch, Trigger, Withdrawal, Withdrawn};
+
+/// How two versions of a list are compared. An entry is what it matches and whether it acts,
+/// not its id: the same ids with other values are other entries.
+#[derive(Clone, Copy, Debug)]
+pub struct Comparison<'a> {
+    /// How both are read.
+    pub reading: &'a Reading,
+    /// The list's border.
+    pub border: &'a Border,
+    /// What outranks every list.
+    pub protected: &'a Protected,
+    /// Entries that are withdrawn: that they go is no surprise.
+    pub withdrawn: &'a [Withdrawal],
+}
+
+/// Which version has an entry.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Side {
+    Before,
+    Both,
+    After,
+    /// The one before, and that is noted.
+    Gone,
+}
+
+/// What stands for an entry: the start of a digest of what it matches.
+type Identity = [u8; 16];
+
+/// What came and went, by kind and category.
+type Tallies = BTreeMap<(Kind, Category), (u64, u64)>;
+
+impl Comparison<'_> {
+    /// Compares two whole versions; an empty `before` is that of a first version. Where it is
+    /// known how many entries `before` has, only the lines that differ are read, if the
+    /// format allows.
+    #[must_use]
+    pub fn versions(&self, before: &[u8], entries: Option<u64>, after: &[u8]) -> Difference {
+        match (entries, differing(self.reading.format, before, after)) {
+            (Some(_), Some([before, after])) => self.compare(entries, &before, &after),
+            _ => self.compare(entries, before, after),
+        }
+    }
+
+    /// Compares by the lines that a delta removes and adds; `header` is the first line of
+    /// both versions, `entries` how many the one before has.
+    #[must_use]
+    pub fn lines(
+        &self,
+        header: &[u8],
+        entries: u64,
+        removed: &[Vec<u8>],
+        added: &[Vec<u8>],
+    ) -> Difference {
+        let text = |lines: &[Vec<u8>]| {
+            let lines = lines.iter().map(Vec::as_slice);
+            let lines: Vec<&[u8]> = [header].into_iter().chain(lines).collect();
+            lines.join(&b'\n')
+        };
+        self.compare(Some(entries), &text(removed), &text(added))
+    }
+
+    /// Compares two texts, which may lack what both versions have.
+    fn compare(&self, entries: Option<u64>, before: &[u8], after: &[u8]) -> Difference {
+        let mut sides: HashMap<Identity, Side> = HashMap::new();
+        let mut tallies = Tallies::new();
+        let mut found = Difference::default();
+        let mut read = 0;
+        self.read(before, &mut |entry, is_admitted| {
+            let is_new = sides.insert(identity(entry), Side::Before).is_none();
+            read += u64::from(is_new && is_admitted);
+        });
+        self.read(after, &mut |entry, is_admitted| {
+            match sides.entry(identity(entry)) {
+                Slot::Vacant(slot) => _ = slot.insert(Side::After),
+                Slot::Occupied(mut slot) => {
+                    if *slot.get() == Side::Before {
+                        slot.insert(Side::Both);
+                    }
+                    return;
+                }
+            }
+            if is_admitted {
+                found.change.added += 1;
+                tallies.entry(class(entry)).or_default().0 += 1;
+                keep(&mut found.added, entry);
+            } else {
+                found.change.refused += 1;
+                keep(&mut found.refused, entry);
+            }
+        });
+        let withdrawn: HashSet<&Withdrawn> = self.withdrawn.iter().map(|it| &it.what).collect();
+        self.read(before, &mut |entry, is_admitted| {
+            match sides.get_mut(&identity(entry)) {
+                Some(side) if *side == Side::Before => *side = Side::Gone,
+                _ => return,
+            }
+            if is_admitted {
+                found.change.removed += 1;
+                found.change.withdrawn += u64::from(is_withdrawn(&withdrawn, entry));
+                tallies.entry(class(entry)).or_default().1 += 1;
+                keep(&mut found.removed, entry);
+            }
+        });
+        found.change.before = entries.unwrap_or(read);
+        found.tallies = tallies.into_iter().map(tally).collect();
+        found
+    }
+
+    /// Reads a text; `take` is called with each entry and whether its border lets it in.
+    /// Test entries and rows that are left out for another reason are passed over.
+    fn read(&self, text: &[u8], take: &mut dyn FnMut(&Entry, bool)) {
+        parse::read(self.reading, text, &mut |parsed| {
+            if let Parsed::Entry(_, entry) = parsed
+                && !entry.canary
+            {
+                match self.border.check(self.protected, &entry) {
+                    Ok(()) => take(&entry, true),
+                    Err(refusal) if refusal.never_blocked => take(&entry, false),
+                    Err(_) => {}
+                }
+            }
+        });
+    }
+}
+
+/// The lines of native versions that differ, each with its header in front; nothing where
+/// lines cannot be read apart: in another format, or where the headers differ, which say
+/// what entries do.
+fn differing(format: Format, before: &[u8], after: &[u8]) -> Option<[Vec<u8>; 2]> {
+    let (mut old, mut new) = (lines(before), lines(after));
+    let header = old.next()?;
+    if format != Format::Native || new.next()? != header {
+        return None;
+    }
+    // The hash is seeded by chance, so that nobody can make two lines pass for one.
+    let seed = RandomState::default();
+    let hash = |line: &[u8]| seed.hash_one(line);
+    let mut gone: HashSet<u64, RandomState> = old.map(hash).collect();
+    let text = |lines: Vec<&[u8]>| [&[header], lines.as_slice()].concat().join(&b'\n');
+    let came = text(new.filter(|line| !gone.remove(&hash(line))).collect());
+    let is_gone = |line: &&[u8]| !gone.is_empty() && gone.contains(&hash(line));
+    let gone = text(lines(before).skip(1).filter(is_gone).collect());
+    Some([gone, came])
+}
+
+/// The lines of a text, without their ends.
+fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut start = 0;
+    let ends = memchr::memchr_iter(b'\n', text).chain([text.len()]);
+    ends.map(move |end| {
+        let line = text.get(start..end).unwrap_or_default();
+        start = end + 1;
+        line
+    })
+}
+
+/// What stands for an entry: what it matches, and whether it acts or passes.
+fn identity(entry: &Entry) -> Identity {
+    let query = match &entry.trigger {
+        Trigger::Url {
+            query: QueryMatch::Ignore,
+            ..
+        } => "ignore",
+        _ => "",
+    };
+    let acts = match entry.action {
+        Action::Monitor => "monitor",
+        _ => entry.kind().as_str(),
+    };
+    let mut digest = Sha256::new();
+    let value = entry.trigger.value();
+    for part in [
+        acts,
+        entry.trigger.match_word().unwrap_or(""),
+        query,
+        &value,
+    ] {
+        digest.update(part.as_bytes());
+        digest.update([0]);
+    }
+    let mut identity = Identity::default();
+    for (to, from) in identity.iter_mut().zip(digest.finalize()) {
+        *to = from;
+    }
+    identity
+}
+
+/// Whether an entry was withdrawn, by its id or its value.
+fn is_withdrawn(withdrawn: &HashSet<&Withdrawn>, entry: &Entry) -> bool {
+    !withdrawn.is_empty()
+        && (withdrawn.contains(&Withdrawn::Id(entry.id.clone()))
+            || withdrawn.contains(&Withdrawn::Value(entry.trigger.value())))
+}
+
+/// What an entry is counted under.
+fn class(entry: &Entry) -> (Kind, Category) {
+    (entry.kind(), entry.record.category)
+}
+
+/// The counts of one class.
+fn tally(((kind, category), (added, removed)): ((Kind, Category), (u64, u64))) -> Tally {
+    Tally {
+        kind: kind.as_str().to_owned(),
+        category: category.as_str().to_owned(),
+        added,
+        removed,
+    }
+}
+
+/// Keeps an entry as an example, if there is room.
+fn keep(examples: &mut Vec<Example>, entry: &Entry) {
+    if examples.len() < Difference::EXAMPLES_MAX {
+        examples.push(Example {
+            id: entry.id.to_string(),
+            kind: entry.kind().as_str().to_owned(),
+            value: entry.trigger.value(),
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::compile::Reserved;
+    use crate::policy::{LegalRecord, Name, Scope, UrlScope, WithdrawalReason};
+
+    const HEADER: &str = r#"{"format":1,"list":"l","defaults":{"category":"phishing","legal":{"basis":"b","authority":"a"}}}"#;
+
+    /// A native version of rows `ID VALUE`; a value may be a name or a URL.
+    fn native(rows: &[&str]) -> String {
+        let row = |row: &&str| {
+            let (id, value) = row.split_once(' ').unwrap();
+            let kind = if value.contains("://") {
+                r#""kind":"url""#
+            } else {
+                r#""kind":"domain","match":"subtree""#
+            };
+            format!("{{\"id\":\"{id}\",{kind},\"value\":\"{value}\"}}\n")
+        };
+        let canary = r#"{"canary":true,"id":"canary","kind":"domain","match":"subtree","value":"l.canary.invalid"}"#;
+        format!(
+            "{HEADER}\n{canary}\n{}",
+            rows.iter().map(row).collect::<String>()
+        )
+    }
+
+    /// How `after` differs from `before`; names at and below never.test may not be blocked,
+    /// gone.test and the entry w are withdrawn.
+    fn compare(format: Format, before: &str, known: Option<u64>, after: &str) -> Difference {
+        let never = [Name::from_text("never.test").unwrap()];
+        let border = Border::draft(
+            None,
+            Default::default(),
+            Arc::new(Reserved::new(never.into())),
+        );
+        let reading = Reading {
+            list: "l".into(),
+            format,
+            scope: Some(Scope::Subtree),
+            url_scope: UrlScope::Exact,
+            record: Arc::new(LegalRecord {
+                basis: "b".into(),
+                authority: "a".into(),
+                ..LegalRecord::default()
+            }),
+        };
+        let withdrawal = |what| Withdrawal {
+            what,
+            reason: WithdrawalReason::Error,
+            until: jiff::Timestamp::MAX,
+        };
+        let withdrawn = [
+            withdrawal(Withdrawn::Value("gone.test".into())),
+            withdrawal(Withdrawn::Id(crate::policy::EntryId::new("w"))),
+        ];
+        let comparison = Comparison {
+            reading: &reading,
+            border: &border,
+            protected: &Protected::default(),
+            withdrawn: &withdrawn,
+        };
+        comparison.versions(before.as_bytes(), known, after.as_bytes())
+    }
+
+    #[track_caller]
+    fn check(before: &[&str], after: &[&str], expected: [u64; 5]) -> Difference {
+        let (before, after) = (native(before), native(after));
+        let found = compare(Format::Native, &before, None, &after);
+        let Difference { change, .. } = &found;
+        assert_eq!(
+            [
+                change.before,
+                change.added,
+                change.removed,
+                change.withdrawn,
+                change.refused
+            ],
+            expected
+        );
+        let known = compare(Format::Native, &before, Some(change.before), &after);
+        assert_eq!(known.change, found.change, "by the lines that differ");
+        found
+    }
+
+    #[test]
+    fn an_entry_is_what_it_matches() {
+        check(&[], &["1 a.test", "2 http://a.test/x"], [0, 2, 0, 0, 0]);
+        check(&["1 a.test"], &["9 a.test"], [1, 0, 0, 0, 0]);
+        let found = check(
+            &["1 a.test", "2 b.test"],
+            &["1 google.test", "2 facebook.test"],
+            [2, 2, 2, 0, 0],
+        );
+        assert_eq!(found.added[0].value, "google.test");
+        assert_eq!(found.removed[1].value, "b.test");
+        let expected = Tally {
+            kind: "domain".into(),
+            category: "phishing".into(),
+            added: 2,
+            removed: 2,
+        };
+        assert_eq!(found.tallies, [expected]);
+    }
+
+    #[test]
+    fn what_was_withdrawn_is_told_apart() {
+        check(
+            &["1 a.test", "2 gone.test", "w b.test"],
+            &["1 a.test"],
+            [3, 0, 2, 2, 0],
+        );
+    }
+
+    #[test]
+    fn rows_that_may_never_be_blocked_are_no_entries() {
+        let found = check(
+            &["1 a.test", "2 old.never.test"],
+            &["1 a.test", "2 old.never.test", "3 never.test", "4 b.test"],
+            [1, 1, 0, 0, 1],
+        );
+        assert_eq!(found.refused[0].id, "3");
+    }
+
+    #[test]
+    fn other_formats_and_headers_are_compared_whole() {
+        let found = compare(
+            Format::Domains,
+            "a.test\nb.test\n",
+            Some(2),
+            "b.test\nc.test\n",
+        );
+        assert_eq!((found.change.added, found.change.removed), (1, 1));
+        let before = native(&["1 a.test"]);
+        let after = before.replacen("\"defaults\":{", "\"defaults\":{\"action\":\"monitor\",", 1);
+        let found = compare(Format::Native, &before, Some(1), &after);
+        assert_eq!(
+            (found.change.added, found.change.removed),
+            (1, 1),
+            "what acted watches now"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn lines_of_a_delta_give_the_same(
+            before in prop::collection::btree_set("[a-f]{1,2}", 0..12),
+            after in prop::collection::btree_set("[a-f]{1,2}", 0..12),
+        ) {
+            let rows = |names: &std::collections::BTreeSet<String>| -> Vec<String> {
+                names.iter().map(|name| format!("{name} {name}.test")).collect()
+            };
+            let (old, new) = (rows(&before), rows(&after));
+            let text = |rows: &[String]| native(&rows.iter().map(String::as_str).collect::<Vec<_>>());
+            let found = compare(Format::Native, &text(&old), Some(old.len() as u64), &text(&new));
+            prop_assert_eq!(found.change.added, after.difference(&before).count() as u64);
+            prop_assert_eq!(found.change.removed, before.difference(&after).count() as u64);
+            prop_assert_eq!(found.change.entries(), after.len() as u64);
+            prop_assert_eq!(compare(Format::Native, &text(&old), None, &text(&new)).change, found.change);
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! What nodes will think of a version of a list, before it is signed: the publisher runs
+//! their row checks and their guards (trust.md section 7.9).
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::roles::Role;
+use super::versions::Versions;
+use super::{PublishError, Repository};
+use crate::compile::parse::{Format, Reading};
+use crate::compile::{Border, Guard, Protected, Reserved};
+use crate::guard::{Comparison, Verdict};
+use crate::policy::UrlScope;
+
+/// A version of a list that is to be judged.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Judged<'a> {
+    /// The list.
+    pub(super) list: &'a str,
+    /// Its role as it is published; the version before is what that names.
+    pub(super) role: &'a Role,
+    /// The plaintext of the version before; empty for a first version.
+    pub(super) before: &'a [u8],
+    /// The plaintext of the version.
+    pub(super) after: &'a [u8],
+    /// Rows that were left out already, for what they would block may never be blocked.
+    pub(super) left_out: u64,
+}
+
+impl Repository {
+    /// What a list must be within: the signed policy, the never-block list, and the guards as
+    /// nodes have them unless they are told otherwise.
+    ///
+    /// # Errors
+    /// [`PublishError::Repository`] where policy or never-block list cannot be read.
+    pub(super) fn border(&self, list: &str) -> Result<Border, PublishError> {
+        let bounds = self.bounds(list)?;
+        let never_block = Arc::new(Reserved::new(self.never_blocked()?.into()));
+        Ok(Border::draft(
+            Some(&bounds),
+            Guard::USUAL.limits,
+            never_block,
+        ))
+    }
+
+    /// What a node that has the version before will think of a version: which guards it
+    /// trips, and what it changes. A node may be told to be stricter; that cannot be known.
+    ///
+    /// # Errors
+    /// [`PublishError::Repository`] where policy, never-block list or withdrawals cannot be
+    /// read.
+    pub(super) fn verdict(
+        &self,
+        border: &Border,
+        judged: &Judged<'_>,
+        now: Timestamp,
+    ) -> Result<Verdict, PublishError> {
+        let reading = Reading {
+            list: judged.list.to_owned(),
+            format: Format::Native,
+            scope: None,
+            url_scope: UrlScope::Exact,
+            record: Arc::default(),
+        };
+        let comparison = Comparison {
+            reading: &reading,
+            border,
+            protected: &Protected::default(),
+            withdrawn: &self.running(judged.list, now)?,
+        };
+        let versions = Versions::new(judged.list, judged.role);
+        let entries = (!judged.before.is_empty()).then(|| versions.entries());
+        let mut difference = comparison.versions(judged.before, entries, judged.after);
+        let change = &mut difference.change;
+        change.refused = change
+            .refused
+            .max(suspicious(judged.left_out, change.entries()));
+        let day = versions.day(now).with(now, change);
+        Ok(Verdict::of(border, difference, &day))
+    }
+}
+
+/// How many of the rows that were left out count as new. A few that stand in the authority's
+/// file since long do not make every version of it suspicious: all count where they are more
+/// than a twentieth of the file, none otherwise.
+const fn suspicious(left_out: u64, entries: u64) -> u64 {
+    if left_out.saturating_mul(20) > entries.saturating_add(left_out) {
+        left_out
+    } else {
+        0
+    }
+}
