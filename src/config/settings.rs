@@ -49,6 +49,8 @@ pub struct Repository {
     pub name: String,
     /// How it is reached.
     pub source: source::Settings,
+    /// The file of the pinned root.
+    pub trust: PathBuf,
     /// How it is trusted.
     pub verify: verify::Settings,
     /// How often it is asked, give or take 15 %.

@@ -6,12 +6,14 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use crate::policy::{Name, Withdrawal};
 use crate::source::{
     self, Fetched, ListStates, Source, SourceError, Store, StoredState, Validator,
 };
 use crate::verify::{
-    self, Answer, ListFile, ListVersion, Subscription, TrustSummary, TrustedMetadata, Verdict,
-    Verified, VerifyError, Wanted, Write,
+    self, Answer, Cost, FLOORS, ListFile, ListVersion, NetChange, Place, REPLACED, Replacement,
+    SignedPolicy, Subscription, TermChanges, TrustSummary, TrustedMetadata, Verdict, Verified,
+    VerifyError, Wanted, Write,
 };
 
 /// Pulls the lists of one repository.
@@ -19,6 +21,9 @@ use crate::verify::{
 pub struct Puller {
     source: Source,
     trusted: TrustedMetadata,
+    /// What was trusted before the pinned root was replaced: what is in force stays provable
+    /// by it until a version verifies under the new root, or the process ends.
+    before: Option<TrustedMetadata>,
     store: Store,
     state: PathBuf,
     /// Where the trusted timestamp came from, so that the mirror can say "unchanged".
@@ -38,8 +43,15 @@ pub struct Round {
     pub lists: Vec<(String, ListOutcome)>,
     /// Every refusal by a mirror, also where the next mirror had what was wanted.
     pub refusals: Vec<Refusal>,
+    /// What went wrong and cost nothing else, as with the role that withdraws: what was
+    /// accepted last holds.
+    pub noted: Vec<Arc<RoundError>>,
+    /// What it changed of the terms that hold for lists.
+    pub changes: TermChanges,
     /// How many files were asked for.
     pub requests: usize,
+    /// How many octets came for them.
+    pub octets: u64,
 }
 
 /// What a round brought for one list.
@@ -55,6 +67,8 @@ pub enum ListOutcome {
         file: Verified<ListFile>,
         /// Which version.
         version: ListVersion,
+        /// How it differs from the stored version, where it was made of that one by steps.
+        change: Option<NetChange>,
         /// Why it could not be stored; it may be enforced all the same, but the next start
         /// would begin with an older one.
         not_stored: Option<SourceError>,
@@ -117,16 +131,38 @@ impl Puller {
         verify: &verify::Settings,
     ) -> Result<Self, RoundError> {
         let store = Store::open(state, &source.repository).map_err(RoundError::Store)?;
-        let files = store.read().map_err(RoundError::Store)?;
+        let mut files = store.read().map_err(RoundError::Store)?;
+        if TrustedMetadata::is_replaced(verify, &files) {
+            store
+                .set_all_aside(&[REPLACED, FLOORS])
+                .map_err(RoundError::Store)?;
+            files = store.read().map_err(RoundError::Store)?;
+        }
+        let mut trusted = TrustedMetadata::restore(&source.repository, verify, &files)?;
         Ok(Self {
             source: Source::new(source)?,
-            trusted: TrustedMetadata::restore(&source.repository, verify, &files)?,
+            unwritten: trusted.take_writes(),
+            trusted,
+            before: None,
             store,
             state: state.to_owned(),
             seen: None,
-            unwritten: Vec::new(),
             preferred: 0,
         })
+    }
+
+    /// Takes over from `old`, where a person pinned another root in the place of the one that
+    /// `old` trusts: what is in force stays so until a version verifies under the new root.
+    pub fn succeed(&mut self, old: Self) {
+        if self.trusted.replacement().is_some() {
+            self.before = old.before.or(Some(old.trusted));
+        }
+    }
+
+    /// Who pinned the present root by hand in another's place, and why.
+    #[must_use]
+    pub const fn replacement(&self) -> Option<&Replacement> {
+        self.trusted.replacement()
     }
 
     /// The last good version of a list on disk, verified again; needs no network. Called
@@ -164,8 +200,38 @@ impl Puller {
         self.trusted.summary()
     }
 
+    /// What bounds the lists, as accepted last; nothing before the first policy.
+    #[must_use]
+    pub fn policy(&self) -> Option<&SignedPolicy> {
+        self.trusted.policy()
+    }
+
+    /// The names that no list of the repository may block, as accepted last.
+    #[must_use]
+    pub const fn never_block(&self) -> &Arc<[Name]> {
+        self.trusted.never_block()
+    }
+
+    /// What is withdrawn of a list, by the name the repository gives it, as accepted last;
+    /// each item says itself until when it holds.
+    #[must_use]
+    pub fn withdrawals(&self, list: &str) -> &[Withdrawal] {
+        self.trusted.withdrawals(list)
+    }
+
     /// One round at `now`, for the subscribed lists.
     pub async fn round(&mut self, subscriptions: &[Subscription], now: Timestamp) -> Round {
+        self.round_telling(subscriptions, now, &mut |_, _| {}).await
+    }
+
+    /// The same; `withdrawn` is told at once, before anything else is fetched, when something
+    /// else is withdrawn of a list than before (trust.md section 7.7).
+    pub async fn round_telling(
+        &mut self,
+        subscriptions: &[Subscription],
+        now: Timestamp,
+        withdrawn: &mut (dyn FnMut(&str, &[Withdrawal]) + Send),
+    ) -> Round {
         let mut round = Round::default();
         if let Err(error) = self.flush() {
             round.error = Some(Arc::new(RoundError::Store(error)));
@@ -175,34 +241,67 @@ impl Puller {
         while let Some(wanted) = self.trusted.next() {
             let got = self.get(&wanted, &mut round).await;
             self.collect(&mut round);
-            match got {
-                Ok(()) => {}
-                Err(error) if matches!(*error, RoundError::Store(_)) => {
-                    round.error = Some(error);
-                    break;
-                }
-                Err(error) => {
-                    self.trusted.skip();
-                    match wanted.list {
-                        Some(list) => round.lists.push((list, ListOutcome::Refused(error))),
-                        None => round.error = Some(error),
-                    }
-                }
+            let failed = match got {
+                Ok(()) => None,
+                Err(error) if matches!(*error, RoundError::Store(_)) => Some(error),
+                Err(error) => self.give_up(wanted, error, &mut round),
+            };
+            self.tell(&mut round, withdrawn);
+            if let Some(error) = failed {
+                round.error = Some(error);
+                break;
             }
         }
         self.collect(&mut round);
         round
     }
 
+    /// Gives up a file, and notes what that costs.
+    ///
+    /// # Errors
+    /// Says why the round ends here, where it does.
+    fn give_up(
+        &mut self,
+        wanted: Wanted,
+        error: Arc<RoundError>,
+        round: &mut Round,
+    ) -> Option<Arc<RoundError>> {
+        self.unwritten.extend(self.trusted.skip());
+        match wanted.cost {
+            Cost::List(list) => round.lists.push((list, ListOutcome::Refused(error))),
+            Cost::Nothing => round.noted.push(error),
+            Cost::Round => return Some(error),
+        }
+        let flushed = self.flush();
+        flushed
+            .err()
+            .map(|error| Arc::new(RoundError::Store(error)))
+    }
+
+    /// Tells what else is withdrawn now.
+    fn tell(&mut self, round: &mut Round, withdrawn: &mut (dyn FnMut(&str, &[Withdrawal]) + Send)) {
+        let changes = self.trusted.take_changes();
+        for list in &changes.withdrawn {
+            withdrawn(list, self.trusted.withdrawals(list));
+        }
+        round.changes.policy |= changes.policy;
+        round.changes.never_block |= changes.never_block;
+        round.changes.withdrawn.extend(changes.withdrawn);
+    }
+
     /// Gets one file from the first mirror that has it right.
     async fn get(&mut self, wanted: &Wanted, round: &mut Round) -> Result<(), Arc<RoundError>> {
+        if let Place::Store { list, seq } = &wanted.place {
+            return self.get_stored(list, *seq).map_err(Arc::new);
+        }
         let count = self.source.mirror_count();
         let mut failed = None;
         let first = self.preferred;
         for mirror in (0..count).map(|step| (first + step) % count) {
             round.requests = round.requests.saturating_add(1);
             match self.get_from(mirror, wanted).await {
-                Ok(()) => {
+                Ok(octets) => {
+                    round.octets = round.octets.saturating_add(octets);
                     self.preferred = mirror;
                     return self
                         .flush()
@@ -219,8 +318,8 @@ impl Puller {
         Err(failed.unwrap_or_else(|| Arc::new(SourceError::Path(wanted.path.clone()).into())))
     }
 
-    /// Gets one file from one mirror and has it judged.
-    async fn get_from(&mut self, mirror: usize, wanted: &Wanted) -> Result<(), RoundError> {
+    /// Gets one file from one mirror and has it judged; says how many octets it has.
+    async fn get_from(&mut self, mirror: usize, wanted: &Wanted) -> Result<u64, RoundError> {
         let seen = self.seen.as_ref().filter(|seen| {
             seen.mirror == mirror && Some(seen.version) == wanted.unless_changed_since
         });
@@ -234,6 +333,10 @@ impl Puller {
             Fetched::Absent => Answer::Absent,
             Fetched::Unchanged => Answer::Unchanged,
         };
+        let octets = match answer {
+            Answer::File(bytes) => bytes.len() as u64,
+            Answer::Absent | Answer::Unchanged => 0,
+        };
         self.unwritten.extend(self.trusted.feed(answer)?);
         if let Fetched::File(_, Some(validator)) = fetched
             && wanted.path == TIMESTAMP
@@ -245,7 +348,20 @@ impl Puller {
                 version,
             });
         }
-        Ok(())
+        Ok(octets)
+    }
+
+    /// Gets the stored plaintext of a list and has steps applied to it; where it cannot be
+    /// read, there is another way.
+    fn get_stored(&mut self, list: &str, seq: u64) -> Result<(), RoundError> {
+        let stored = ListStates::open(&self.state, list).and_then(|states| states.load(seq));
+        let answer = match &stored {
+            Ok(stored) => Answer::File(&stored.plaintext),
+            Err(_) => Answer::Absent,
+        };
+        self.unwritten.extend(self.trusted.feed(answer)?);
+        drop(stored);
+        self.flush().map_err(RoundError::Store)
     }
 
     /// Makes durable what was accepted, in its order.
@@ -268,12 +384,15 @@ impl Puller {
                     file,
                     version,
                     proof,
+                    change,
                 } => {
-                    let stored = ListStates::open(&self.state, &list)
-                        .and_then(|states| states.save(version.seq, &file.get().bytes, &proof));
+                    let stored = ListStates::open(&self.state, &list).and_then(|states| {
+                        states.save(version.seq, &file.get().bytes, &proof, &[])
+                    });
                     ListOutcome::New {
                         file,
                         version,
+                        change,
                         not_stored: stored.err(),
                     }
                 }
@@ -282,6 +401,8 @@ impl Puller {
             };
             round.lists.push((list, outcome));
         }
+        let notes = self.trusted.take_notes().into_iter();
+        round.noted.extend(notes.map(|note| Arc::new(note.into())));
     }
 
     /// Verifies one stored version again.
@@ -293,9 +414,17 @@ impl Puller {
         let StoredState {
             plaintext, proof, ..
         } = stored.map_err(RoundError::Store)?;
-        Ok(self
+        let Some(before) = &mut self.before else {
+            return Ok(self
+                .trusted
+                .verify_stored(subscription, &proof, plaintext)?);
+        };
+        let verified = self
             .trusted
-            .verify_stored(subscription, &proof, plaintext)?)
+            .verify_stored(subscription, &proof, plaintext.clone());
+        verified
+            .or_else(|_| before.verify_stored(subscription, &proof, plaintext))
+            .map_err(RoundError::from)
     }
 }
 

@@ -14,7 +14,7 @@ use super::round::{ListOutcome, Puller, Round};
 use super::{ExitError, clock};
 use crate::compile;
 use crate::config::{Config, Repository};
-use crate::source;
+use crate::source::{self, ListStates};
 use crate::verify::{ListFile, Subscription, Verified};
 
 /// What the updater is asked for.
@@ -195,6 +195,9 @@ impl Updater {
         let subscriptions = subscriptions(&self.config, &pulled.repository.name);
         let now = clock::timestamp();
         let round = runtime.block_on(pulled.puller.round(&subscriptions, now));
+        for error in &round.noted {
+            tracing::error!(repository = pulled.repository.name, %error, "something beside the lists was not taken; what was accepted last holds");
+        }
         let failed = round.error.is_some() || !round.refusals.is_empty();
         pulled.failures = if failed {
             pulled.failures.saturating_add(1)
@@ -212,10 +215,18 @@ impl Updater {
         let mut brought = false;
         for (list, outcome) in round.lists {
             if let ListOutcome::New {
-                file, not_stored, ..
+                file,
+                version,
+                not_stored,
+                ..
             } = outcome
             {
-                if let Some(error) = not_stored {
+                let current = match not_stored {
+                    None => ListStates::open(&self.config.state, &list)
+                        .and_then(|states| states.set_current(version.seq)),
+                    Some(error) => Err(error),
+                };
+                if let Err(error) = current {
                     tracing::error!(list, %error, "the new version is enforced but cannot be stored; the next start would begin with an older one");
                 }
                 self.fresh.insert(list, file);
@@ -390,6 +401,20 @@ fn open_repositories(config: &Config, mut old: Vec<Pulled>) -> Result<Vec<Pulled
             .map_err(|error| format!("repository {}: {error}", repository.name))?;
         for error in puller.take_set_aside() {
             tracing::error!(repository = repository.name, %error, "a stored file was damaged and is set aside; it is fetched again");
+        }
+        if let Some(place) = old
+            .iter()
+            .position(|pulled| pulled.repository.name == repository.name)
+        {
+            puller.succeed(old.swap_remove(place).puller);
+        }
+        if let Some(replacement) = puller.replacement() {
+            tracing::warn!(
+                repository = repository.name,
+                by = replacement.by,
+                reason = replacement.reason,
+                "the pinned root was put by hand in another's place"
+            );
         }
         pulled.push(Pulled {
             repository: repository.clone(),

@@ -65,7 +65,8 @@ impl Bounds {
     #[must_use]
     pub fn withdrawals_max(&self, entries: u64) -> u64 {
         self.largest_withdrawal
-            .unwrap_or_else(|| (entries / 50).clamp(10, 200))
+            .unwrap_or_else(|| (entries / 50).min(200))
+            .max(10)
     }
 
     /// These bounds and `other` at once: of each the stricter. What a list is dropped after,

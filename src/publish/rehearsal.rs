@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::PublishError;
 use super::folder::Folder;
-use crate::verify::{Answer, Settings, Subscription, TrustedMetadata, Verdict, VerifyError};
+use crate::verify::{Answer, Cost, Settings, Subscription, TrustedMetadata, Verdict, VerifyError};
 
 /// Walks a node's round over the repository as it will be with `files`, for `lists`. What is
 /// expired and not among the files is a reason not to publish, but none not to renew
@@ -50,8 +50,16 @@ pub(super) fn rehearse(
             Err(VerifyError::Expired { .. }) if renews && !files.contains_key(&wanted.path) => {
                 trusted.skip();
             }
+            // What costs nothing else is no reason not to publish something else.
+            Err(_) if wanted.cost == Cost::Nothing && !files.contains_key(&wanted.path) => {
+                trusted.skip();
+            }
             Err(error) => return Err(error.into()),
         }
+    }
+    let brings_terms = files.keys().any(|file| is_of_terms(file));
+    if let Some(note) = trusted.take_notes().into_iter().find(|_| brings_terms) {
+        return Err(note.into());
     }
     for (_, verdict) in trusted.take_verdicts() {
         match verdict {
@@ -63,4 +71,11 @@ pub(super) fn rehearse(
         }
     }
     Ok(())
+}
+
+/// Whether that is the file of a policy, of names never to block or of withdrawals.
+fn is_of_terms(file: &str) -> bool {
+    file.starts_with("targets/withdraw/")
+        || file.ends_with(".policy")
+        || file.ends_with(".never-block")
 }

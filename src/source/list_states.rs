@@ -8,7 +8,8 @@ use super::SourceError;
 use super::durable::{self, failed};
 
 /// `state/lists/NAME/`: `SEQ.state` with the plaintext and `SEQ.proof` with the files that
-/// prove it, of the last [`STATES_KEPT_MAX`] versions, and `current`, which names the newest.
+/// prove it, of the last [`STATES_KEPT_MAX`] versions, and `current`, which names the one in
+/// force; a newer one may be held.
 #[derive(Debug)]
 pub struct ListStates {
     folder: PathBuf,
@@ -45,9 +46,7 @@ impl ListStates {
     /// The serials on disk: the current one first, then the last written first.
     #[must_use]
     pub fn serials(&self) -> Vec<u64> {
-        let current = fs::read_to_string(self.path(CURRENT))
-            .ok()
-            .and_then(|text| text.trim().parse::<u64>().ok());
+        let current = self.current();
         let mut found: Vec<(bool, SystemTime, u64)> = fs::read_dir(&self.folder)
             .into_iter()
             .flatten()
@@ -76,15 +75,28 @@ impl ListStates {
         })
     }
 
-    /// Stores a version; `current` is switched last, then what is too old goes.
+    /// Stores a version, which does not become the current one by that; then what is too old
+    /// goes. The versions in `keep`, as those in force, held or pinned, never go, and neither
+    /// do the current one and this one.
     ///
     /// # Errors
-    /// [`SourceError::Io`]; the version that was current still is then.
-    pub fn save(&self, seq: u64, plaintext: &[u8], proof: &[u8]) -> Result<(), SourceError> {
+    /// [`SourceError::Io`]; every version that was there still is then.
+    pub fn save(
+        &self,
+        seq: u64,
+        plaintext: &[u8],
+        proof: &[u8],
+        keep: &[u64],
+    ) -> Result<(), SourceError> {
         durable::replace(&self.path(&format!("{seq}.proof")), proof)?;
         durable::replace(&self.path(&format!("{seq}.state")), plaintext)?;
-        durable::replace(&self.path(CURRENT), format!("{seq}\n").as_bytes())?;
-        let kept: Vec<u64> = self.serials().into_iter().take(STATES_KEPT_MAX).collect();
+        let current = self.current();
+        let must_stay =
+            |other: &u64| *other == seq || Some(*other) == current || keep.contains(other);
+        let (mut kept, others): (Vec<u64>, Vec<u64>) =
+            self.serials().into_iter().partition(must_stay);
+        let room = STATES_KEPT_MAX.saturating_sub(kept.len());
+        kept.extend(others.into_iter().take(room));
         let entries = fs::read_dir(&self.folder).map_err(|error| failed(&self.folder, error))?;
         for path in entries.flatten().map(|entry| entry.path()) {
             let seq = path.file_stem().and_then(|stem| stem.to_str());
@@ -96,15 +108,30 @@ impl ListStates {
         Ok(())
     }
 
+    /// Makes a version the current one: it is what the next start begins with.
+    ///
+    /// # Errors
+    /// [`SourceError::Io`]; the version that was current still is then.
+    pub fn set_current(&self, seq: u64) -> Result<(), SourceError> {
+        durable::replace(&self.path(CURRENT), format!("{seq}\n").as_bytes())
+    }
+
+    /// The serial that was made current last; nothing before the first.
+    #[must_use]
+    pub fn current(&self) -> Option<u64> {
+        let text = fs::read_to_string(self.path(CURRENT)).ok()?;
+        text.trim().parse().ok()
+    }
+
     /// A file in the folder.
     fn path(&self, name: &str) -> PathBuf {
         self.folder.join(name)
     }
 }
 
-/// How many versions of a list are kept.
+/// How many versions of a list are kept; more where more must be.
 pub const STATES_KEPT_MAX: usize = 5;
-/// The file that names the newest version.
+/// The file that names the version in force.
 const CURRENT: &str = "current";
 
 #[cfg(test)]
@@ -117,9 +144,8 @@ mod tests {
         let states = ListStates::open(state.path(), "list").unwrap();
         assert!(states.serials().is_empty());
         for seq in 1..=7 {
-            states
-                .save(seq, format!("state {seq}").as_bytes(), b"proof")
-                .unwrap();
+            save(&states, seq, &[]);
+            states.set_current(seq).unwrap();
         }
         fs::write(states.folder().join("7.index"), "").unwrap();
         assert_eq!(states.serials().first(), Some(&7));
@@ -134,5 +160,31 @@ mod tests {
         assert_eq!(states.serials().first(), Some(&5));
         fs::remove_file(states.folder().join("current")).unwrap();
         assert_eq!(states.serials().len(), 5);
+    }
+
+    fn save(states: &ListStates, seq: u64, keep: &[u64]) {
+        let plaintext = format!("state {seq}");
+        states
+            .save(seq, plaintext.as_bytes(), b"proof", keep)
+            .unwrap();
+    }
+
+    #[test]
+    fn what_is_in_force_or_pinned_is_never_evicted() {
+        let state = tempfile::tempdir().unwrap();
+        let states = ListStates::open(state.path(), "list").unwrap();
+        save(&states, 1, &[]);
+        save(&states, 2, &[]);
+        states.set_current(1).unwrap();
+        for seq in 3..=20 {
+            save(&states, seq, &[2]);
+        }
+        let mut serials = states.serials();
+        assert_eq!(serials.first(), Some(&1), "stored is not yet in force");
+        serials.sort_unstable();
+        assert_eq!(serials, [1, 2, 18, 19, 20]);
+        let all: Vec<u64> = serials;
+        save(&states, 21, &all);
+        assert_eq!(states.serials().len(), 6, "whatever must stay stays");
     }
 }

@@ -59,6 +59,32 @@ impl Store {
         durable::replace(&self.folder.join(name), bytes)
     }
 
+    /// Sets all files aside, but those of these names: they are below `replaced/` then, and
+    /// what was there before is gone.
+    ///
+    /// # Errors
+    /// [`SourceError::Io`]; it can be done again then.
+    pub fn set_all_aside(&self, but: &[&str]) -> Result<(), SourceError> {
+        let aside = self.folder.join(ASIDE);
+        match fs::remove_dir_all(&aside) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(failed(&aside, error));
+            }
+            _ => {}
+        }
+        for name in self
+            .read()?
+            .keys()
+            .filter(|name| !but.contains(&name.as_str()))
+        {
+            let to = aside.join(name);
+            let folder = to.parent().unwrap_or(&aside);
+            fs::create_dir_all(folder).map_err(|error| failed(folder, error))?;
+            fs::rename(self.folder.join(name), &to).map_err(|error| failed(&to, error))?;
+        }
+        Ok(())
+    }
+
     /// Removes a file, durably.
     ///
     /// # Errors
@@ -76,7 +102,9 @@ fn is_ours(name: &str, path: &Path) -> bool {
             .is_ok_and(|metadata| metadata.is_file() && metadata.len() <= OCTETS_MAX)
 }
 
+/// The folder of what was set aside.
+const ASIDE: &str = "replaced";
 /// The folder of all roots.
 const HISTORY: &str = "root_history";
-/// The most octets of a file.
-const OCTETS_MAX: u64 = 1 << 20;
+/// The most octets of a file; the longest keep names never to block, with their proof.
+const OCTETS_MAX: u64 = 16 << 20;

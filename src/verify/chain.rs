@@ -1,16 +1,10 @@
-//! [`Chain`]: the roles that are trusted now, from the pinned root to the roles of lists.
-
-use std::collections::BTreeMap;
+//! [`Chain`]: the roles that are trusted now, from the pinned root on.
 
 use jiff::Timestamp;
 use serde_json::Value;
 use sha2::{Digest, Sha256, Sha512};
-use sigstore_tuf::{
-    DelegatedRole, Delegations, Error as Rules, Key, MetaFile, Metadata, RoleKeys, Targets,
-    TrustedMetadataSet,
-};
+use sigstore_tuf::{Error as Rules, Key, MetaFile, RoleKeys, TrustedMetadataSet};
 
-use super::full::Full;
 use super::{Settings, VerifyError, hex, json, lint, signature};
 
 /// Metadata that passed the rules of TUF (the library's) and the lint (ours). It remembers
@@ -18,7 +12,7 @@ use super::{Settings, VerifyError, hex, json, lint, signature};
 /// that fails leaves it as it was.
 #[derive(Clone, Debug)]
 pub(super) struct Chain {
-    set: TrustedMetadataSet,
+    pub(super) set: TrustedMetadataSet,
     min_root_threshold: u16,
 }
 
@@ -132,86 +126,6 @@ impl Chain {
         })
     }
 
-    /// Takes the role of a list, which the snapshot names and the targets role delegates.
-    pub(super) fn take_list_role(
-        &mut self,
-        list: &str,
-        bytes: &[u8],
-        now: Timestamp,
-    ) -> Result<(), VerifyError> {
-        let role = role_of(list);
-        let file = format!("{role}.json");
-        self.delegation(list)?;
-        let value = read_envelope(&file, bytes, TARGETS_OCTETS_MAX)?;
-        let pin = self.role_pin(&role).ok_or_else(|| not_published(list))?;
-        check_pin(&file, bytes, &value, pin)?;
-        self.step(|next| {
-            let targets = next
-                .set
-                .update_delegated_targets(bytes, &role, "targets", now)
-                .map_err(|error| VerifyError::from_rules(&file, error))?;
-            check_fresh(&file, Some(targets.expires), now)?;
-            check_scope(&file, list, targets)
-        })
-    }
-
-    /// The delegation of a list, linted, with the keys that delegations may use.
-    ///
-    /// # Errors
-    /// [`VerifyError::NotPublished`] without one, [`VerifyError::Lint`] for a wrong one.
-    pub(super) fn delegation(
-        &self,
-        list: &str,
-    ) -> Result<(&DelegatedRole, &BTreeMap<String, Key>), VerifyError> {
-        let role = role_of(list);
-        let Delegations { keys, roles, .. } = self
-            .set
-            .targets_role("targets")
-            .and_then(|targets| targets.delegations.as_ref())
-            .ok_or_else(|| not_published(list))?;
-        let mut named = roles.iter().filter(|delegated| delegated.name == role);
-        let delegated = named.next().ok_or_else(|| not_published(list))?;
-        if named.next().is_some() {
-            return Err(lint_error(
-                "targets.json",
-                format!("delegates {role} twice"),
-            ));
-        }
-        lint::check_delegation(delegated, list, keys)
-            .map_err(|reason| lint_error("targets.json", reason))?;
-        Ok((delegated, keys))
-    }
-
-    /// What the role of a list says about its complete state.
-    pub(super) fn full(&self, list: &str) -> Result<Full, VerifyError> {
-        let target = self
-            .set
-            .targets_role(&role_of(list))
-            .and_then(|role| role.target(&format!("{list}/full")))
-            .ok_or_else(|| not_published(list))?;
-        Full::read(list, target)
-    }
-
-    /// The ids of the keys whose signatures on the role of a list counted.
-    pub(super) fn signers(&self, list: &str, role: &[u8]) -> Result<Vec<String>, VerifyError> {
-        let (delegated, keys) = self.delegation(list)?;
-        let file = role_of(list);
-        let metadata = Metadata::<Targets>::from_slice(role)
-            .map_err(|error| VerifyError::from_rules(&file, error))?;
-        let signed = |id: &String| {
-            let mut alone: RoleKeys = delegated.role_keys();
-            alone.keyids = vec![id.clone()];
-            alone.threshold = 1;
-            metadata.verify_threshold(keys, &alone, &file).is_ok()
-        };
-        Ok(delegated
-            .keyids
-            .iter()
-            .filter(|id| signed(id))
-            .cloned()
-            .collect())
-    }
-
     /// Which snapshot the timestamp names.
     pub(super) fn snapshot_pin(&self) -> Option<&MetaFile> {
         self.set.timestamp().and_then(|file| file.snapshot_meta())
@@ -270,7 +184,7 @@ impl Chain {
     }
 
     /// Does one step on a copy, and keeps the copy when it succeeds.
-    fn step<T>(
+    pub(super) fn step<T>(
         &mut self,
         step: impl FnOnce(&mut Self) -> Result<T, VerifyError>,
     ) -> Result<T, VerifyError> {
@@ -318,13 +232,12 @@ impl Chain {
     }
 }
 
-/// The role of a list.
-pub(super) fn role_of(list: &str) -> String {
-    format!("list-{list}")
-}
-
 /// Reads a signed file within its limit; what readers may disagree about is refused.
-fn read_envelope(file: &str, bytes: &[u8], octets_max: u64) -> Result<Value, VerifyError> {
+pub(super) fn read_envelope(
+    file: &str,
+    bytes: &[u8],
+    octets_max: u64,
+) -> Result<Value, VerifyError> {
     if bytes.len() as u64 > octets_max {
         return Err(VerifyError::TooLong {
             file: file.to_owned(),
@@ -337,7 +250,12 @@ fn read_envelope(file: &str, bytes: &[u8], octets_max: u64) -> Result<Value, Ver
 }
 
 /// Compares a file with what its parent role says of it.
-fn check_pin(file: &str, bytes: &[u8], value: &Value, pin: &MetaFile) -> Result<(), VerifyError> {
+pub(super) fn check_pin(
+    file: &str,
+    bytes: &[u8],
+    value: &Value,
+    pin: &MetaFile,
+) -> Result<(), VerifyError> {
     let differs = |expected: &str, found: String| VerifyError::HashMismatch {
         file: file.to_owned(),
         expected: expected.to_owned(),
@@ -371,7 +289,11 @@ fn check_pin(file: &str, bytes: &[u8], value: &Value, pin: &MetaFile) -> Result<
 
 /// Whether something that expires then is still in its time. Unlike the library, a file is
 /// expired at the very moment it names, as the specification has it.
-fn check_fresh(file: &str, expires: Option<Timestamp>, now: Timestamp) -> Result<(), VerifyError> {
+pub(super) fn check_fresh(
+    file: &str,
+    expires: Option<Timestamp>,
+    now: Timestamp,
+) -> Result<(), VerifyError> {
     match expires {
         Some(expires) if expires <= now => Err(VerifyError::Expired {
             file: file.to_owned(),
@@ -381,31 +303,8 @@ fn check_fresh(file: &str, expires: Option<Timestamp>, now: Timestamp) -> Result
     }
 }
 
-/// Whether every path in the role of a list is one segment below the list's name.
-fn check_scope(file: &str, list: &str, targets: &Targets) -> Result<(), VerifyError> {
-    let own = |path: &str| {
-        path.strip_prefix(list)
-            .and_then(|rest| rest.strip_prefix('/'))
-            .is_some_and(|name| !name.is_empty() && !name.contains('/'))
-    };
-    match targets.targets.keys().find(|path| !own(path)) {
-        Some(path) => Err(VerifyError::OutOfScope {
-            file: file.to_owned(),
-            path: path.clone(),
-        }),
-        None => Ok(()),
-    }
-}
-
-/// The error for a list that is not there.
-fn not_published(list: &str) -> VerifyError {
-    VerifyError::NotPublished {
-        list: list.to_owned(),
-    }
-}
-
 /// The error for a file that does not look as such a file does.
-fn malformed(file: &str, reason: &str) -> VerifyError {
+pub(super) fn malformed(file: &str, reason: &str) -> VerifyError {
     VerifyError::Malformed {
         file: file.to_owned(),
         reason: reason.to_owned(),
@@ -413,7 +312,7 @@ fn malformed(file: &str, reason: &str) -> VerifyError {
 }
 
 /// The error for what the lint does not have.
-fn lint_error(file: &str, reason: String) -> VerifyError {
+pub(super) fn lint_error(file: &str, reason: String) -> VerifyError {
     VerifyError::Lint {
         file: file.to_owned(),
         reason,
@@ -421,7 +320,7 @@ fn lint_error(file: &str, reason: String) -> VerifyError {
 }
 
 /// The most octets of a root.
-pub(super) const ROOT_OCTETS_MAX: u64 = 512 << 10;
+pub const ROOT_OCTETS_MAX: u64 = 512 << 10;
 /// The most octets of a timestamp.
 pub(super) const TIMESTAMP_OCTETS_MAX: u64 = 16 << 10;
 /// The most octets of a snapshot.
@@ -431,4 +330,4 @@ pub(super) const TARGETS_OCTETS_MAX: u64 = 1 << 20;
 /// The most roles that a snapshot names.
 const ROLES_MAX: usize = 64;
 /// How far the publisher's clock may be ahead of ours.
-const AHEAD_MAX: jiff::SignedDuration = jiff::SignedDuration::from_hours(24);
+pub(super) const AHEAD_MAX: jiff::SignedDuration = jiff::SignedDuration::from_hours(24);

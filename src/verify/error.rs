@@ -117,6 +117,45 @@ pub enum VerifyError {
         /// The serial.
         seq: u64,
     },
+    /// A repository that had a policy has none any more.
+    #[error(
+        "targets.json: names no policy, though one was accepted before; without it nothing would bound the lists, so that this version of the repository is refused"
+    )]
+    PolicyGone,
+    /// A version of a list that the signed policy does not have.
+    #[error("list {list}: serial {seq} is beyond the signed policy: {reason}")]
+    BeyondPolicy {
+        /// The list's name.
+        list: String,
+        /// The serial.
+        seq: u64,
+        /// What is beyond it.
+        reason: String,
+    },
+    /// Withdrawals made before those that were accepted: a replay.
+    #[error(
+        "withdraw/{list}: was made at {offered}, before the withdrawals of {trusted} that were accepted; those stay"
+    )]
+    OlderWithdrawals {
+        /// The list's name.
+        list: String,
+        /// When the accepted ones were made.
+        trusted: Timestamp,
+        /// When the offered ones were made.
+        offered: Timestamp,
+    },
+    /// More withdrawals at once than one officer's key may make.
+    #[error(
+        "withdraw/{list}: withdraws {found} entries at once, and at most {most} are allowed; none of them is taken, and the withdrawals before stay. The officers' key may be misused: ask the authority"
+    )]
+    TooManyWithdrawn {
+        /// The list's name.
+        list: String,
+        /// How many entries are withdrawn.
+        found: u64,
+        /// How many may be.
+        most: u64,
+    },
     /// A newer format, or something this version cannot do; needs an upgrade.
     #[error("{file}: {reason}; this version of cordon cannot read it")]
     Unsupported {
@@ -145,6 +184,10 @@ impl VerifyError {
             Self::NotPublished { .. } => "not_published",
             Self::FromTheFuture { .. } => "from_the_future",
             Self::Equivocation { .. } => "equivocation",
+            Self::PolicyGone => "policy_gone",
+            Self::BeyondPolicy { .. } => "beyond_policy",
+            Self::OlderWithdrawals { .. } => "rollback",
+            Self::TooManyWithdrawn { .. } => "too_many_withdrawn",
             Self::Unsupported { .. } => "unsupported",
         }
     }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::VerifyError;
@@ -10,7 +11,7 @@ use super::VerifyError;
 /// dropped files do not open the way back (trust.md sections 7.5 and 7.10).
 ///
 /// The floors of timestamp, snapshot and targets roles fall when the online keys are
-/// rotated, as TUF has it; those of the root and of each list's serial never fall.
+/// rotated, as TUF has it; those of the root, of the policy and of each list's serial never fall.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub(super) struct Floors {
     /// The format of this file.
@@ -25,6 +26,16 @@ pub(super) struct Floors {
     pub(super) roles: BTreeMap<String, u64>,
     /// Of each list's serial, by the name the repository gives it.
     pub(super) lists: BTreeMap<String, ListVersion>,
+    /// Whether a policy was ever accepted; a repository without one is refused from then on.
+    #[serde(default)]
+    pub(super) policy: bool,
+    /// When the newest withdrawals of each list were made, by the name the repository gives
+    /// it.
+    #[serde(default)]
+    pub(super) withdrawn: BTreeMap<String, Timestamp>,
+    /// SHA-256 of the pinned root, where it was ever replaced by hand.
+    #[serde(default)]
+    pub(super) pinned: String,
 }
 
 /// Which version of a list.
@@ -36,6 +47,13 @@ pub struct ListVersion {
     pub seq: u64,
     /// SHA-256 of the whole plaintext, in hex.
     pub state: String,
+}
+
+impl ListVersion {
+    /// By what versions are ordered.
+    pub(super) const fn rank(&self) -> (u64, u64) {
+        (self.generation, self.seq)
+    }
 }
 
 impl Floors {
@@ -56,6 +74,15 @@ impl Floors {
         serde_json::to_vec(&file).unwrap_or_default()
     }
 
+    /// What the replacement of the pinned root takes back: all but the serials of lists.
+    pub(super) fn replace_root(&mut self, pinned: String) {
+        *self = Self {
+            lists: std::mem::take(&mut self.lists),
+            pinned,
+            ..Self::default()
+        };
+    }
+
     /// What an online key rotation takes back: a thief may have raised these out of reach.
     pub(super) fn drop_online(&mut self) {
         self.timestamp = 0;
@@ -72,10 +99,7 @@ impl Floors {
         let Some(floor) = self.lists.get(list) else {
             return Ok(false);
         };
-        let (low, new) = (
-            (floor.generation, floor.seq),
-            (offered.generation, offered.seq),
-        );
+        let (low, new) = (floor.rank(), offered.rank());
         if new < low {
             return Err(VerifyError::Rollback {
                 file: format!("list {list}"),

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 use sigstore_tuf::{DelegatedRole, Key, Root};
 
+use super::delegated::WITHDRAW;
 use super::signature;
 
 /// What is wrong with a root.
@@ -76,11 +77,12 @@ pub(super) fn check_envelope(file: &Value) -> Result<(), String> {
     Ok(())
 }
 
-#[must_use]
 /// Whether a list may be called that: its name is a label of a domain name and a segment of
-/// a path.
+/// a path, and not the one of the role that withdraws.
+#[must_use]
 pub fn is_list_name(name: &str) -> bool {
     (1..=LIST_NAME_OCTETS_MAX).contains(&name.len())
+        && name != WITHDRAW
         && !name.starts_with('-')
         && !name.ends_with('-')
         && name
@@ -259,6 +261,7 @@ mod tests {
             "a.b",
             "../x",
             "a/b",
+            "withdraw",
             &"a".repeat(64),
         ] {
             assert!(!is_list_name(name), "{name}");

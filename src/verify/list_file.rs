@@ -2,8 +2,9 @@
 
 use serde_json::Value;
 
-use super::chain::{Chain, role_of};
-use super::full::Full;
+use super::chain::Chain;
+use super::delegated::Scope;
+use super::list_target::SignedState;
 use super::{ListFile, Subscription, Verified, VerifyError};
 use crate::policy::{Origin, Provenance};
 
@@ -15,12 +16,13 @@ pub(super) fn list_file(
     repository: &str,
     subscription: &Subscription,
     chain: &Chain,
-    full: &Full,
+    state: &SignedState,
     role: &[u8],
     plaintext: Vec<u8>,
 ) -> Result<Verified<ListFile>, VerifyError> {
     let Subscription { name, list } = subscription;
-    let header = plaintext.split(|octet| *octet == b'\n').next();
+    let end = memchr::memchr(b'\n', &plaintext).unwrap_or(plaintext.len());
+    let header = plaintext.get(..end);
     let header: Value = serde_json::from_slice(header.unwrap_or_default()).unwrap_or_default();
     if header.get("list").and_then(Value::as_str) != Some(list) {
         return Err(VerifyError::Malformed {
@@ -28,7 +30,7 @@ pub(super) fn list_file(
             reason: "has no header that names its list".to_owned(),
         });
     }
-    let expires = chain.set().targets_role(&role_of(list));
+    let expires = chain.delegated(&Scope::of_list(list));
     let provenance = Provenance {
         list: name.clone(),
         title: title_in(&header).unwrap_or_else(|| list.clone()),
@@ -38,11 +40,11 @@ pub(super) fn list_file(
             .map(str::to_owned),
         origin: Origin::Signed {
             repository: repository.to_owned(),
-            generation: full.version.generation,
-            seq: full.version.seq,
-            state: full.version.state.clone(),
+            generation: state.version.generation,
+            seq: state.version.seq,
+            state: state.version.state.clone(),
             signers: chain.signers(list, role)?,
-            issued_at: full.issued_at.or_else(|| chain.issued_at()),
+            issued_at: state.issued_at.or_else(|| chain.issued_at()),
             expires: expires.map(|role| role.expires).unwrap_or_default(),
         },
     };

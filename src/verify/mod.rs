@@ -1,32 +1,45 @@
 //! 2 · TRUST: says which file it wants next, judges what it gets. No I/O.
 
 mod chain;
+mod delegated;
 mod delta;
 mod error;
 mod floors;
-mod full;
 mod json;
 mod lint;
 mod list_file;
+mod list_steps;
+mod list_target;
 mod never_block;
+mod offer;
 mod proof;
+mod replacement;
 mod restore;
 mod settings;
 mod signature;
 mod signed_policy;
 mod steps;
+mod term_steps;
+mod terms;
 mod trusted;
 mod verified;
+mod wanted;
 mod withdraw_file;
 
+pub use chain::ROOT_OCTETS_MAX;
 pub use delta::{Applied, Delta, apply};
 pub use error::VerifyError;
 pub use floors::ListVersion;
-pub use full::{FULL_OCTETS_MAX, plaintext_octets_max};
 pub use lint::{is_list_name, octets_of_hex};
+pub use list_target::{FULL_OCTETS_MAX, plaintext_octets_max};
 pub use never_block::{NEVER_BLOCK_OCTETS_MAX, read_never_block, write_never_block};
+pub use replacement::{REPLACED, Replacement};
 pub use settings::Settings;
 pub use signed_policy::SignedPolicy;
-pub use trusted::{Answer, Subscription, TrustSummary, TrustedMetadata, Verdict, Wanted, Write};
+pub use trusted::{
+    Answer, FLOORS, NetChange, Subscription, TermChanges, TrustSummary, TrustedMetadata, Verdict,
+    Write,
+};
 pub use verified::{ListFile, Verified, hex};
+pub use wanted::{Cost, Place, Wanted};
 pub use withdraw_file::{UNTIL_MAX, WITHDRAW_OCTETS_MAX, WITHDRAWALS_MAX, WithdrawFile};

@@ -5,14 +5,16 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::chain::Chain;
+use super::delegated::Scope;
 use super::floors::{Floors, read_own};
 use super::list_file::list_file;
 use super::proof::Proof;
+use super::terms::{Said, Term, Terms};
 use super::trusted::{
     ACCEPTED, ACCEPTED_FORMAT, AcceptedFile, FLOORS, Held, Round, Stage, Subscription,
     TrustedMetadata,
 };
-use super::{ListFile, ListVersion, Settings, Verified, VerifyError};
+use super::{ListFile, ListVersion, REPLACED, Replacement, Settings, Verified, VerifyError};
 
 impl TrustedMetadata {
     /// What is trusted at the start: the pinned root, then whatever of the stored `files`
@@ -28,7 +30,13 @@ impl TrustedMetadata {
         files: &BTreeMap<String, Vec<u8>>,
     ) -> Result<Self, VerifyError> {
         let own = |name: &str| files.get(name).map(Vec::as_slice);
-        let floors = Floors::read(FLOORS, own(FLOORS))?;
+        let mut floors = Floors::read(FLOORS, own(FLOORS))?;
+        let replacement = Replacement::read(own(REPLACED))?;
+        let replacement = Some(replacement).filter(|of| of.is_of(&settings.root));
+        let replaced = replacement.as_ref().map(Replacement::root);
+        if let Some(root) = replaced.filter(|root| *root != floors.pinned) {
+            floors.replace_root(root.to_owned());
+        }
         let accepted: AcceptedFile = read_own(ACCEPTED, own(ACCEPTED), ACCEPTED_FORMAT)?;
         let mut trusted = Self {
             repository: repository.to_owned(),
@@ -37,14 +45,12 @@ impl TrustedMetadata {
             held: BTreeMap::new(),
             floors,
             stored: BTreeMap::new(),
+            entries: BTreeMap::new(),
+            terms: Terms::default(),
+            faulty: BTreeMap::new(),
+            replacement,
             set_aside: Vec::new(),
-            round: Round {
-                now: Timestamp::UNIX_EPOCH,
-                stage: Stage::Done,
-                root_steps: 0,
-                subscriptions: Vec::new(),
-                verdicts: Vec::new(),
-            },
+            round: Round::new(Timestamp::UNIX_EPOCH, Stage::Done, &[]),
         };
         trusted.follow_stored_roots(files);
         for (name, accepted_at) in accepted.files {
@@ -54,7 +60,26 @@ impl TrustedMetadata {
             }
         }
         trusted.replay();
+        trusted.restore_terms(files);
+        if trusted.replacement.is_some() {
+            let floors = trusted.write_floors();
+            trusted.round.writes.push(floors);
+        }
         Ok(trusted)
+    }
+
+    /// Whether the pinned root took another's place by hand, and the stored `files` are still
+    /// of that other: all but [`REPLACED`] and the floors are to be set aside.
+    #[must_use]
+    pub fn is_replaced(settings: &Settings, files: &BTreeMap<String, Vec<u8>>) -> bool {
+        let own = |name: &str| files.get(name).map(Vec::as_slice);
+        let (Ok(floors), Ok(replacement)) = (
+            Floors::read(FLOORS, own(FLOORS)),
+            Replacement::read(own(REPLACED)),
+        ) else {
+            return false;
+        };
+        replacement.is_of(&settings.root) && replacement.root() != floors.pinned
     }
 
     /// Verifies a stored version of a list again, from the pinned root, as of the time when
@@ -75,28 +100,29 @@ impl TrustedMetadata {
         chain.take_timestamp(proof.timestamp.as_bytes(), at)?;
         chain.take_snapshot(proof.snapshot.as_bytes(), at)?;
         chain.take_targets(proof.targets.as_bytes(), at)?;
-        chain.take_list_role(list, proof.role.as_bytes(), at)?;
-        let full = chain.full(list)?;
-        full.check(&plaintext)?;
+        chain.take_delegated(&Scope::of_list(list), proof.role.as_bytes(), at)?;
+        let state = chain.offer(list)?.newest;
+        state.check(&plaintext)?;
         let role = proof.role.as_bytes();
         let file = list_file(
             &self.repository,
             subscription,
             &chain,
-            &full,
+            &state,
             role,
             plaintext,
         )?;
         let newest = self.stored.get(&subscription.name);
-        if newest.is_none_or(|newest| is_newer(&full.version, newest)) {
+        if newest.is_none_or(|newest| state.version.rank() > newest.rank()) {
             let name = subscription.name.clone();
-            self.stored.insert(name, full.version.clone());
+            self.stored.insert(name, state.version.clone());
+            self.entries.insert(list.clone(), state.entries);
         }
         let floor = self.floors.lists.entry(list.clone()).or_default();
-        if is_newer(&full.version, floor) {
-            *floor = full.version.clone();
+        if state.version.rank() > floor.rank() {
+            *floor = state.version.clone();
         }
-        Ok((file, full.version))
+        Ok((file, state.version))
     }
 
     /// Follows the stored roots from the pinned one, as far as they verify.
@@ -135,6 +161,42 @@ impl TrustedMetadata {
         }
     }
 
+    /// Takes the terms that are kept, as far as they verify again.
+    fn restore_terms(&mut self, files: &BTreeMap<String, Vec<u8>>) {
+        for (file, bytes) in files {
+            let Some(term) = Term::of_file(file) else {
+                continue;
+            };
+            match term.restore(bytes, |root| self.chain_at_root(root)) {
+                Ok((said, digest, role)) => self.restore_term(said, digest, role),
+                Err(error) => self.set_aside.push(error),
+            }
+        }
+    }
+
+    /// Takes a term that verified again; older withdrawals than were accepted before are
+    /// not.
+    fn restore_term(&mut self, said: Said, digest: String, role: String) {
+        match &said {
+            Said::Policy(_) => self.floors.policy = true,
+            Said::NeverBlock(_) => {}
+            Said::Withdrawn(file) => {
+                let floor = self.floors.withdrawn.entry(file.list.clone());
+                let floor = floor.or_insert(file.issued_at);
+                if file.issued_at < *floor {
+                    self.set_aside.push(VerifyError::OlderWithdrawals {
+                        list: file.list.clone(),
+                        trusted: *floor,
+                        offered: file.issued_at,
+                    });
+                    return;
+                }
+                *floor = file.issued_at;
+            }
+        }
+        self.terms.take(said, digest, role);
+    }
+
     /// The chain up to the root of that version.
     fn chain_at_root(&self, version: u64) -> Result<Chain, VerifyError> {
         let mut roots = self.roots.iter();
@@ -151,9 +213,4 @@ impl TrustedMetadata {
         }
         Ok(chain)
     }
-}
-
-/// Whether a version comes after another.
-fn is_newer(version: &ListVersion, other: &ListVersion) -> bool {
-    (version.generation, version.seq) > (other.generation, other.seq)
 }

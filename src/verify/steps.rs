@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::VerifyError;
-use super::chain::{Taken, role_of};
-use super::full::Full;
-use super::list_file::list_file;
+use super::chain::Taken;
+use super::delegated::Scope;
 use super::proof::Proof;
+use super::term_steps::TermPlace;
+use super::terms::Term;
 use super::trusted::{
     ACCEPTED, ACCEPTED_FORMAT, AcceptedFile, FLOORS, Held, Stage, Subscription, TrustedMetadata,
-    Verdict, Write,
+    Write,
 };
 
 impl TrustedMetadata {
@@ -124,8 +125,15 @@ impl TrustedMetadata {
 
     /// The targets role that the snapshot names.
     pub(super) fn feed_targets(&mut self, bytes: &[u8]) -> Result<Vec<Write>, VerifyError> {
-        self.chain.take_targets(bytes, self.round.now)?;
-        Ok(self.accept("targets.json", bytes, Stage::Role(0)))
+        let mut chain = self.chain.clone();
+        chain.take_targets(bytes, self.round.now)?;
+        let policy = Term::Policy.path();
+        let targets = chain.set().targets_role("targets");
+        if self.floors.policy && targets.is_none_or(|role| role.target(&policy).is_none()) {
+            return Err(VerifyError::PolicyGone);
+        }
+        self.chain = chain;
+        Ok(self.accept("targets.json", bytes, Stage::WithdrawRole))
     }
 
     /// The role of a list.
@@ -137,57 +145,9 @@ impl TrustedMetadata {
         let Some(list) = self.subscription(index).map(|list| list.list.clone()) else {
             return Ok(Vec::new());
         };
-        self.chain.take_list_role(&list, bytes, self.round.now)?;
-        let file = format!("{}.json", role_of(&list));
-        Ok(self.accept(&file, bytes, Stage::Role(index)))
-    }
-
-    /// The complete state of a list.
-    pub(super) fn feed_full(
-        &mut self,
-        index: usize,
-        full: &Full,
-        bytes: &[u8],
-    ) -> Result<Vec<Write>, VerifyError> {
-        let Some(subscription) = self.subscription(index).cloned() else {
-            return Ok(Vec::new());
-        };
-        let plaintext = full.open(bytes)?;
-        let text = |name: &str| {
-            let held = self.held.get(name).map(|held| held.bytes.as_slice());
-            String::from_utf8_lossy(held.unwrap_or_default()).into_owned()
-        };
-        let proof = Proof {
-            accepted_at: self.round.now,
-            root: self.chain.set().root().version,
-            timestamp: text("timestamp.json"),
-            snapshot: text("snapshot.json"),
-            targets: text("targets.json"),
-            role: text(&format!("{}.json", role_of(&subscription.list))),
-            ..Proof::default()
-        };
-        let role = proof.role.as_bytes();
-        let file = list_file(
-            &self.repository,
-            &subscription,
-            &self.chain,
-            full,
-            role,
-            plaintext,
-        )?;
-        let version = full.version.clone();
-        self.floors.lists.insert(subscription.list, version.clone());
-        self.stored
-            .insert(subscription.name.clone(), version.clone());
-        let verdict = Verdict::New {
-            file,
-            version,
-            proof: proof.write(),
-        };
-        self.round.verdicts.push((subscription.name, verdict));
-        self.round.stage = Stage::Role(index.saturating_add(1));
-        self.settle();
-        Ok(vec![self.write_floors()])
+        let scope = Scope::of_list(&list);
+        self.chain.take_delegated(&scope, bytes, self.round.now)?;
+        Ok(self.accept(&scope.file(), bytes, Stage::Role(index)))
     }
 
     /// Takes whatever is held already, until a file must be fetched.
@@ -196,44 +156,24 @@ impl TrustedMetadata {
         loop {
             let next = match self.round.stage {
                 Stage::Snapshot => self.has_snapshot(now).then_some(Stage::Targets),
-                Stage::Targets => self.has_targets(now).then_some(Stage::Role(0)),
+                Stage::Targets => self.has_targets(now).then_some(Stage::WithdrawRole),
+                Stage::WithdrawRole => self.settle_withdraw_role(),
+                Stage::Settling(ref place) => self.settle_term(&place.clone()),
                 Stage::Role(index) => match self.subscription(index).cloned() {
                     Some(subscription) => self.settle_role(index, &subscription),
-                    None => Some(Stage::Done),
+                    None => Some(Stage::Settling(TermPlace::LateWithdrawal(0))),
                 },
-                Stage::Root | Stage::Timestamp | Stage::Full(..) | Stage::Done => None,
+                Stage::Root
+                | Stage::Timestamp
+                | Stage::Term(..)
+                | Stage::Fetch(..)
+                | Stage::Done => None,
             };
             match next {
                 Some(stage) => self.round.stage = stage,
                 None => return,
             }
         }
-    }
-
-    /// What is next for a list; nothing when its role must be fetched.
-    fn settle_role(&mut self, index: usize, subscription: &Subscription) -> Option<Stage> {
-        let after = Stage::Role(index.saturating_add(1));
-        let judged = match self.has_role(&subscription.list) {
-            Ok(false) => return None,
-            Ok(true) => self.judge(subscription),
-            Err(error) => Err(error),
-        };
-        let verdict = match judged {
-            Ok(Some(full)) => return Some(Stage::Full(index, Box::new(full))),
-            Ok(None) => Verdict::Unchanged,
-            Err(error) => Verdict::Refused(error),
-        };
-        let name = subscription.name.clone();
-        self.round.verdicts.push((name, verdict));
-        Some(after)
-    }
-
-    /// The complete state to fetch; nothing when it is stored already.
-    fn judge(&self, subscription: &Subscription) -> Result<Option<Full>, VerifyError> {
-        let full = self.chain.full(&subscription.list)?;
-        self.floors.judge(&subscription.list, &full.version)?;
-        let stored = self.stored.get(&subscription.name);
-        Ok((stored != Some(&full.version)).then_some(full))
     }
 
     /// Whether the snapshot that the timestamp names is trusted, or held and taken now.
@@ -258,27 +198,20 @@ impl TrustedMetadata {
         }
     }
 
-    /// The same for the role of a list.
-    fn has_role(&mut self, list: &str) -> Result<bool, VerifyError> {
+    /// The same for a delegated role, which must be signed as it is delegated now.
+    pub(super) fn has_delegated(&mut self, scope: &Scope) -> bool {
         let now = self.round.now;
-        let role = role_of(list);
-        self.chain.delegation(list)?;
-        if self.chain.role_pin(&role).is_none() {
-            return Err(VerifyError::NotPublished {
-                list: list.to_owned(),
-            });
+        if self.chain.has_current_delegated(scope, now) {
+            return true;
         }
-        if self.chain.has_current_role(&role, now) {
-            return Ok(true);
-        }
-        Ok(match self.held.get(&format!("{role}.json")) {
-            Some(held) => self.chain.take_list_role(list, &held.bytes, now).is_ok(),
+        match self.held.get(&scope.file()) {
+            Some(held) => self.chain.take_delegated(scope, &held.bytes, now).is_ok(),
             None => false,
-        })
+        }
     }
 
     /// Notes a file as accepted, and goes on.
-    fn accept(&mut self, file: &str, bytes: &[u8], next: Stage) -> Vec<Write> {
+    pub(super) fn accept(&mut self, file: &str, bytes: &[u8], next: Stage) -> Vec<Write> {
         let held = Held {
             bytes: bytes.to_vec(),
             accepted_at: self.round.now,
@@ -297,7 +230,7 @@ impl TrustedMetadata {
 /// The files of ours.
 impl TrustedMetadata {
     /// `floors.json` as it is now.
-    fn write_floors(&self) -> Write {
+    pub(super) fn write_floors(&self) -> Write {
         Write::Put(FLOORS.to_owned(), self.floors.write())
     }
 
@@ -312,6 +245,23 @@ impl TrustedMetadata {
         };
         let bytes = serde_json::to_vec(&accepted).unwrap_or_default();
         Write::Put(ACCEPTED.to_owned(), bytes)
+    }
+
+    /// What proves now what a role says: the top-level one, or that delegated one.
+    pub(super) fn proof(&self, scope: Option<&Scope>) -> Proof {
+        let text = |name: &str| {
+            let held = self.held.get(name).map(|held| held.bytes.as_slice());
+            String::from_utf8_lossy(held.unwrap_or_default()).into_owned()
+        };
+        Proof {
+            accepted_at: self.round.now,
+            root: self.chain.set().root().version,
+            timestamp: text("timestamp.json"),
+            snapshot: text("snapshot.json"),
+            targets: text("targets.json"),
+            role: scope.map(|scope| text(&scope.file())).unwrap_or_default(),
+            ..Proof::default()
+        }
     }
 
     /// A subscription of the present round.

@@ -2,27 +2,32 @@
 //! wants next and judges what it gets; somebody else fetches and stores.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::chain::{
-    Chain, ROOT_OCTETS_MAX, SNAPSHOT_OCTETS_MAX, TARGETS_OCTETS_MAX, TIMESTAMP_OCTETS_MAX, role_of,
-};
+use super::chain::Chain;
 use super::floors::Floors;
-use super::full::Full;
-use super::{ListFile, ListVersion, Verified, VerifyError};
+use super::list_steps::Fetch;
+use super::term_steps::{TermPlace, after};
+use super::terms::{TermTarget, Terms};
+use super::{ListFile, ListVersion, Replacement, SignedPolicy, Verified, VerifyError};
+use crate::policy::{Name, Withdrawal};
 
 /// What a node trusts of one repository, and how far the present round has come.
 ///
 /// ```text
-/// begin ─▶ Root ─absent─▶ Timestamp ─▶ Snapshot ─▶ Targets ─▶ Role(0) ─▶ Full(0) ─▶ Role(1) … ─▶ Done
-///           └─ N+1 ─┘        └ what is held already is taken without asking ┘
+/// begin ─▶ Root ─absent─▶ Timestamp ─▶ Snapshot ─▶ Targets ─▶ WithdrawRole ─▶ Term … ─┐
+///           └─ N+1 ─┘        └ what is held already is taken without asking ┘         │
+///   ┌──────────────────────────────────────────────────────────────────────────────────┘
+///   └▶ Role(0) ─▶ Fetch(0): steps, then the stored or the complete state ─▶ Role(1) … ─▶ Done
 /// ```
 ///
 /// `feed` either takes a step or leaves everything as it was, so that the same file can be
-/// had from another mirror; `skip` gives the file up: a list's file costs that list alone,
-/// any other ends the round.
+/// had from another mirror; `skip` gives the file up, which costs what [`Wanted`] says of it.
+///
+/// [`Wanted`]: super::Wanted
 #[derive(Debug)]
 pub struct TrustedMetadata {
     pub(super) repository: String,
@@ -34,6 +39,15 @@ pub struct TrustedMetadata {
     pub(super) floors: Floors,
     /// The version of each subscribed list that is stored, by the list's configured name.
     pub(super) stored: BTreeMap<String, ListVersion>,
+    /// How many entries each list has, by the name the repository gives it.
+    pub(super) entries: BTreeMap<String, u64>,
+    /// What holds for the lists.
+    pub(super) terms: Terms,
+    /// Lists whose newest version was signed wrongly, by their configured names: in which
+    /// version of the role, and how.
+    pub(super) faulty: BTreeMap<String, (u64, VerifyError)>,
+    /// Who pinned this root by hand, and why.
+    pub(super) replacement: Option<Replacement>,
     /// What was found damaged at the start.
     pub(super) set_aside: Vec<VerifyError>,
     pub(super) round: Round,
@@ -46,19 +60,6 @@ pub struct Subscription {
     pub name: String,
     /// Its name in the repository.
     pub list: String,
-}
-
-/// A file that is wanted now.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Wanted {
-    /// Its path below the repository's address.
-    pub path: String,
-    /// The most octets it may have.
-    pub octets_max: u64,
-    /// The version that is trusted now, when "not changed since" is an answer too.
-    pub unless_changed_since: Option<u64>,
-    /// For which subscription, by its configured name; nothing for what all depend on.
-    pub list: Option<String>,
 }
 
 /// What was got for a wanted file.
@@ -96,11 +97,41 @@ pub enum Verdict {
         version: ListVersion,
         /// What stands beside it on disk.
         proof: Vec<u8>,
+        /// How it differs from the version that was stored, where it was made of that one.
+        change: Option<NetChange>,
     },
     /// The stored version is the newest.
     Unchanged,
     /// The version on offer is refused; the last good one stays.
     Refused(VerifyError),
+}
+
+/// How a version differs from the stored one that it was made of by steps.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct NetChange {
+    /// The version that it was made of. It is the stored one, which a guard may have kept
+    /// from being in force.
+    pub from: ListVersion,
+    /// The lines that it does not have any more.
+    pub removed: Vec<Vec<u8>>,
+    /// The lines that came.
+    pub added: Vec<Vec<u8>>,
+    /// How many entries the steps remove one after the other, as signed.
+    pub signed_removed: u64,
+    /// How many they add.
+    pub signed_added: u64,
+}
+
+/// What the round changed of the terms that hold for lists.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct TermChanges {
+    /// Whether the policy is another.
+    pub policy: bool,
+    /// Whether the names never to block are others.
+    pub never_block: bool,
+    /// The lists, by the names the repository gives them, of which something else is
+    /// withdrawn.
+    pub withdrawn: Vec<String>,
 }
 
 /// What people want to know of a repository's trust.
@@ -110,6 +141,8 @@ pub struct TrustSummary {
     pub root_version: u64,
     /// How many keys must sign a root; at 1, one key decides.
     pub root_threshold: usize,
+    /// The ids of its keys.
+    pub root_keys: Vec<String>,
     /// When the root expires.
     pub root_expires: Timestamp,
     /// When the timestamp expires; nothing before the first was taken.
@@ -133,6 +166,31 @@ pub(super) struct Round {
     pub(super) root_steps: u32,
     pub(super) subscriptions: Vec<Subscription>,
     pub(super) verdicts: Vec<(String, Verdict)>,
+    /// What went wrong and cost nothing else.
+    pub(super) notes: Vec<VerifyError>,
+    pub(super) changes: TermChanges,
+    /// What is to be made durable that no file brought.
+    pub(super) writes: Vec<Write>,
+    /// The lists whose withdrawals wait for the list itself, for their ceiling depends on
+    /// its size.
+    pub(super) late: Vec<usize>,
+}
+
+impl Round {
+    /// A round that begins there.
+    pub(super) fn new(now: Timestamp, stage: Stage, subscriptions: &[Subscription]) -> Self {
+        Self {
+            now,
+            stage,
+            root_steps: 0,
+            subscriptions: subscriptions.to_vec(),
+            verdicts: Vec::new(),
+            notes: Vec::new(),
+            changes: TermChanges::default(),
+            writes: Vec::new(),
+            late: Vec::new(),
+        }
+    }
 }
 
 /// Which file is wanted.
@@ -142,10 +200,16 @@ pub(super) enum Stage {
     Timestamp,
     Snapshot,
     Targets,
+    /// The role that withdraws.
+    WithdrawRole,
+    /// Whether a term is to be fetched is still to be found out.
+    Settling(TermPlace),
+    /// The file of a term.
+    Term(TermPlace, TermTarget),
     /// The role of that subscription's list.
     Role(usize),
-    /// The complete state of that subscription's list.
-    Full(usize, Box<Full>),
+    /// The files that make the newest version of that subscription's list.
+    Fetch(usize, Box<Fetch>),
     Done,
 }
 
@@ -166,65 +230,7 @@ impl TrustedMetadata {
     /// as last signed where ours stepped back behind it.
     pub fn begin(&mut self, now: Timestamp, subscriptions: &[Subscription]) {
         let issued = self.chain.issued_at().unwrap_or(now);
-        self.round = Round {
-            now: now.max(issued),
-            stage: Stage::Root,
-            root_steps: 0,
-            subscriptions: subscriptions.to_vec(),
-            verdicts: Vec::new(),
-        };
-    }
-
-    /// The file that is wanted; nothing when the round is done.
-    #[must_use]
-    pub fn next(&self) -> Option<Wanted> {
-        let wanted = |path: String, octets_max| Wanted {
-            path,
-            octets_max,
-            unless_changed_since: None,
-            list: None,
-        };
-        let for_list = |index: usize, wanted: Wanted| Wanted {
-            list: self.subscription(index).map(|list| list.name.clone()),
-            ..wanted
-        };
-        let role_file = |role: &str| {
-            let pin = self.chain.role_pin(role);
-            let version = pin.map_or(0, |pin| pin.version);
-            let length = pin.and_then(|pin| pin.length).unwrap_or(u64::MAX);
-            wanted(
-                format!("metadata/{version}.{role}.json"),
-                length.min(TARGETS_OCTETS_MAX),
-            )
-        };
-        match &self.round.stage {
-            Stage::Root => {
-                let version = self.chain.set().root().version.saturating_add(1);
-                let path = format!("metadata/{version}.root.json");
-                Some(wanted(path, ROOT_OCTETS_MAX))
-            }
-            Stage::Timestamp => Some(Wanted {
-                unless_changed_since: self.chain.set().timestamp().map(|file| file.version),
-                ..wanted("metadata/timestamp.json".to_owned(), TIMESTAMP_OCTETS_MAX)
-            }),
-            Stage::Snapshot => {
-                let pin = self.chain.snapshot_pin()?;
-                let path = format!("metadata/{}.snapshot.json", pin.version);
-                let length = pin.length.unwrap_or(u64::MAX);
-                Some(wanted(path, length.min(SNAPSHOT_OCTETS_MAX)))
-            }
-            Stage::Targets => Some(role_file("targets")),
-            Stage::Role(index) => {
-                let list = &self.subscription(*index)?.list;
-                Some(for_list(*index, role_file(&role_of(list))))
-            }
-            Stage::Full(index, full) => {
-                let list = &self.subscription(*index)?.list;
-                let path = format!("targets/{list}/{}.full", full.digest);
-                Some(for_list(*index, wanted(path, full.length)))
-            }
-            Stage::Done => None,
-        }
+        self.round = Round::new(now.max(issued), Stage::Root, subscriptions);
     }
 
     /// Judges what was got for the wanted file. The writes must be durable before the next
@@ -233,34 +239,90 @@ impl TrustedMetadata {
     /// # Errors
     /// [`VerifyError`]; nothing has changed then, and the same file is still wanted.
     pub fn feed(&mut self, answer: Answer<'_>) -> Result<Vec<Write>, VerifyError> {
-        match (self.round.stage.clone(), answer) {
+        let mut writes = match (self.round.stage.clone(), answer) {
             (Stage::Root, Answer::File(bytes)) => self.feed_root(bytes),
             (Stage::Root, Answer::Absent) => self.end_roots(),
             (Stage::Timestamp, Answer::File(bytes)) => self.feed_timestamp(bytes),
             (Stage::Timestamp, Answer::Unchanged) => self.keep_timestamp(),
             (Stage::Snapshot, Answer::File(bytes)) => self.feed_snapshot(bytes),
             (Stage::Targets, Answer::File(bytes)) => self.feed_targets(bytes),
+            (Stage::WithdrawRole, Answer::File(bytes)) => self.feed_withdraw_role(bytes),
+            (Stage::Term(place, target), Answer::File(bytes)) => {
+                self.feed_term(&place, &target, bytes)
+            }
             (Stage::Role(index), Answer::File(bytes)) => self.feed_role(index, bytes),
-            (Stage::Full(index, full), Answer::File(bytes)) => self.feed_full(index, &full, bytes),
-            (Stage::Done, _) => Ok(Vec::new()),
+            (Stage::Fetch(index, fetch), answer) => self.feed_fetch(index, *fetch, answer),
+            (Stage::Done | Stage::Settling(_), _) => Ok(Vec::new()),
             (_, Answer::Absent | Answer::Unchanged) => Err(VerifyError::Missing {
                 file: self.next().map_or_else(String::new, |wanted| wanted.path),
             }),
-        }
+        }?;
+        writes.append(&mut self.round.writes);
+        Ok(writes)
     }
 
-    /// Gives up the wanted file: a list's costs that list alone, any other ends the round.
-    pub fn skip(&mut self) {
-        self.round.stage = match self.round.stage {
-            Stage::Role(index) | Stage::Full(index, _) => Stage::Role(index.saturating_add(1)),
+    /// Gives up the wanted file, which costs what was said of it. The writes must be durable
+    /// before the next request.
+    pub fn skip(&mut self) -> Vec<Write> {
+        self.round.stage = match self.round.stage.clone() {
+            Stage::WithdrawRole => Stage::Settling(TermPlace::Policy),
+            Stage::Term(place, ..) => after(&place),
+            Stage::Role(index) => Stage::Role(index.saturating_add(1)),
+            Stage::Fetch(index, fetch) => {
+                self.other_way(index, &fetch, None);
+                self.round.stage.clone()
+            }
             _ => Stage::Done,
         };
         self.settle();
+        self.take_writes()
     }
 
     /// What the round brought since the last call, by the lists' configured names.
     pub fn take_verdicts(&mut self) -> Vec<(String, Verdict)> {
         std::mem::take(&mut self.round.verdicts)
+    }
+
+    /// What went wrong since the last call and cost nothing else: what was accepted last
+    /// holds.
+    pub fn take_notes(&mut self) -> Vec<VerifyError> {
+        std::mem::take(&mut self.round.notes)
+    }
+
+    /// What the round changed of the terms since the last call.
+    pub fn take_changes(&mut self) -> TermChanges {
+        std::mem::take(&mut self.round.changes)
+    }
+
+    /// What is to be made durable that no file brought.
+    pub fn take_writes(&mut self) -> Vec<Write> {
+        std::mem::take(&mut self.round.writes)
+    }
+
+    /// Who pinned the present root by hand in another's place, and why.
+    #[must_use]
+    pub const fn replacement(&self) -> Option<&Replacement> {
+        self.replacement.as_ref()
+    }
+
+    /// What bounds the lists, as accepted last; nothing before the first.
+    #[must_use]
+    pub fn policy(&self) -> Option<&SignedPolicy> {
+        self.terms.policy.as_ref().map(|accepted| &accepted.value)
+    }
+
+    /// The names that no list may block, as accepted last.
+    #[must_use]
+    pub const fn never_block(&self) -> &Arc<[Name]> {
+        &self.terms.never_block.value
+    }
+
+    /// What is withdrawn of a list, by the name the repository gives it, as accepted last,
+    /// whatever has expired since. Each item says itself until when it holds.
+    #[must_use]
+    pub fn withdrawals(&self, list: &str) -> &[Withdrawal] {
+        let accepted = self.terms.withdrawn.get(list);
+        accepted.map_or(&[], |accepted| accepted.value.items.as_slice())
     }
 
     /// The version of the timestamp that is trusted.
@@ -276,6 +338,10 @@ impl TrustedMetadata {
         TrustSummary {
             root_version: root.version,
             root_threshold: root.role("root").map_or(0, |role| role.threshold),
+            root_keys: root
+                .role("root")
+                .map(|role| role.keyids.clone())
+                .unwrap_or_default(),
             root_expires: root.expires,
             timestamp_expires: self.chain.set().timestamp().map(|file| file.expires),
             issued_at: self.chain.issued_at(),
@@ -283,8 +349,8 @@ impl TrustedMetadata {
     }
 }
 
-/// The file of the floors.
-pub(super) const FLOORS: &str = "floors.json";
+/// The file of the floors in the repository's state folder.
+pub const FLOORS: &str = "floors.json";
 /// The file of the times of acceptance.
 pub(super) const ACCEPTED: &str = "accepted.json";
 /// The format of that file.

@@ -38,7 +38,7 @@ pub(super) fn read(s: &mut Section<'_, '_>, names: &mut Names) -> Option<Reposit
     );
     let trust = path(s.base());
     let trust = s.required("trust", "The root metadata that it is pinned to.", trust);
-    let root = trust.and_then(|trust| root(s, &trust));
+    let root = trust.as_deref().and_then(|trust| root(s, trust));
     let poll = s.default(
         "poll",
         "60s",
@@ -64,6 +64,7 @@ pub(super) fn read(s: &mut Section<'_, '_>, names: &mut Names) -> Option<Reposit
             tls: tls?,
             timeout: FETCH_TIMEOUT,
         },
+        trust: trust?,
         verify: verify::Settings {
             root: root?,
             min_root_threshold: min_root_threshold?,

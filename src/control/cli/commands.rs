@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use super::{admin, check, explain, repo, status, user};
+use super::{admin, check, explain, repo, status, trust, user};
 use crate::control::{ExitError, daemon, demo};
 
 /// Publishes signed blocklists, and enforces exactly them.
@@ -43,6 +43,9 @@ enum Command {
     /// The answer cache.
     #[command(subcommand)]
     Cache(admin::Cache),
+    /// What is trusted: pin another root by hand.
+    #[command(subcommand)]
+    Trust(trust::TrustCommand),
     /// The report's users.
     #[command(subcommand)]
     User(user::UserCommand),
@@ -88,6 +91,7 @@ pub fn main() -> Result<(), ExitError> {
             configuration,
         } => admin::update(&configuration, list),
         Command::Cache(cache) => admin::cache(&cache),
+        Command::Trust(command) => trust::run(command),
         Command::User(command) => user::run(command),
         Command::Repo(command) => repo::run(command),
     }

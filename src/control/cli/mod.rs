@@ -6,6 +6,7 @@ mod commands;
 mod explain;
 mod repo;
 mod status;
+mod trust;
 mod user;
 
 pub use commands::main;

@@ -5,13 +5,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use cordon::compile::Format;
-use cordon::control::round::{Puller, RestoredList, Round};
+use cordon::control::round::{ListOutcome, Puller, RestoredList, Round};
 use cordon::policy::{Category, Name, Origin, Scope, UrlScope, WithdrawalReason, Withdrawn};
 use cordon::publish::{
     Delegation, Keyring, Legal, PolicyFile, Publication, Published, Repository, UNTIL_DEFAULT,
     Withdraw,
 };
-use cordon::source::{self, Mirror};
+use cordon::source::{self, ListStates, Mirror};
 use cordon::verify::{self, ListFile, Subscription, Verified, hex};
 use ed25519_dalek::pkcs8::DecodePrivateKey;
 use ed25519_dalek::{Signer, SigningKey};
@@ -291,6 +291,13 @@ impl Node {
         self.puller = open(self.state.path(), &self.mirrors, &self.trust);
     }
 
+    /// Ends, and starts again with the root and the folder of another authority.
+    pub(crate) fn pin(&mut self, authority: &Authority) {
+        self.trust = authority.trust();
+        self.mirrors = vec![Mirror::Directory(authority.repo())];
+        self.restart();
+    }
+
     pub(crate) fn state(&self) -> &Path {
         self.state.path()
     }
@@ -300,8 +307,21 @@ impl Node {
     }
 
     pub(crate) fn round(&mut self, lists: &[&str], now: Timestamp) -> Round {
-        self.runtime
-            .block_on(self.puller.round(&subscriptions(lists), now))
+        let round = self
+            .runtime
+            .block_on(self.puller.round(&subscriptions(lists), now));
+        for (list, outcome) in &round.lists {
+            if let ListOutcome::New {
+                version,
+                not_stored: None,
+                ..
+            } = outcome
+            {
+                let states = ListStates::open(self.state(), list).unwrap();
+                states.set_current(version.seq).unwrap();
+            }
+        }
+        round
     }
 
     /// A round of list `a`; what became of it.

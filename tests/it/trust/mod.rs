@@ -2,6 +2,10 @@
 //! by name. Whatever is refused, the last good list stays.
 
 pub(crate) mod forge;
+mod forged_files;
+mod replace;
+mod steps;
+mod terms;
 mod tls;
 
 use std::collections::BTreeMap;
@@ -15,6 +19,7 @@ use cordon::publish;
 use cordon::source::Mirror;
 use cordon::verify::{Answer, TrustedMetadata, Verdict};
 use forge::{Authority, Node, hour, key_id, key_object, names, subscriptions};
+use forged_files::{History, file_of};
 use proptest::prelude::*;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
@@ -160,7 +165,7 @@ fn a_file_that_was_cut_short_or_has_another_length_is_refused() {
 }
 
 /// The file of a list's complete state.
-fn full_of(authority: &Authority, list: &str) -> String {
+pub(crate) fn full_of(authority: &Authority, list: &str) -> String {
     let role = authority.signed(&authority.current(&format!("list-{list}")));
     let digest = role["targets"][format!("{list}/full")]["hashes"]["sha256"]
         .as_str()
@@ -534,9 +539,10 @@ fn copy(files: &BTreeMap<String, Vec<u8>>, to: &std::path::Path) {
     }
 }
 
-/// Walks a round over files in memory, without a disk; says whether list a came new.
-fn walk(trusted: &mut TrustedMetadata, files: &BTreeMap<String, Vec<u8>>) -> bool {
-    trusted.begin(hour(3), &subscriptions(&["a"]));
+/// Walks a round over files in memory, without a disk; says whether list a came new, and how
+/// many of its entries are withdrawn.
+fn walk(trusted: &mut TrustedMetadata, files: &BTreeMap<String, Vec<u8>>) -> (bool, usize) {
+    trusted.begin(hour(1), &subscriptions(&["a"]));
     while let Some(wanted) = trusted.next() {
         let answer = match files.get(&wanted.path) {
             Some(bytes) if bytes.len() as u64 <= wanted.octets_max => {
@@ -549,36 +555,47 @@ fn walk(trusted: &mut TrustedMetadata, files: &BTreeMap<String, Vec<u8>>) -> boo
             trusted.skip();
         }
     }
-    trusted
-        .take_verdicts()
-        .iter()
-        .any(|(_, verdict)| matches!(verdict, Verdict::New { .. }))
+    let verdicts = trusted.take_verdicts();
+    let is_new = |(_, verdict): &(String, Verdict)| matches!(verdict, Verdict::New { .. });
+    (verdicts.iter().any(is_new), trusted.withdrawals("a").len())
 }
 
 #[test]
 fn every_octet_of_every_file_counts() {
-    let authority = Authority::new(&["a"]);
-    authority.publish("a", &["one.test"], hour(0));
+    let mut history = History::of(1);
+    history.publish(false);
+    let authority = &history.authority;
+    authority.publish_term("policy", br#"{"format":1,"lists":{"a":{"max_entries":9}}}"#);
+    authority.publish_term("never-block", b"bank.test\n");
+    authority.delegate_withdraw("duty");
+    let withdrawn = authority.withdrawals("a", "2026-11-24T06:30:00Z", &["one.test"]);
+    let withdraw_file = file_of("withdraw/a", &withdrawn);
+    authority.publish_withdraw_role(&["duty"], 1, &json!({"withdraw/a": withdrawn}));
     authority.forge_root(&["root"], |_| {});
-    authority.forge("targets", |_| {});
     let honest = authority.files();
     let settings = authority.trust();
     let fresh = || TrustedMetadata::restore("r", &settings, &BTreeMap::new()).unwrap();
-    assert!(walk(&mut fresh(), &honest));
-    let mut judged = vec!["metadata/2.root.json".to_owned(), full_of(&authority, "a")];
-    judged
-        .extend(["timestamp", "snapshot", "targets", "list-a"].map(|role| authority.current(role)));
+    assert_eq!(walk(&mut fresh(), &honest), (true, 1));
+    let targets = authority.signed(&authority.current("targets"))["targets"].clone();
+    let mut judged = vec![
+        "metadata/2.root.json".to_owned(),
+        full_of(authority, "a"),
+        history.last_file(),
+        withdraw_file,
+    ];
+    judged.extend(["policy", "never-block"].map(|term| file_of(term, &targets[term])));
+    let roles = ["timestamp", "snapshot", "targets", "list-a", "withdraw"];
+    judged.extend(roles.map(|role| authority.current(role)));
     for name in judged {
         for at in 0..honest[&name].len() {
             let mut files = honest.clone();
             files.get_mut(&name).unwrap()[at] ^= 1 << (at % 7);
             let mut trusted = fresh();
+            let changed = walk(&mut trusted, &files);
+            assert_ne!(changed, (true, 1), "{name}: octet {at} does not count");
+            let (is_new, withdrawn) = walk(&mut trusted, &honest);
             assert!(
-                !walk(&mut trusted, &files),
-                "{name}: octet {at} does not count"
-            );
-            assert!(
-                walk(&mut trusted, &honest),
+                (changed.0 != is_new) && withdrawn == 1,
                 "{name}: octet {at} left something behind"
             );
         }

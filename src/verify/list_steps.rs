@@ -1,0 +1,307 @@
+//! The steps of a round that bring one list: which way leads to its newest version, the
+//! files on that way, and the plaintext they make.
+
+use super::delegated::Scope;
+use super::list_file::list_file;
+use super::list_target::{ListTarget, SignedState};
+use super::offer::{Offer, Way};
+use super::trusted::{NetChange, Stage, Subscription, TrustedMetadata, Verdict, Write};
+use super::{Answer, Applied, Delta, ListVersion, VerifyError, apply};
+
+/// How far the way to the newest version of a list was gone. All steps are fetched before
+/// what they begin at, so that no plaintext lies in memory in between.
+#[derive(Clone, Debug)]
+pub(super) struct Fetch {
+    offer: Offer,
+    way: Way,
+    /// The stored version, from which the steps lead where no complete state is fetched.
+    stored: Option<ListVersion>,
+    /// The steps that are there.
+    steps: Vec<Delta>,
+}
+
+/// What is wanted next on the way.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Next<'a> {
+    /// A file of the list.
+    File(&'a ListTarget),
+    /// The stored plaintext of that serial.
+    Stored(u64),
+}
+
+impl Fetch {
+    /// What is wanted next.
+    pub(super) fn next(&self) -> Next<'_> {
+        let step = self.way.steps.get(self.steps.len());
+        match step.or(self.way.full.as_ref()) {
+            Some(target) => Next::File(target),
+            None => Next::Stored(self.stored.as_ref().map_or(0, |stored| stored.seq)),
+        }
+    }
+
+    /// Whether the complete state can be fetched instead.
+    pub(super) const fn has_other_way(&self) -> bool {
+        self.way.full.is_none()
+    }
+
+    /// The way by the complete state.
+    fn by_full(&self) -> Result<Self, VerifyError> {
+        Ok(Self {
+            offer: self.offer.clone(),
+            way: self.offer.way_by_full()?,
+            stored: None,
+            steps: Vec::new(),
+        })
+    }
+}
+
+impl TrustedMetadata {
+    /// A file on the way to the newest version of a list, or its stored plaintext. Another
+    /// file than was signed is the mirror's fault, and asked for again; where what was signed
+    /// does not fit, the complete state is fetched, and after that the list is refused.
+    pub(super) fn feed_fetch(
+        &mut self,
+        index: usize,
+        mut fetch: Fetch,
+        answer: Answer<'_>,
+    ) -> Result<Vec<Write>, VerifyError> {
+        let Some(subscription) = self.subscription(index).cloned() else {
+            return Ok(Vec::new());
+        };
+        let made = match (fetch.next(), answer) {
+            (Next::File(target), Answer::File(bytes)) => {
+                target.check_file(bytes)?;
+                if target.step.is_some() {
+                    match target.open_step(&subscription.list, bytes) {
+                        Ok(step) => {
+                            fetch.steps.push(step);
+                            self.round.stage = Stage::Fetch(index, Box::new(fetch));
+                            return Ok(Vec::new());
+                        }
+                        Err(error) => Err(error),
+                    }
+                } else {
+                    make_of_full(target, &fetch, bytes)
+                }
+            }
+            (Next::File(target), Answer::Absent | Answer::Unchanged) => {
+                return Err(VerifyError::Missing {
+                    file: target.file(),
+                });
+            }
+            (Next::Stored(_), Answer::File(plaintext)) => make_of_stored(&fetch, plaintext),
+            (Next::Stored(seq), Answer::Absent | Answer::Unchanged) => Err(VerifyError::Missing {
+                file: format!("the stored state {seq} of {}", subscription.name),
+            }),
+        };
+        let made = made.and_then(|(plaintext, change)| {
+            self.verdict(&subscription, &fetch.offer.newest, plaintext, change)
+        });
+        match made {
+            Ok(verdict) => {
+                let state = &fetch.offer.newest;
+                Ok(self.end_list(index, subscription, state, verdict))
+            }
+            Err(error) => {
+                self.other_way(index, &fetch, Some(error));
+                self.settle();
+                Ok(Vec::new())
+            }
+        }
+    }
+
+    /// Goes the way by the complete state, or refuses the list where that failed; `error` is
+    /// what was wrong with the files that were signed.
+    pub(super) fn other_way(&mut self, index: usize, fetch: &Fetch, error: Option<VerifyError>) {
+        let by_full = if fetch.has_other_way() {
+            self.round.notes.extend(error.clone());
+            fetch.by_full().map_err(Some)
+        } else {
+            Err(error)
+        };
+        self.round.stage = match by_full {
+            Ok(fetch) => Stage::Fetch(index, Box::new(fetch)),
+            Err(error) => {
+                if let (Some(error), Some(subscription)) = (error, self.subscription(index)) {
+                    let name = subscription.name.clone();
+                    let role = Scope::of_list(&subscription.list).role;
+                    let version = self.chain.role_pin(&role).map_or(0, |pin| pin.version);
+                    self.faulty.insert(name.clone(), (version, error.clone()));
+                    self.round.verdicts.push((name, Verdict::Refused(error)));
+                }
+                Stage::Role(index.saturating_add(1))
+            }
+        };
+    }
+
+    /// What is next for a list; nothing when its role must be fetched.
+    pub(super) fn settle_role(
+        &mut self,
+        index: usize,
+        subscription: &Subscription,
+    ) -> Option<Stage> {
+        let scope = Scope::of_list(&subscription.list);
+        let judged = match self.chain.check_delegated(&scope) {
+            Ok(()) if !self.has_delegated(&scope) => return None,
+            Ok(()) => self.judge(subscription),
+            Err(error) => Err(error),
+        };
+        let verdict = match judged {
+            Ok(Some(fetch)) => return Some(Stage::Fetch(index, Box::new(fetch))),
+            Ok(None) => Verdict::Unchanged,
+            Err(error) => Verdict::Refused(error),
+        };
+        let name = subscription.name.clone();
+        self.round.verdicts.push((name, verdict));
+        Some(Stage::Role(index.saturating_add(1)))
+    }
+
+    /// The way to the newest version; nothing when it is stored already.
+    fn judge(&self, subscription: &Subscription) -> Result<Option<Fetch>, VerifyError> {
+        let Subscription { name, list } = subscription;
+        let offer = self.chain.offer(list)?;
+        self.check_terms_known()?;
+        self.check_bounds(list, &offer.newest)?;
+        self.floors.judge(list, &offer.newest.version)?;
+        let stored = self.stored.get(name);
+        if stored == Some(&offer.newest.version) {
+            return Ok(None);
+        }
+        // What was signed wrongly stays wrong until something else is signed: the complete
+        // state is not fetched again and again.
+        let role = Scope::of_list(list).role;
+        let version = self.chain.role_pin(&role).map(|pin| pin.version);
+        if let Some((of, error)) = self.faulty.get(name)
+            && Some(*of) == version
+        {
+            return Err(error.clone());
+        }
+        Ok(Some(Fetch {
+            way: offer.way(stored)?,
+            stored: stored.cloned(),
+            steps: Vec::new(),
+            offer,
+        }))
+    }
+
+    /// Whether the policy has such a version at all.
+    fn check_bounds(&self, list: &str, newest: &SignedState) -> Result<(), VerifyError> {
+        let bounds = self.bounds(list)?;
+        let generation = newest.version.generation;
+        let refused = |reason: String| VerifyError::BeyondPolicy {
+            list: list.to_owned(),
+            seq: newest.version.seq,
+            reason,
+        };
+        if generation < bounds.generation_min {
+            let least = bounds.generation_min;
+            let reason = format!("it is of generation {generation}, and {least} is the lowest");
+            return Err(refused(reason));
+        }
+        // The list's own test entry is none of the authority's.
+        let entries = newest.entries.saturating_sub(1);
+        match bounds.guard.max_entries {
+            Some(most) if entries > most => Err(refused(format!(
+                "it has {entries} entries, and {most} are the most"
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    /// The verdict for a plaintext that is what was signed.
+    fn verdict(
+        &self,
+        subscription: &Subscription,
+        state: &SignedState,
+        plaintext: Vec<u8>,
+        change: Option<NetChange>,
+    ) -> Result<Verdict, VerifyError> {
+        let proof = self.proof(Some(&Scope::of_list(&subscription.list)));
+        let role = proof.role.as_bytes();
+        let file = list_file(
+            &self.repository,
+            subscription,
+            &self.chain,
+            state,
+            role,
+            plaintext,
+        )?;
+        Ok(Verdict::New {
+            file,
+            version: state.version.clone(),
+            proof: proof.write(),
+            change,
+        })
+    }
+
+    /// Notes a new version of a list, and goes on.
+    fn end_list(
+        &mut self,
+        index: usize,
+        subscription: Subscription,
+        state: &SignedState,
+        verdict: Verdict,
+    ) -> Vec<Write> {
+        let Subscription { name, list } = subscription;
+        let version = state.version.clone();
+        self.faulty.remove(&name);
+        self.entries.insert(list.clone(), state.entries);
+        self.floors.lists.insert(list, version.clone());
+        self.stored.insert(name.clone(), version);
+        self.round.verdicts.push((name, verdict));
+        self.round.stage = Stage::Role(index.saturating_add(1));
+        self.settle();
+        vec![self.write_floors()]
+    }
+}
+
+/// What was made: the newest plaintext, and how it differs from the stored one.
+type Made = (Vec<u8>, Option<NetChange>);
+
+/// The newest plaintext, of the complete state and the steps behind it.
+fn make_of_full(target: &ListTarget, fetch: &Fetch, bytes: &[u8]) -> Result<Made, VerifyError> {
+    let plaintext = target.open_full(bytes)?;
+    if fetch.steps.is_empty() {
+        return Ok((plaintext, None));
+    }
+    let applied = make(fetch, &plaintext)?;
+    Ok((applied.plaintext, None))
+}
+
+/// The newest plaintext, of the stored one and the steps.
+fn make_of_stored(fetch: &Fetch, before: &[u8]) -> Result<Made, VerifyError> {
+    let Applied {
+        plaintext,
+        removed,
+        added,
+    } = make(fetch, before)?;
+    let signed = fetch
+        .way
+        .steps
+        .iter()
+        .filter_map(|target| target.step.as_ref());
+    let (add, del) = signed.fold((0_u64, 0_u64), |(add, del), step| {
+        (add.saturating_add(step.add), del.saturating_add(step.del))
+    });
+    let change = NetChange {
+        from: fetch.stored.clone().unwrap_or_default(),
+        removed,
+        added,
+        signed_removed: del,
+        signed_added: add,
+    };
+    Ok((plaintext, Some(change)))
+}
+
+/// Applies the steps, and compares what comes out with what was signed.
+fn make(fetch: &Fetch, before: &[u8]) -> Result<Applied, VerifyError> {
+    let applied = apply(before, &fetch.steps).map_err(|reason| {
+        let last = fetch.way.steps.last().map(|step| step.path.clone());
+        VerifyError::Malformed {
+            file: last.unwrap_or_default(),
+            reason: format!("or a step before it {reason}"),
+        }
+    })?;
+    fetch.offer.newest.check(&applied.plaintext)?;
+    Ok(applied)
+}

@@ -1,0 +1,269 @@
+//! The steps of a round that take the terms: withdrawals first, then policy and never-block
+//! (trust.md section 7.7). What fails here is noted, and what was accepted last holds.
+
+use super::chain::AHEAD_MAX;
+use super::delegated::Scope;
+use super::terms::{Said, Term, TermTarget};
+use super::trusted::{Stage, TrustedMetadata, Write};
+use super::{VerifyError, WithdrawFile};
+use crate::policy::Bounds;
+
+/// At which of the terms a round is.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) enum TermPlace {
+    /// The withdrawals of that subscription's list.
+    Withdrawal(usize),
+    /// The policy.
+    Policy,
+    /// The names never to block.
+    NeverBlock,
+    /// The withdrawals of that one of the lists whose size was not known before they were
+    /// taken.
+    LateWithdrawal(usize),
+}
+
+impl TrustedMetadata {
+    /// The role that withdraws.
+    pub(super) fn feed_withdraw_role(&mut self, bytes: &[u8]) -> Result<Vec<Write>, VerifyError> {
+        let scope = Scope::withdraw();
+        self.chain.take_delegated(&scope, bytes, self.round.now)?;
+        Ok(self.accept(&scope.file(), bytes, Stage::WithdrawRole))
+    }
+
+    /// The file of a term. Another than was signed is the mirror's fault, and asked for
+    /// again; what is wrong with the one that was signed is noted.
+    pub(super) fn feed_term(
+        &mut self,
+        place: &TermPlace,
+        target: &TermTarget,
+        bytes: &[u8],
+    ) -> Result<Vec<Write>, VerifyError> {
+        target.check(bytes)?;
+        let mut writes = Vec::new();
+        if let Some(term) = self.term(place) {
+            match term.read(bytes).and_then(|said| self.judge_term(said)) {
+                Ok(said) => writes = self.take_term(&term, said, target, bytes),
+                Err(error) => self.round.notes.push(error),
+            }
+        }
+        self.round.stage = after(place);
+        self.settle();
+        Ok(writes)
+    }
+
+    /// What is next of the terms; nothing when a file must be fetched.
+    pub(super) fn settle_withdraw_role(&mut self) -> Option<Stage> {
+        let first = Stage::Settling(TermPlace::Withdrawal(0));
+        let without = Stage::Settling(TermPlace::Policy);
+        let scope = Scope::withdraw();
+        if !self.chain.has_withdraw_role() {
+            self.revoke_withdrawals(|_| true);
+            return Some(without);
+        }
+        if let Err(error) = self.chain.check_delegated(&scope) {
+            self.round.notes.push(error);
+            return Some(without);
+        }
+        let chain = self.chain.clone();
+        self.revoke_withdrawals(|role| !chain.is_signed_by_delegates(&scope, role.as_bytes()));
+        self.has_delegated(&scope).then_some(first)
+    }
+
+    /// The same for one term.
+    pub(super) fn settle_term(&mut self, place: &TermPlace) -> Option<Stage> {
+        let Some(term) = self.term(place) else {
+            return Some(match place {
+                TermPlace::Withdrawal(_) => Stage::Settling(TermPlace::Policy),
+                _ => Stage::Done,
+            });
+        };
+        if let (Term::Withdrawn(list), TermPlace::Withdrawal(index)) = (&term, place)
+            && !self.entries.contains_key(list)
+        {
+            self.round.late.push(*index);
+            return Some(after(place));
+        }
+        let role = match term.scope() {
+            Some(scope) => self.chain.delegated(&scope),
+            None => self.chain.set().targets_role("targets"),
+        };
+        let Some(role) = role else {
+            return Some(after(place));
+        };
+        match term.named_by(role) {
+            Ok(Some(target)) if self.terms.digest(&term) == Some(target.digest.as_str()) => {}
+            Ok(Some(target)) => return Some(Stage::Term(place.clone(), target)),
+            Ok(None) if term == Term::Policy && self.floors.policy => {
+                let file = term.path();
+                self.round.notes.push(VerifyError::Missing { file });
+            }
+            Ok(None) => self.drop_term(&term),
+            Err(error) => self.round.notes.push(error),
+        }
+        Some(after(place))
+    }
+
+    /// Whether the terms on which a list is taken are known: a policy or names never to
+    /// block that are signed but could never be had hold all lists back.
+    ///
+    /// # Errors
+    /// [`VerifyError::Missing`].
+    pub(super) fn check_terms_known(&self) -> Result<(), VerifyError> {
+        let targets = self.chain.set().targets_role("targets");
+        for term in [Term::Policy, Term::NeverBlock] {
+            let is_named = targets.is_some_and(|role| role.target(&term.path()).is_some());
+            if is_named && self.terms.digest(&term).is_none() {
+                return Err(VerifyError::Missing { file: term.path() });
+            }
+        }
+        Ok(())
+    }
+
+    /// What bounds a list.
+    ///
+    /// # Errors
+    /// [`VerifyError::Unsupported`] where the policy demands what this version cannot hold
+    /// to.
+    pub(super) fn bounds(&self, list: &str) -> Result<Bounds, VerifyError> {
+        let Some(policy) = &self.terms.policy else {
+            return Ok(Bounds::default());
+        };
+        policy
+            .value
+            .bounds(list)
+            .map_err(|reason| VerifyError::Unsupported {
+                file: format!("list {list}"),
+                reason: format!("is bounded so that {reason}"),
+            })
+    }
+
+    /// The term at a place; nothing behind the last.
+    fn term(&self, place: &TermPlace) -> Option<Term> {
+        let index = match place {
+            TermPlace::Policy => return Some(Term::Policy),
+            TermPlace::NeverBlock => return Some(Term::NeverBlock),
+            TermPlace::Withdrawal(index) => *index,
+            TermPlace::LateWithdrawal(index) => *self.round.late.get(*index)?,
+        };
+        let list = self.subscription(index)?.list.clone();
+        Some(Term::Withdrawn(list))
+    }
+
+    /// Whether a term may be taken; only withdrawals have floor and ceiling.
+    fn judge_term(&self, said: Said) -> Result<Said, VerifyError> {
+        if let Said::Withdrawn(file) = &said {
+            self.judge_withdrawals(file)?;
+        }
+        Ok(said)
+    }
+
+    /// Whether withdrawals are not older than those accepted before, and not too many.
+    fn judge_withdrawals(&self, file: &WithdrawFile) -> Result<(), VerifyError> {
+        let WithdrawFile {
+            list,
+            issued_at,
+            items,
+        } = file;
+        if issued_at.duration_since(self.round.now) > AHEAD_MAX {
+            return Err(VerifyError::FromTheFuture {
+                file: Term::Withdrawn(list.clone()).path(),
+                issued: *issued_at,
+                now: self.round.now,
+            });
+        }
+        if let Some(floor) = self.floors.withdrawn.get(list)
+            && issued_at < floor
+        {
+            return Err(VerifyError::OlderWithdrawals {
+                list: list.clone(),
+                trusted: *floor,
+                offered: *issued_at,
+            });
+        }
+        let entries = self.entries.get(list).copied().unwrap_or_default();
+        let most = self
+            .bounds(list)
+            .unwrap_or_default()
+            .withdrawals_max(entries);
+        let found = items.len() as u64;
+        if found > most {
+            return Err(VerifyError::TooManyWithdrawn {
+                list: list.clone(),
+                found,
+                most,
+            });
+        }
+        Ok(())
+    }
+
+    /// Takes a term that passed.
+    fn take_term(
+        &mut self,
+        term: &Term,
+        said: Said,
+        target: &TermTarget,
+        bytes: &[u8],
+    ) -> Vec<Write> {
+        match &said {
+            Said::Policy(_) => {
+                self.floors.policy = true;
+                self.round.changes.policy = true;
+            }
+            Said::NeverBlock(_) => self.round.changes.never_block = true,
+            Said::Withdrawn(file) => {
+                let WithdrawFile {
+                    list, issued_at, ..
+                } = file;
+                self.floors.withdrawn.insert(list.clone(), *issued_at);
+                self.round.changes.withdrawn.push(list.clone());
+            }
+        }
+        let proof = self.proof(term.scope().as_ref());
+        let role = proof.role.clone();
+        self.terms.take(said, target.digest.clone(), role);
+        vec![
+            Write::Put(term.file(), Term::keep(proof, bytes)),
+            self.write_floors(),
+        ]
+    }
+
+    /// Drops a term that its role does not name any more.
+    fn drop_term(&mut self, term: &Term) {
+        if self.terms.digest(term).is_none() {
+            return;
+        }
+        self.terms.remove(term);
+        match term {
+            Term::Policy => self.round.changes.policy = true,
+            Term::NeverBlock => self.round.changes.never_block = true,
+            Term::Withdrawn(list) => self.round.changes.withdrawn.push(list.clone()),
+        }
+        self.round.writes.push(Write::Remove(term.file()));
+    }
+
+    /// Drops withdrawals whose role is of those, for the offline keys took its keys away;
+    /// their floor falls too, for a thief may have raised it.
+    fn revoke_withdrawals(&mut self, is_revoked: impl Fn(&str) -> bool) {
+        let withdrawn = self.terms.withdrawn.iter();
+        let revoked: Vec<String> = withdrawn
+            .filter(|(_, accepted)| is_revoked(&accepted.role))
+            .map(|(list, _)| list.clone())
+            .collect();
+        for list in revoked {
+            self.floors.withdrawn.remove(&list);
+            self.drop_term(&Term::Withdrawn(list));
+            let floors = self.write_floors();
+            self.round.writes.push(floors);
+        }
+    }
+}
+
+/// What comes after a term.
+pub(super) const fn after(place: &TermPlace) -> Stage {
+    Stage::Settling(match place {
+        TermPlace::Withdrawal(index) => TermPlace::Withdrawal(index.saturating_add(1)),
+        TermPlace::Policy => TermPlace::NeverBlock,
+        TermPlace::NeverBlock => return Stage::Role(0),
+        TermPlace::LateWithdrawal(index) => TermPlace::LateWithdrawal(index.saturating_add(1)),
+    })
+}
