@@ -1,6 +1,7 @@
 //! [`Puller`]: one repository's source, trust and store, and the round that joins them:
 //! fetch what is wanted from the mirrors in order, judge it, store it, until nothing is wanted.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -32,6 +33,8 @@ pub struct Puller {
     unwritten: Vec<Write>,
     /// The mirror that answered last; it is asked first.
     preferred: usize,
+    /// The stored serials of each list that must stay, by its configured name.
+    keep: BTreeMap<String, Vec<u64>>,
 }
 
 /// What a round brought.
@@ -148,6 +151,7 @@ impl Puller {
             state: state.to_owned(),
             seen: None,
             preferred: 0,
+            keep: BTreeMap::new(),
         })
     }
 
@@ -163,6 +167,25 @@ impl Puller {
     #[must_use]
     pub const fn replacement(&self) -> Option<&Replacement> {
         self.trusted.replacement()
+    }
+
+    /// Sets which stored serials of a list must stay, as those in force, held or pinned.
+    pub fn keep(&mut self, list: &str, serials: Vec<u64>) {
+        self.keep.insert(list.to_owned(), serials);
+    }
+
+    /// One stored version of a list, verified again; needs no network.
+    ///
+    /// # Errors
+    /// [`RoundError`] where it is not there, or does not verify.
+    pub fn restore_version(
+        &mut self,
+        subscription: &Subscription,
+        seq: u64,
+    ) -> Result<(Verified<ListFile>, ListVersion), RoundError> {
+        let states =
+            ListStates::open(&self.state, &subscription.name).map_err(RoundError::Store)?;
+        self.restore_one(subscription, states.load(seq))
     }
 
     /// The last good version of a list on disk, verified again; needs no network. Called
@@ -217,6 +240,19 @@ impl Puller {
     #[must_use]
     pub fn withdrawals(&self, list: &str) -> &[Withdrawal] {
         self.trusted.withdrawals(list)
+    }
+
+    /// When what is withdrawn of a list was published, by the publisher's clock.
+    #[must_use]
+    pub fn withdrawn_at(&self, list: &str) -> Option<Timestamp> {
+        self.trusted.withdrawn_at(list)
+    }
+
+    /// When the role of a list expires, by the name the repository gives it, as it was signed
+    /// last: that may be renewed without a new version.
+    #[must_use]
+    pub fn role_expires(&self, list: &str) -> Option<Timestamp> {
+        self.trusted.role_expires(list)
     }
 
     /// One round at `now`, for the subscribed lists.
@@ -386,8 +422,9 @@ impl Puller {
                     proof,
                     change,
                 } => {
+                    let keep = self.keep.get(&list).map_or(&[][..], Vec::as_slice);
                     let stored = ListStates::open(&self.state, &list).and_then(|states| {
-                        states.save(version.seq, &file.get().bytes, &proof, &[])
+                        states.save(version.seq, &file.get().bytes, &proof, keep)
                     });
                     ListOutcome::New {
                         file,
