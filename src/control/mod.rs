@@ -1,5 +1,8 @@
 //! CONTROL · who does what when.
 
+mod allowed;
+mod audit_check;
+mod audit_log;
 pub mod cli;
 pub mod clock;
 mod command;
@@ -8,11 +11,20 @@ mod daemon;
 mod demo;
 mod editions;
 mod error;
+mod expiry;
 mod explain;
 mod left_out;
+mod lever;
+mod levers_shown;
+mod list_standing;
+mod list_status;
+mod local;
+mod local_versions;
 mod logging;
+mod offering;
 mod offline;
 mod reload;
+mod repositories;
 pub mod round;
 mod shown;
 mod signal;
@@ -23,6 +35,9 @@ mod systemd;
 mod tasks;
 mod terminal;
 mod update;
+mod version;
+mod versions;
 mod watch;
+mod withdrawing;
 
 pub use error::{ExitCode, ExitError};
