@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::round::Puller;
 use super::versions::current;
-use crate::compile::parse::{self, Parsed, Reading};
+use crate::compile::parse::{self, Parsed};
 use crate::compile::{self, Blocklist};
 use crate::config::Config;
 use crate::policy::{
@@ -102,7 +102,7 @@ fn read(
     now: Timestamp,
 ) -> Vec<LeftOut> {
     let mut found = Vec::new();
-    let reading = Reading::of(settings);
+    let reading = settings.reading();
     let bytes = &file.get().bytes;
     let row = |line: u32, entry: Option<&Entry>, reason: String| LeftOut {
         list: settings.name.clone(),

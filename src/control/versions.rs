@@ -11,7 +11,6 @@ use super::local::read_file;
 use super::local_versions::LocalVersions;
 use super::round::Puller;
 use super::version::{Stored, Version};
-use crate::compile::parse::Reading;
 use crate::compile::{Border, From, Protected, Settings};
 use crate::config::Config;
 use crate::guard::{Comparison, Difference, Verdict};
@@ -262,7 +261,7 @@ fn difference(
     changed: &Changed,
     before: impl FnOnce() -> Option<Verified<ListFile>>,
 ) -> Difference {
-    let reading = Reading::of(judging.settings);
+    let reading = judging.settings.reading();
     let comparison = Comparison {
         reading: &reading,
         border: judging.border,

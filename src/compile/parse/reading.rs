@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use super::super::{From, Settings};
 use super::{Format, native};
 use crate::policy::{Entry, LegalRecord, Scope, UrlScope};
 
@@ -19,24 +18,6 @@ pub struct Reading {
     pub url_scope: UrlScope,
     /// The legal record of entries whose format has none.
     pub record: Arc<LegalRecord>,
-}
-
-impl Reading {
-    /// How a list of the configuration is read.
-    #[must_use]
-    pub fn of(settings: &Settings) -> Self {
-        let (format, scope) = match settings.from {
-            From::Repository { .. } => (Format::Native, None),
-            From::File { format, scope, .. } => (format, scope),
-        };
-        Self {
-            list: settings.name.clone(),
-            format,
-            scope,
-            url_scope: UrlScope::Exact,
-            record: LegalRecord::default().into(),
-        }
-    }
 }
 
 /// One thing that a reader found.
