@@ -15,7 +15,7 @@ pub(super) struct Rules {
 pub(super) struct Rule {
     /// Where its id begins in the texts.
     at: u32,
-    /// Which [`super::terms::Terms`] it has.
+    /// Which [`super::index::Terms`] it has.
     pub(super) terms: u32,
     /// The next rule under the same name; [`NO_RULE`] for none.
     pub(super) next: u32,
