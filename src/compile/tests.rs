@@ -444,7 +444,8 @@ fn naive(blocklist: &Blocklist, asked: &str) -> (Option<(RuleId, Action)>, Vec<R
             continue;
         }
         let rule = blocklist.rule(id).unwrap();
-        if !rule.canary && blocklist.never_blocks(rule.list_index, &name).is_some() {
+        let is_harmless = rule.canary || rule.action == Action::PassThru;
+        if !is_harmless && blocklist.never_blocks(rule.list_index, &name).is_some() {
             continue;
         }
         // Less is closer: (class, how far, acts).
