@@ -13,8 +13,8 @@ use super::parse::{Reject, native};
 use super::row::{HOLES_KEPT_MAX, NO_ROOM, admit, effective_action};
 use super::rule_set::RuleSet;
 use super::{Blocklist, Border, CompiledList, From, REJECTS_KEPT_MAX, Settings};
-use crate::policy::{Entry, LegalRecord, Provenance};
-use crate::verify::Applied;
+use crate::policy::{Entry, LegalRecord};
+use crate::verify::ListFile;
 
 /// A list while its lines go and come.
 struct Change<'a> {
@@ -39,23 +39,25 @@ impl Blocklist {
         &self,
         settings: &Settings,
         border: &Border,
-        provenance: &Provenance,
-        change: &Applied,
+        file: &ListFile,
+        removed: &[Vec<u8>],
+        added: &[Vec<u8>],
     ) -> Option<Self> {
-        let mut begun = Change::begin(self, settings, border, change)?;
-        begun.list.provenance.origin = provenance.origin.clone();
+        let changes = (removed.len(), added.len());
+        let mut begun = Change::begin(self, settings, border, &file.bytes, changes)?;
+        begun.list.provenance.origin = file.provenance.origin.clone();
         let (_, header) = begun.held.header.clone()?;
-        for line in &change.removed {
+        for line in removed {
             begun.remove(line, &header)?;
         }
         let mut fresh = Vec::new();
-        for line in &change.added {
+        for line in added {
             if let Err(reason) = begun.add(line, &header) {
                 fresh.push((rapidhash_v3(line), reason));
             }
         }
-        begun.set_rejects(fresh, &change.plaintext)?;
-        let lines = memchr::memchr_iter(b'\n', &change.plaintext).count();
+        begun.set_rejects(fresh, &file.bytes)?;
+        let lines = memchr::memchr_iter(b'\n', &file.bytes).count();
         if begun.held.rows + begun.list.rejected + 1 != lines {
             return None;
         }
@@ -79,7 +81,8 @@ impl<'a> Change<'a> {
         before: &'a Blocklist,
         settings: &Settings,
         border: &Border,
-        change: &Applied,
+        plaintext: &[u8],
+        (removed, added): (usize, usize),
     ) -> Option<Self> {
         let place = before.place_of(&settings.name)?;
         let list = before.lists.get(usize::from(place))?;
@@ -87,16 +90,13 @@ impl<'a> Change<'a> {
         let is_native = matches!(settings.from, From::Repository { .. });
         let is_same = list.settings == *settings && list.border == *border;
         let (header, _) = held.header.as_ref()?;
-        let overlay = before.overlay.rules.len() + change.added.len();
-        let removed = before.removed.len() + change.removed.len();
+        let overlay = before.overlay.rules.len() + added;
+        let removed = before.removed.len() + removed;
         let is_small = overlay <= OVERLAY_RULES_MAX && removed <= REMOVED_RULES_MAX;
         // What is not kept cannot be kept up.
         let is_known = list.rejected <= REJECTS_KEPT_MAX && list.holes.len() < HOLES_KEPT_MAX;
-        let fits = is_native
-            && is_same
-            && is_small
-            && is_known
-            && *header == hash_of_header(&change.plaintext);
+        let fits =
+            is_native && is_same && is_small && is_known && *header == hash_of_header(plaintext);
         fits.then(|| Self {
             before,
             place,

@@ -8,10 +8,10 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::policy::{
-    Action, CanonicalUrl, Decision, EntryId, Host, Kind, Name, RuleId, Scope, UrlScope, Withdrawal,
-    WithdrawalReason, Withdrawn,
+    Action, CanonicalUrl, Decision, EntryId, Host, Kind, Name, Provenance, RuleId, Scope, UrlScope,
+    Withdrawal, WithdrawalReason, Withdrawn,
 };
-use crate::verify::{Applied, Verified};
+use crate::verify::{Applied, ListFile, Verified};
 
 fn settings(name: &str) -> Settings {
     Settings {
@@ -743,7 +743,7 @@ proptest! {
             if number == 2 {
                 changed = changed.with(&levers);
             }
-            let applied = changed.apply(&settings, &border, &provenance, &change);
+            let applied = changed.apply(&settings, &border, &listed(&provenance, &change), &change.removed, &change.added);
             prop_assert!(applied.is_some());
             let applied = applied.unwrap();
             prop_assert_eq!(applied.shared_rules(&changed) > 0, changed.shared_rules(&changed) > 0);
@@ -894,7 +894,13 @@ fn what_a_delta_cannot_change_is_compiled_anew() {
                 added: Vec::new(),
             };
             change(&mut applied);
-            let found = blocklist.apply(settings, &border, &provenance, &applied);
+            let found = blocklist.apply(
+                settings,
+                &border,
+                &listed(&provenance, &applied),
+                &applied.removed,
+                &applied.added,
+            );
             assert_eq!(found.is_some(), applies);
         };
     let border = || Border::local(&settings);
@@ -921,4 +927,12 @@ fn what_a_delta_cannot_change_is_compiled_anew() {
     check(&settings, border(), &|change| change.removed.clear(), false);
     let again = |change: &mut Applied| change.removed.push(change.removed[0].clone());
     check(&settings, border(), &again, false);
+}
+
+/// The version that a change leads to.
+fn listed(provenance: &Provenance, change: &Applied) -> ListFile {
+    ListFile {
+        provenance: provenance.clone(),
+        bytes: change.plaintext.clone(),
+    }
 }

@@ -9,8 +9,11 @@ use arc_swap::ArcSwapOption;
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
+use super::audit_log::{Act, AuditLog};
 use super::daemon::watched;
 use super::explain::{Explanation, Question};
+use super::lever::{Lever, Person};
+use super::levers_shown::{shown_allowed, shown_held};
 use super::reload::Reloader;
 use super::shown::Shown;
 use super::socket::{Request, Response};
@@ -75,7 +78,12 @@ impl Shared {
     /// the log.
     pub(super) async fn reload_and_log(&self) {
         match self.0.reloader.reload().await {
-            Ok(message) => tracing::info!("{message}"),
+            Ok(message) => {
+                tracing::info!("{message}");
+                let subject = "the configuration or a file that it names has changed".to_owned();
+                self.note(Person::default().act("reload", subject, message))
+                    .await;
+            }
             Err(message) => tracing::error!("the old configuration stays in force.\n{message}"),
         }
     }
@@ -113,17 +121,39 @@ impl Shared {
         )
     }
 
+    /// Writes down what was done that overrides nothing: it is done even where the log cannot
+    /// be written.
+    pub(super) async fn note(&self, act: Act) {
+        let audit = AuditLog::new(&self.config().state);
+        let noted =
+            tokio::task::spawn_blocking(move || audit.append(&act, super::clock::timestamp()));
+        if let Ok(Err(error)) = noted.await {
+            tracing::error!(%error, "the audit log lacks this");
+        }
+    }
+
     async fn update(&self, list: Option<String>) -> Result<String, String> {
+        self.order(|reply| Order::Round(list, reply)).await
+    }
+
+    async fn pull(&self, lever: Lever, person: Person) -> Result<String, String> {
+        self.order(|reply| Order::Lever(lever, person, reply)).await
+    }
+
+    /// Has the updater do something, and waits for its answer.
+    async fn order(
+        &self,
+        order: impl FnOnce(oneshot::Sender<Result<String, String>>) -> Order,
+    ) -> Result<String, String> {
         let (reply, replied) = oneshot::channel();
-        let orders = self.0.orders.clone();
-        let order = Order::Round(list, reply);
+        let (orders, order) = (self.0.orders.clone(), order(reply));
         let sent = tokio::task::spawn_blocking(move || orders.send(order)).await;
         if !matches!(sent, Ok(Ok(()))) {
             return Err("the updater has ended; restart cordon".to_owned());
         }
         replied
             .await
-            .unwrap_or_else(|_| Err("the updater ended during the round".to_owned()))
+            .unwrap_or_else(|_| Err("the updater ended meanwhile".to_owned()))
     }
 
     fn flush(&self, name: &str) -> Result<String, String> {
@@ -188,9 +218,18 @@ pub(super) fn explained(explanation: &Explanation) -> Result<Shown, String> {
     })
 }
 
-/// Does what is asked.
-pub(super) async fn run(shared: &Shared, request: Request) -> Response {
+/// Does what is asked by a user of the system.
+pub(super) async fn run(shared: &Shared, request: Request, uid: Option<u32>) -> Response {
+    if let Some(act) = ordered(&request, uid) {
+        shared.note(act).await;
+    }
     let done = match request {
+        Request::Held => shown_held(&shared.config()).map(shown),
+        Request::Allowed => shown_allowed(&shared.config()).map(shown),
+        Request::Lever { lever, person } => {
+            let person = Person { uid, ..person };
+            shared.pull(lever, person).await.map(Value::from)
+        }
         Request::Status => shared.status().map(shown),
         Request::Reload => shared.0.reloader.reload().await.map(Value::from),
         Request::Update { list } => shared.update(list).await.map(Value::from),
@@ -205,6 +244,29 @@ pub(super) async fn run(shared: &Shared, request: Request) -> Response {
         Ok(value) => Response::Done(value),
         Err(message) => Response::Failed(message),
     }
+}
+
+/// What goes to the audit log of a request that a person gives no reason for.
+fn ordered(request: &Request, uid: Option<u32>) -> Option<Act> {
+    let (what, subject) = match request {
+        Request::Reload => ("reload", String::new()),
+        Request::Update { list } => ("update", list.clone().unwrap_or_default()),
+        Request::FlushCache { name } => ("cache_flush", name.clone()),
+        // Decisions are written down where they are carried out; the rest changes nothing.
+        Request::Lever { .. }
+        | Request::Status
+        | Request::Explain { .. }
+        | Request::Held
+        | Request::Allowed => return None,
+    };
+    let outcome = "ordered".to_owned();
+    Some(
+        Person {
+            uid,
+            ..Person::default()
+        }
+        .act(what, subject, outcome),
+    )
 }
 
 fn shown(shown: Shown) -> Value {

@@ -10,8 +10,10 @@ use std::time::Duration;
 
 use tokio::runtime::Runtime;
 
+use super::audit_log::AuditLog;
 use super::command::Shared;
 use super::editions::Editions;
+use super::lever::Person;
 use super::logging::Log;
 use super::reload::Reloader;
 use super::signal::{Signal, Signals};
@@ -83,6 +85,7 @@ impl Daemon {
             ExitError::system(format!("the system gives no signal handlers: {error}"))
         })?;
 
+        note(&config.state, "start");
         let (counters, ledger) = open_counting(&config)?;
         let timeline =
             Timeline::open(&config.state.join("timeline.jsonl")).map_err(ExitError::system)?;
@@ -166,6 +169,7 @@ impl Daemon {
         });
         systemd::stopping();
         tracing::info!("draining");
+        note(&self.shared.config().state, "stop");
         let drained = runtime.block_on(self.tasks.drain(DRAIN_DEADLINE));
         self.shared.stop_updates();
         // A round may hang on a mirror; its state is durable at every moment.
@@ -207,6 +211,18 @@ fn prepare_state(state: &Path) -> Result<File, ExitError> {
             state.display()
         ))),
         Err(TryLockError::Error(error)) => Err(cannot(error)),
+    }
+}
+
+/// Writes down that the daemon starts or stops.
+fn note(state: &Path, what: &'static str) {
+    let act = Person::default().act(
+        what,
+        format!("cordon {}", env!("CARGO_PKG_VERSION")),
+        "done".to_owned(),
+    );
+    if let Err(error) = AuditLog::new(state).append(&act, clock::timestamp()) {
+        tracing::error!(%error, "the audit log lacks this {what}");
     }
 }
 

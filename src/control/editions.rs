@@ -1,6 +1,7 @@
 //! [`Editions`]: makes one edition after the other from the current lists, and tells all
 //! who keep account of them.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -8,14 +9,18 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 
 use super::clock;
+use super::list_standing::ListStanding;
 use super::round::{ListOutcome, Round};
-use crate::compile::{self, Blocklist, Compiler};
+use super::version::Version;
+use crate::compile::{self, Blocklist, Border, CompiledList, Compiler, Levers};
 use crate::config::Config;
 use crate::count::{CountError, Counters, HitCounter};
 use crate::enforce::{Edition, InForce, counted_rules, counted_rules_from};
 use crate::policy::Origin;
-use crate::report::{AlarmKind, Failure, Metrics, Outcome, Severity, Timeline, Updates};
-use crate::verify::{ListFile, Subscription, Verified};
+use crate::report::{
+    AlarmKind, Failure, HeldVersion, Metrics, Outcome, PinnedVersion, Severity, Timeline, Updates,
+};
+use crate::verify::{ListFile, NetChange, Subscription, Verified};
 
 /// Makes one edition after the other.
 #[derive(Debug)]
@@ -36,35 +41,119 @@ pub(super) struct Editions {
     pub metrics: Metrics,
 }
 
+/// A version of a list that is to be put in force.
+#[derive(Debug)]
+pub(super) struct Changed {
+    /// The version.
+    pub(super) file: Verified<ListFile>,
+    /// How it differs from another, where it was made of that one by steps.
+    pub(super) step: Option<NetChange>,
+}
+
+impl Changed {
+    /// A version of which only the whole text is known.
+    pub(super) const fn whole(file: Verified<ListFile>) -> Self {
+        Self { file, step: None }
+    }
+}
+
 impl Editions {
-    /// Compiles the lists of `config` in their order and puts them in force. `text` gives
-    /// the current version of a list; a list without one is left out, and said.
-    ///
-    /// Entries begin and end by `now`.
-    pub(super) fn put_in_force(
-        &self,
-        config: &Config,
-        now: Timestamp,
-        mut text: impl FnMut(&compile::Settings) -> Option<Verified<ListFile>>,
-    ) {
-        let begin = clock::instant();
+    /// Tells the report which lists are configured.
+    pub(super) fn configure(&self, config: &Config) {
         self.updates.configure(
             config
                 .lists
                 .iter()
                 .map(|list| (list.name.as_str(), list.required)),
         );
-        let mut compiler = Compiler::new(&config.protect, now);
-        for settings in &config.lists {
-            match text(settings) {
-                Some(file) => compiler.add(settings, &file),
-                None => tracing::info!(
-                    list = settings.name,
-                    "there is no version of this list yet; it is not in force"
-                ),
+    }
+
+    /// Puts the versions in `fresh` in force. Where steps lead to all of them, only these are
+    /// taken; else every list of `config` is compiled in its order: `text` gives the version
+    /// in force of one that is not fresh. A list without one is left out, and said.
+    pub(super) fn put_in_force(
+        &self,
+        config: &Config,
+        borders: &BTreeMap<String, Border>,
+        levers: &Levers,
+        mut fresh: BTreeMap<String, Changed>,
+        mut text: impl FnMut(&compile::Settings) -> Option<Verified<ListFile>>,
+    ) {
+        let begin = clock::instant();
+        let blocklist = self.stepped(config, borders, &fresh).unwrap_or_else(|| {
+            let mut compiler = Compiler::new(&config.protect, levers.now);
+            for settings in &config.lists {
+                let fresh = fresh.remove(&settings.name).map(|changed| changed.file);
+                match (
+                    fresh.or_else(|| text(settings)),
+                    borders.get(&settings.name),
+                ) {
+                    (Some(file), Some(border)) => compiler.add_within(settings, border, &file),
+                    _ => tracing::info!(
+                        list = settings.name,
+                        "there is no version of this list to enforce; it is not in force"
+                    ),
+                }
             }
+            compiler.finish()
+        });
+        self.swap(config, blocklist.with(levers), begin);
+    }
+
+    /// The blocklist in force after the steps of all that is fresh; nothing where that is not
+    /// all that changed, or compiling anew is better.
+    fn stepped(
+        &self,
+        config: &Config,
+        borders: &BTreeMap<String, Border>,
+        fresh: &BTreeMap<String, Changed>,
+    ) -> Option<Blocklist> {
+        let before = self.in_force.load_full();
+        let of = |list: &CompiledList| borders.get(&list.settings.name) == Some(&list.border);
+        if fresh.is_empty() || !before.blocklist.lists().iter().all(of) {
+            return None;
         }
-        self.swap(config, compiler.finish(), begin);
+        let mut stepped: Option<Blocklist> = None;
+        for (list, Changed { file, step }) in fresh {
+            let step = step.as_ref()?;
+            let settings = config
+                .lists
+                .iter()
+                .find(|settings| settings.name == *list)?;
+            let now = stepped.as_ref().unwrap_or(&before.blocklist);
+            let compiled = find(now, list)?;
+            if Version::of(&compiled.provenance).digest() != step.from.state {
+                return None;
+            }
+            let border = borders.get(list)?;
+            stepped = Some(now.apply(settings, border, file.get(), &step.removed, &step.added)?);
+        }
+        stepped
+    }
+
+    /// Lets what is in force act by other levers, or at another time.
+    pub(super) fn move_levers(&self, config: &Config, levers: &Levers) {
+        let begin = clock::instant();
+        let before = self.in_force.load_full();
+        let next = before.blocklist.next_change();
+        let has_turned = next.is_some_and(|next| next <= levers.now);
+        let old = before.blocklist.levers();
+        if has_turned || (&old.withdrawn, &old.allowed) != (&levers.withdrawn, &levers.allowed) {
+            self.swap(config, before.blocklist.with(levers), begin);
+        }
+    }
+
+    /// What is let through at the moment.
+    #[must_use]
+    pub(super) fn levers(&self) -> Levers {
+        self.in_force.load().blocklist.levers().clone()
+    }
+
+    /// Notes how long it took from a withdrawal's publication to its effect.
+    pub(super) fn note_withdrawal(&self, list: &str, issued: Timestamp, at: Timestamp) {
+        let took = between(issued, at);
+        self.metrics.withdrawn(list, took);
+        self.updates.note(list, |known| known.withdraw.note(took));
     }
 
     /// Puts a blocklist in force; since `begin` it was in the making. Where it shares rules
@@ -141,15 +230,10 @@ impl Editions {
                 .find(|before| before.settings.name == *name);
             // A start is no publication: what it finds on disk was in force before.
             let is_newer = before.is_some_and(|before| before.provenance.seq() != Some(seq));
-            let took = edition
-                .since
-                .as_millisecond()
-                .saturating_sub(issued_at.as_millisecond());
             if is_newer {
-                self.metrics.enforced(
-                    name,
-                    Duration::from_millis(u64::try_from(took).unwrap_or(0)),
-                );
+                let took = between(issued_at, edition.since);
+                self.metrics.enforced(name, took);
+                self.updates.note(name, |known| known.enforce.note(took));
             }
         }
     }
@@ -268,12 +352,55 @@ impl Editions {
     /// Whether a list is in force.
     #[must_use]
     pub(super) fn is_in_force(&self, list: &str) -> bool {
+        find(&self.in_force.load().blocklist, list).is_some()
+    }
+
+    /// Which version of a list is in force.
+    #[must_use]
+    pub(super) fn version(&self, list: &str) -> Option<Version> {
         let edition = self.in_force.load();
-        edition
-            .blocklist
-            .lists()
-            .iter()
-            .any(|compiled| compiled.settings.name == list)
+        Some(Version::of(&find(&edition.blocklist, list)?.provenance))
+    }
+
+    /// How many entries of a list are in force, those included that do not act now.
+    #[must_use]
+    pub(super) fn entries(&self, list: &str) -> Option<u64> {
+        let edition = self.in_force.load();
+        let list = find(&edition.blocklist, list)?;
+        let acting: usize = list.entries.iter().map(|(_, count)| count).sum();
+        u64::try_from(
+            acting
+                .saturating_add(list.not_in_effect)
+                .saturating_add(list.withdrawn),
+        )
+        .ok()
+    }
+
+    /// Tells the report how a list stands.
+    pub(super) fn note_standing(&self, list: &str, standing: &ListStanding) {
+        let held = standing.held.as_ref().map(|held| HeldVersion {
+            version: held.version.to_string(),
+            serial: held.version.serial(),
+            since: held.since,
+            guards: held
+                .trips
+                .iter()
+                .map(|trip| (trip.guard.as_str(), trip.sentence.clone()))
+                .collect(),
+            before: held.difference.change.before,
+            added: held.difference.change.added,
+            removed: held.difference.change.removed,
+        });
+        let pinned = standing.pin.as_ref().map(|pin| PinnedVersion {
+            version: pin.version.to_string(),
+            left: pin.left.to_string(),
+            since: pin.at,
+        });
+        self.updates.note(list, |known| {
+            known.held = held;
+            known.pinned = pinned;
+            known.guard_events = standing.guard_events;
+        });
     }
 
     /// Whether the last round of a list failed.
@@ -289,12 +416,7 @@ impl Editions {
     #[must_use]
     pub(super) fn sentence(&self, list: &str) -> String {
         let edition = self.in_force.load();
-        let found = edition
-            .blocklist
-            .lists()
-            .iter()
-            .find(|compiled| compiled.settings.name == list);
-        let in_force = found.map_or_else(
+        let in_force = find(&edition.blocklist, list).map_or_else(
             || "not in force".to_owned(),
             |list| {
                 let entries: usize = list.entries.iter().map(|(_, count)| count).sum();
@@ -317,6 +439,18 @@ impl Editions {
             None => format!("{list}: {in_force}"),
         }
     }
+}
+
+/// How long it was from one moment to another, by two clocks: where they disagree, no time.
+fn between(from: Timestamp, to: Timestamp) -> Duration {
+    let took = to.as_millisecond().saturating_sub(from.as_millisecond());
+    Duration::from_millis(u64::try_from(took).unwrap_or(0))
+}
+
+/// A list of a blocklist.
+fn find<'a>(blocklist: &'a Blocklist, list: &str) -> Option<&'a CompiledList> {
+    let mut lists = blocklist.lists().iter();
+    lists.find(|compiled| compiled.settings.name == list)
 }
 
 /// Whether every required list is in force.

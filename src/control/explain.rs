@@ -1,5 +1,6 @@
 //! [`Explanation`]: why a name, URL or address is blocked or passes, on every surface.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::net::IpAddr;
 
@@ -7,7 +8,8 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::left_out::{self, Asked, LeftOut};
-use crate::compile::{Blocklist, RuleView};
+use super::versions::peek;
+use crate::compile::{Blocklist, Mode, RuleView};
 use crate::config::Config;
 use crate::enforce::dns;
 use crate::policy::{Action, CanonicalUrl, Decision, Host, Name};
@@ -19,6 +21,8 @@ pub(super) struct Explanation {
     asked: String,
     /// Whether the operator protects it; then no list is asked.
     protected: bool,
+    /// Until when a person lets it through; then no list is asked, either.
+    allowed: Option<String>,
     /// The key of the configuration by which it is this node's own, which no list may block.
     own: Option<&'static str>,
     /// What happens, surface by surface.
@@ -93,6 +97,7 @@ impl Explanation {
         if let Some(dns) = &config.dns {
             explanation.see_as_client(question, dns);
         }
+        explanation.notes.extend(standings(config));
         let asked = Asked::read(question.asked);
         let Self {
             matches, left_out, ..
@@ -157,6 +162,7 @@ impl Explanation {
         Self {
             asked: name.to_string(),
             protected: blocklist.protected().find(name).is_some(),
+            allowed: blocklist.allowed(name).map(|until| until.to_string()),
             own: own(blocklist, Some(name)),
             surfaces,
             matches: matches(blocklist, Some(name), None, &decision),
@@ -186,6 +192,9 @@ impl Explanation {
         Self {
             asked: url.to_string(),
             protected: name.is_some_and(|name| blocklist.protected().find(&name).is_some()),
+            allowed: name
+                .and_then(|name| blocklist.allowed(&name))
+                .map(|until| until.to_string()),
             own: own(blocklist, name.as_ref()),
             surfaces: vec![
                 verdict(blocklist, "dns", &host),
@@ -202,6 +211,7 @@ impl Explanation {
         Self {
             asked: address.to_string(),
             protected: false,
+            allowed: None,
             own: None,
             surfaces: Vec::new(),
             matches: Vec::new(),
@@ -224,6 +234,12 @@ impl Explanation {
             let _ = writeln!(
                 text,
                 "  this node's own: `{key}` in the configuration; no list may block it"
+            );
+        }
+        if let Some(until) = &self.allowed {
+            let _ = writeln!(
+                text,
+                "  allowed until {until}: `cordon allow` outranks every list"
             );
         }
         for verdict in &self.surfaces {
@@ -342,7 +358,10 @@ fn matches(
 ) -> Vec<Match> {
     let rules = blocklist.matches(name, url);
     let decider = decision.act.map(|(rule, _)| rule);
+    let outranked = name.and_then(|name| outranked(blocklist, name));
     let mut behind = false;
+    // What spares the name from a list: an exception of it, or that it only watches.
+    let mut spared: BTreeMap<usize, String> = BTreeMap::new();
     let mut found = Vec::new();
     for id in rules {
         let Some(rule) = blocklist.rule(id) else {
@@ -360,14 +379,63 @@ fn matches(
             format!(
                 "lost: {open} is on the never-block list of the repository, so this list lets it pass"
             )
+        } else if let Some(reason) = outranked {
+            format!("lost: {reason}")
+        } else if let Some(reason) = spared.get(&rule.list_index) {
+            format!("lost: {reason}")
         } else if behind {
             "lost: an entry further up this list of matches decided".to_owned()
         } else {
-            "lost: an exception or a watching list spares the name from this list, or the name is protected".to_owned()
+            "lost: it only lets pass what nothing else blocks".to_owned()
         };
+        let spares = match (rule.list.settings.mode, rule.action) {
+            (_, Action::PassThru) => Some(format!(
+                "exception {} spares the name from this list",
+                rule.entry_id
+            )),
+            (Mode::Monitor, _) => {
+                Some("this list only watches, and its closest entry was counted".to_owned())
+            }
+            _ => None,
+        };
+        if let Some(spares) = spares {
+            spared.entry(rule.list_index).or_insert(spares);
+        }
         found.push(Match::new(&rule, outcome));
     }
     found
+}
+
+/// What lets a name pass whatever the lists say; nothing where they are asked.
+fn outranked(blocklist: &Blocklist, name: &Name) -> Option<&'static str> {
+    if blocklist.allowed(name).is_some() {
+        Some("the name is let through by `cordon allow`")
+    } else if blocklist.is_protected(name) {
+        Some("the name is protected, or this node's own")
+    } else {
+        None
+    }
+}
+
+/// Which lists are not in force as their authorities would have them, each a sentence.
+fn standings(config: &Config) -> Vec<String> {
+    let mut notes = Vec::new();
+    for settings in &config.lists {
+        let (list, standing) = (&settings.name, peek(config, settings));
+        if let Some(held) = standing.held {
+            notes.push(format!(
+                "Of list {list} {} is held since {}, so what it would change does not act; `cordon hold` shows it",
+                held.version, held.since
+            ));
+        }
+        if let Some(pin) = standing.pin {
+            notes.push(format!(
+                "List {list} is pinned to {} since {}, until one comes after {}",
+                pin.version, pin.at, pin.left
+            ));
+        }
+    }
+    notes
 }
 
 impl Match {

@@ -18,6 +18,8 @@ pub(super) struct Keeper {
     unwritten: Vec<Write>,
     /// The newest version of each list that is not durable yet, by its configured name.
     unsaved: BTreeMap<String, Unsaved>,
+    /// The stored serials of each list that must stay, as those in force, held or pinned.
+    kept: BTreeMap<String, Vec<u64>>,
     /// Why the disk took nothing at the last try.
     error: Option<String>,
     /// Whether it may set files aside: others only read the state, as to explain.
@@ -44,6 +46,7 @@ impl Keeper {
             reserve: Reserve::of(state),
             unwritten: Vec::new(),
             unsaved: BTreeMap::new(),
+            kept: BTreeMap::new(),
             error: None,
             is_owner: false,
         })
@@ -63,6 +66,11 @@ impl Keeper {
     /// [`SourceError::Io`].
     pub(super) fn set_all_aside(&mut self, but: &[&str]) -> Result<(), SourceError> {
         self.store.set_all_aside(but)
+    }
+
+    /// Sets which stored serials of a list must stay.
+    pub(super) fn keep(&mut self, list: &str, serials: Vec<u64>) {
+        self.kept.insert(list.to_owned(), serials);
     }
 
     /// Takes what is to be made durable before the next request.
@@ -223,8 +231,9 @@ impl Keeper {
         proof: &[u8],
     ) -> Result<(), SourceError> {
         let states = ListStates::open(&self.state, list);
+        let kept = self.kept.get(list).map_or(&[][..], Vec::as_slice);
         let saved =
-            states.and_then(|states| states.save(version.seq, &file.get().bytes, proof, &[]));
+            states.and_then(|states| states.save(version.seq, &file.get().bytes, proof, kept));
         saved.inspect_err(|error| self.error = Some(error.to_string()))
     }
 }

@@ -7,11 +7,13 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::round::Puller;
-use super::update::text_of;
-use crate::compile::parse::{self, Parsed, Reading};
-use crate::compile::{self, Blocklist, Format};
+use super::versions::current;
+use crate::compile::parse::{self, Parsed};
+use crate::compile::{self, Blocklist};
 use crate::config::Config;
-use crate::policy::{CanonicalUrl, Entry, LegalRecord, Life, Name, Scope, Trigger, UrlScope};
+use crate::policy::{
+    CanonicalUrl, Entry, Life, Name, Scope, Trigger, UrlScope, Withdrawal, Withdrawn,
+};
 use crate::verify::{ListFile, Verified};
 
 /// A row that speaks of what was asked and is not enforced.
@@ -63,15 +65,10 @@ pub(super) fn find(
     now: Timestamp,
     enforced: &mut dyn FnMut(LeftOut),
 ) -> Vec<LeftOut> {
-    let mut pullers: BTreeMap<String, Puller> = BTreeMap::new();
-    for repository in &config.repositories {
-        if let Ok(puller) = Puller::open(&config.state, &repository.source, &repository.verify) {
-            pullers.insert(repository.name.clone(), puller);
-        }
-    }
+    let mut pullers = pullers(config);
     let mut found = Vec::new();
     for settings in &config.lists {
-        if let Some(file) = text_of(config, settings, |name| pullers.get_mut(name)) {
+        if let Some(file) = current(config, settings, |name| pullers.get_mut(name)) {
             let compiled = blocklist
                 .lists()
                 .iter()
@@ -79,7 +76,10 @@ pub(super) fn find(
             let rejects = compiled
                 .map(|list| list.rejects.as_slice())
                 .unwrap_or_default();
-            for row in read(settings, &file, rejects, asked, now) {
+            let withdrawn = blocklist.levers().withdrawn.get(&settings.name);
+            let withdrawn = withdrawn.map(Vec::as_slice).unwrap_or_default();
+            let now = now.max(blocklist.levers().now);
+            for row in read(settings, &file, (rejects, withdrawn), asked, now) {
                 if row.reason.is_empty() {
                     enforced(row);
                 } else {
@@ -97,22 +97,12 @@ pub(super) fn find(
 fn read(
     settings: &compile::Settings,
     file: &Verified<ListFile>,
-    rejects: &[compile::Reject],
+    (rejects, withdrawn): (&[compile::Reject], &[Withdrawal]),
     asked: &Asked,
     now: Timestamp,
 ) -> Vec<LeftOut> {
     let mut found = Vec::new();
-    let (format, scope) = match settings.from {
-        compile::From::Repository { .. } => (Format::Native, None),
-        compile::From::File { format, scope, .. } => (format, scope),
-    };
-    let reading = Reading {
-        list: settings.name.clone(),
-        format,
-        scope,
-        url_scope: UrlScope::Exact,
-        record: LegalRecord::default().into(),
-    };
+    let reading = settings.reading();
     let bytes = &file.get().bytes;
     let row = |line: u32, entry: Option<&Entry>, reason: String| LeftOut {
         list: settings.name.clone(),
@@ -123,7 +113,7 @@ fn read(
     };
     parse::read(&reading, bytes, &mut |parsed| match parsed {
         Parsed::Entry(line, entry) => {
-            if let Some(reason) = why_not(&entry, line, rejects, asked, now) {
+            if let Some(reason) = why_not(&entry, line, (rejects, withdrawn), asked, now) {
                 found.push(row(line, Some(&entry), reason));
             }
         }
@@ -144,7 +134,7 @@ fn read(
 fn why_not(
     entry: &Entry,
     line: u32,
-    rejects: &[compile::Reject],
+    (rejects, withdrawn): (&[compile::Reject], &[Withdrawal]),
     asked: &Asked,
     now: Timestamp,
 ) -> Option<String> {
@@ -155,6 +145,20 @@ fn why_not(
         Relation::Covers => {
             if let Some(reject) = rejects.iter().find(|reject| reject.line == line) {
                 return Some(format!("quarantined: {}", reject.reason));
+            }
+            let is_it = |withdrawal: &&Withdrawal| {
+                let is_named = match &withdrawal.what {
+                    Withdrawn::Id(id) => *id == entry.id,
+                    Withdrawn::Value(value) => *value == entry.trigger.value(),
+                };
+                is_named && now < withdrawal.until
+            };
+            if let Some(withdrawal) = withdrawn.iter().find(is_it) {
+                return Some(format!(
+                    "withdrawn by its authority ({}): it passes until {}, and for good once the list drops it",
+                    withdrawal.reason.as_str(),
+                    withdrawal.until
+                ));
             }
             Some(standing(&entry.life, now))
         }
@@ -178,6 +182,20 @@ fn standing(life: &Life, now: Timestamp) -> String {
             None => "outside its windows, the last of which has ended".to_owned(),
         },
     }
+}
+
+/// The trust of the repositories of which something is on disk; makes no folder.
+pub(super) fn pullers(config: &Config) -> BTreeMap<String, Puller> {
+    let mut pullers = BTreeMap::new();
+    for repository in &config.repositories {
+        let folder = config.state.join("repositories").join(&repository.name);
+        if folder.is_dir()
+            && let Ok(puller) = Puller::open(&config.state, &repository.source, &repository.verify)
+        {
+            pullers.insert(repository.name.clone(), puller);
+        }
+    }
+    pullers
 }
 
 /// How a trigger stands to what was asked.
@@ -223,7 +241,7 @@ const LEFT_OUT_MAX: usize = 50;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::compile::{Compiler, Ede, From, Mode, PassThru, Protected};
+    use crate::compile::{Compiler, Ede, Format, From, Mode, PassThru, Protected};
     use crate::policy::Kind;
 
     #[track_caller]
@@ -262,7 +280,7 @@ mod tests {
         let found = read(
             &settings,
             &file,
-            &blocklist.lists()[0].rejects,
+            (&blocklist.lists()[0].rejects, &[]),
             &Asked::read(asked),
             now,
         );

@@ -1,5 +1,8 @@
 //! CONTROL · who does what when.
 
+mod allowed;
+mod audit_check;
+mod audit_log;
 pub mod cli;
 pub mod clock;
 mod clock_judge;
@@ -9,12 +12,21 @@ mod daemon;
 mod demo;
 mod editions;
 mod error;
+mod expiry;
 mod explain;
 mod keeper;
 mod left_out;
+mod lever;
+mod levers_shown;
+mod list_standing;
+mod list_status;
+mod local;
+mod local_versions;
 mod logging;
+mod offering;
 mod offline;
 mod reload;
+mod repositories;
 pub mod round;
 mod shown;
 mod signal;
@@ -27,6 +39,9 @@ mod tasks;
 mod terminal;
 mod trouble;
 mod update;
+mod version;
+mod versions;
 mod watch;
+mod withdrawing;
 
 pub use error::{ExitCode, ExitError};

@@ -1,15 +1,16 @@
 //! Commands without a daemon: the lists on disk, verified again.
 
-use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 
+use super::allowed::Allowed;
 use super::command::explained;
 use super::explain::{Explanation, Question};
-use super::round::Puller;
+use super::left_out::pullers;
 use super::shown::Shown;
-use super::update::text_of;
+use super::versions::current;
 use super::{ExitError, clock};
-use crate::compile::{Blocklist, Compiler};
+use crate::compile::{Blocklist, Border, Compiler, From, Levers, Reserved};
 use crate::config::Config;
 
 /// Explains from what is on disk what a daemon with this configuration would do.
@@ -22,7 +23,7 @@ pub(super) fn explain(
     client: Option<IpAddr>,
     rtype: &str,
 ) -> Result<Shown, ExitError> {
-    let blocklist = compile(config)?;
+    let blocklist = compile(config);
     let question = Question {
         asked,
         client,
@@ -34,20 +35,31 @@ pub(super) fn explain(
         .map_err(ExitError::failed)
 }
 
-fn compile(config: &Config) -> Result<Blocklist, ExitError> {
-    let mut pullers = BTreeMap::new();
-    for repository in &config.repositories {
-        let puller = Puller::open(&config.state, &repository.source, &repository.verify).map_err(
-            |error| ExitError::system(format!("repository {}: {error}", repository.name)),
-        )?;
-        pullers.insert(repository.name.clone(), puller);
-    }
-    let mut compiler = Compiler::new(&config.protect, clock::timestamp());
+fn compile(config: &Config) -> Blocklist {
+    let now = clock::timestamp();
+    let mut pullers = pullers(config);
+    let mut compiler = Compiler::new(&config.protect, now);
+    let mut levers = Levers {
+        now,
+        allowed: Allowed::peek(&config.state).names(now),
+        ..Levers::default()
+    };
     for settings in &config.lists {
-        match text_of(config, settings, |repository| pullers.get_mut(repository)) {
-            Some(file) => compiler.add(settings, &file),
-            None => eprintln!("list {}: there is no version of it on disk", settings.name),
+        let Some(file) = current(config, settings, |name| pullers.get_mut(name)) else {
+            eprintln!("list {}: there is no version of it on disk", settings.name);
+            continue;
+        };
+        let mut border = Border::local(settings);
+        if let From::Repository { repository, list } = &settings.from
+            && let Some(puller) = pullers.get(repository)
+        {
+            let signed = puller.policy().and_then(|policy| policy.bounds(list).ok());
+            let never_block = Reserved::new(Arc::clone(puller.never_block()));
+            border = Border::of(settings, signed.as_ref(), Arc::new(never_block));
+            let withdrawn = puller.withdrawals(list).to_vec();
+            levers.withdrawn.insert(settings.name.clone(), withdrawn);
         }
+        compiler.add_within(settings, &border, &file);
     }
-    Ok(compiler.finish())
+    compiler.finish().with(&levers)
 }

@@ -189,6 +189,48 @@ impl Puller {
         damaged
     }
 
+    /// Sets which stored serials of a list must stay, as those in force, held or pinned.
+    pub fn keep(&mut self, list: &str, serials: Vec<u64>) {
+        self.keeper.keep(list, serials);
+    }
+
+    /// One stored version of a list, verified again; needs no network. One that is damaged is
+    /// set aside by whoever alone writes to the state folder.
+    ///
+    /// # Errors
+    /// [`RoundError`] where it is not there, or does not verify.
+    pub fn restore_version(
+        &mut self,
+        subscription: &Subscription,
+        seq: u64,
+    ) -> Result<(Verified<ListFile>, ListVersion), RoundError> {
+        let waiting = self.keeper.unsaved(&subscription.name);
+        if let Some(unsaved) = waiting.filter(|(_, version)| version.seq == seq) {
+            return Ok(unsaved);
+        }
+        let states = self
+            .keeper
+            .states(subscription)
+            .map_err(RoundError::Store)?;
+        let restored = self.restore_one(subscription, states.load(seq));
+        if let Err(error) = &restored
+            && self.keeper.is_owner()
+            && is_damage(error, &subscription.list)
+        {
+            // One that cannot be set aside is passed over at the next start again.
+            let _ = states.set_aside(seq);
+        }
+        restored
+    }
+
+    /// The serial of a list that was accepted last, where it is above `found`: what is on disk
+    /// is older then, for it was never stored, or is damaged.
+    #[must_use]
+    pub fn accepted_beyond(&self, list: &str, found: Option<u64>) -> Option<u64> {
+        let floor = self.trusted.floor_of(list)?.seq;
+        (Some(floor) > found).then_some(floor)
+    }
+
     /// The last good version of a list on disk, verified again; needs no network. Called
     /// before the first round, it is what the node starts with; later it saves keeping the
     /// plaintext in memory.
@@ -208,25 +250,16 @@ impl Puller {
         let damage = states.damage_of_current().map(RoundError::Store);
         restored.damaged.extend(damage);
         for seq in states.serials() {
-            match self.restore_one(subscription, states.load(seq)) {
+            match self.restore_version(subscription, seq) {
                 Ok(file) => {
                     restored.file = Some(file);
                     break;
                 }
-                Err(error) => {
-                    if self.keeper.is_owner() && is_damage(&error, &subscription.list) {
-                        // One that cannot be set aside is passed over at the next start again.
-                        let _ = states.set_aside(seq);
-                    }
-                    restored.damaged.push(error);
-                }
+                Err(error) => restored.damaged.push(error),
             }
         }
-        let floor = self.trusted.floor_of(&subscription.list);
-        let floor = floor.map(|version| (version.generation, version.seq));
-        let found = restored.file.as_ref();
-        let found = found.map(|(_, version)| (version.generation, version.seq));
-        restored.accepted = floor.filter(|_| floor > found).map(|(_, seq)| seq);
+        let found = restored.file.as_ref().map(|(_, version)| version.seq);
+        restored.accepted = self.accepted_beyond(&subscription.list, found);
         restored
     }
 
@@ -266,6 +299,19 @@ impl Puller {
     #[must_use]
     pub fn withdrawals(&self, list: &str) -> &[Withdrawal] {
         self.trusted.withdrawals(list)
+    }
+
+    /// When what is withdrawn of a list was published, by the publisher's clock.
+    #[must_use]
+    pub fn withdrawn_at(&self, list: &str) -> Option<Timestamp> {
+        self.trusted.withdrawn_at(list)
+    }
+
+    /// When the role of a list expires, by the name the repository gives it, as it was signed
+    /// last: that may be renewed without a new version.
+    #[must_use]
+    pub fn role_expires(&self, list: &str) -> Option<Timestamp> {
+        self.trusted.role_expires(list)
     }
 
     /// One round at `now`, for the subscribed lists.

@@ -16,6 +16,7 @@ use tokio_util::task::TaskTracker;
 
 use super::ExitError;
 use super::command::{self, Shared};
+use super::lever::{Lever, Person};
 
 /// What an admin asks of the running daemon.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -43,6 +44,17 @@ pub(super) enum Request {
         client: Option<IpAddr>,
         /// The type that would be asked.
         rtype: String,
+    },
+    /// What guards hold back.
+    Held,
+    /// Which names a person lets through.
+    Allowed,
+    /// Something that a person decides.
+    Lever {
+        /// What.
+        lever: Lever,
+        /// Who, and why.
+        person: Person,
     },
 }
 
@@ -105,13 +117,15 @@ pub(super) async fn serve(
 }
 
 async fn answer(stream: AsyncStream, shared: Shared) -> std::io::Result<()> {
+    // Who asks is what the system says, and not what the request does.
+    let uid = stream.peer_cred().ok().map(|peer| peer.uid());
     let (reads, mut writes) = stream.into_split();
     let mut line = String::new();
     tokio::io::BufReader::new(reads.take(REQUEST_OCTETS_MAX))
         .read_line(&mut line)
         .await?;
     let response = match serde_json::from_str::<Request>(&line) {
-        Ok(request) => command::run(&shared, request).await,
+        Ok(request) => command::run(&shared, request, uid).await,
         Err(error) => Response::Failed(format!("the request cannot be read: {error}")),
     };
     let mut text = serde_json::to_string(&response)?;

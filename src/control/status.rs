@@ -5,12 +5,12 @@ use std::fmt::Write;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::trouble::{ListTrouble, NodeTrouble};
-use crate::compile::{CompiledList, From, Mode};
+use super::list_status::{ListStatus, short};
+use super::trouble::NodeTrouble;
+use crate::compile::{From, Mode};
 use crate::config::{Config, Repository};
 use crate::enforce::Edition;
-use crate::policy::Origin;
-use crate::report::{ListUpdates, Updates};
+use crate::report::Updates;
 
 /// What is in force, and how it is.
 #[derive(Clone, Debug, Serialize)]
@@ -26,6 +26,8 @@ pub(super) struct Status {
     lists: Vec<ListStatus>,
     surfaces: Vec<Surface>,
     protected_names: usize,
+    /// How many names a person lets through; `cordon allow` shows them.
+    allowed_names: usize,
     repositories: Vec<RepositoryStatus>,
     /// Why hits cannot be settled at the moment; they are counted all the same.
     ledger_error: Option<String>,
@@ -37,44 +39,6 @@ struct RepositoryStatus {
     name: String,
     /// How many keys must sign its root; at 1, one key decides.
     root_threshold: Option<u64>,
-}
-
-/// One configured list.
-#[derive(Clone, Debug, Serialize)]
-struct ListStatus {
-    name: String,
-    from: String,
-    mode: &'static str,
-    required: bool,
-    in_force: bool,
-    title: Option<String>,
-    serial: Option<u64>,
-    signers: Vec<String>,
-    age_seconds: Option<i64>,
-    expires: Option<String>,
-    /// The list's role has expired: it stays in force, and nothing new is taken.
-    expired: bool,
-    entries: usize,
-    not_in_effect: usize,
-    quarantined: usize,
-    /// The first of them.
-    quarantined_rows: Vec<Row>,
-    /// Entries above a protected name, which passes all the same.
-    holes: Vec<(String, String)>,
-    last_attempt: Option<String>,
-    last_success: Option<String>,
-    next_attempt: Option<String>,
-    /// Why the last round failed: its name and a sentence.
-    error: Option<(String, String)>,
-    security_events: u64,
-    #[serde(flatten)]
-    trouble: ListTrouble,
-}
-
-#[derive(Clone, Debug, Serialize)]
-struct Row {
-    line: u32,
-    reason: String,
 }
 
 /// Where clients are answered.
@@ -114,9 +78,7 @@ impl Status {
                 "enforce"
             };
             let empty = ListStatus::empty(&settings.name, from, mode, settings.required);
-            let mut status = empty.with_list(compiled, now).with_round(round);
-            status.trouble = ListTrouble::of(round, now);
-            status
+            empty.with_list(compiled, now).with_round(round, now)
         });
         let addresses = |addresses: &[std::net::SocketAddr]| {
             addresses.iter().map(ToString::to_string).collect()
@@ -154,6 +116,7 @@ impl Status {
             since: edition.since.to_string(),
             lists: lists.collect(),
             surfaces,
+            allowed_names: edition.blocklist.levers().allowed.len(),
             protected_names: config.protect.names().len(),
             repositories: config
                 .repositories
@@ -206,6 +169,16 @@ impl Status {
                 }
             );
         }
+        if self.allowed_names > 0 {
+            let _ = writeln!(
+                text,
+                "{} let through by hand, with all below; `cordon allow` shows which",
+                match self.allowed_names {
+                    1 => "1 name is".to_owned(),
+                    many => format!("{many} names are"),
+                }
+            );
+        }
         for repository in self
             .repositories
             .iter()
@@ -233,154 +206,6 @@ impl Status {
     }
 }
 
-impl ListStatus {
-    fn empty(name: &str, from: String, mode: &'static str, required: bool) -> Self {
-        Self {
-            name: name.to_owned(),
-            from,
-            mode,
-            required,
-            in_force: false,
-            title: None,
-            serial: None,
-            signers: Vec::new(),
-            age_seconds: None,
-            expires: None,
-            expired: false,
-            entries: 0,
-            not_in_effect: 0,
-            quarantined: 0,
-            quarantined_rows: Vec::new(),
-            holes: Vec::new(),
-            last_attempt: None,
-            last_success: None,
-            next_attempt: None,
-            error: None,
-            security_events: 0,
-            trouble: ListTrouble::default(),
-        }
-    }
-
-    fn with_list(mut self, compiled: Option<&CompiledList>, now: Timestamp) -> Self {
-        let Some(list) = compiled else { return self };
-        self.in_force = true;
-        self.title = Some(list.provenance.title.clone());
-        self.entries = list.entries.iter().map(|(_, count)| count).sum();
-        self.not_in_effect = list.not_in_effect;
-        self.quarantined = list.rejected;
-        let row = |reject: &crate::compile::Reject| Row {
-            line: reject.line,
-            reason: reject.reason.clone(),
-        };
-        self.quarantined_rows = list.rejects.iter().take(ROWS_SHOWN_MAX).map(row).collect();
-        self.holes.clone_from(&list.holes);
-        if let Origin::Signed {
-            seq,
-            signers,
-            issued_at,
-            expires,
-            ..
-        } = &list.provenance.origin
-        {
-            self.serial = Some(*seq);
-            self.signers.clone_from(signers);
-            self.age_seconds = issued_at.map(|issued| now.as_second() - issued.as_second());
-            self.expires = Some(expires.to_string());
-            self.expired = *expires <= now;
-        }
-        self
-    }
-
-    fn with_round(mut self, round: Option<&ListUpdates>) -> Self {
-        let Some(round) = round else { return self };
-        let time = |at: Option<Timestamp>| at.map(|at| at.to_string());
-        self.last_attempt = time(round.last_attempt);
-        self.last_success = time(round.last_success);
-        self.next_attempt = time(round.next_attempt);
-        self.error = round
-            .failure
-            .as_ref()
-            .map(|failure| (failure.name.to_owned(), failure.sentence.clone()));
-        self.security_events = round.security_events;
-        self
-    }
-
-    fn write(&self, text: &mut String) {
-        let _ = write!(text, "\n{} ({}", self.name, self.from);
-        if self.mode == "monitor" {
-            *text += ", only watches";
-        }
-        *text += ")\n";
-        match (self.in_force, self.serial) {
-            (false, _) if self.required => *text += "  NOT IN FORCE, and required\n",
-            (false, _) => *text += "  not in force\n",
-            (true, Some(serial)) => {
-                let age = self
-                    .age_seconds
-                    .map(|age| format!(", issued {} ago", span(age)))
-                    .unwrap_or_default();
-                let _ = writeln!(
-                    text,
-                    "  serial {serial} in force, {} entries{age}",
-                    self.entries
-                );
-            }
-            (true, None) => {
-                let _ = writeln!(text, "  in force, {} entries", self.entries);
-            }
-        }
-        if !self.signers.is_empty() {
-            let signers: Vec<&str> = self
-                .signers
-                .iter()
-                .map(|id| id.get(..8).unwrap_or(id))
-                .collect();
-            let _ = writeln!(text, "  signed by {}", signers.join(", "));
-        }
-        if let Some(expires) = &self.expires {
-            let word = if self.expired {
-                "EXPIRED"
-            } else {
-                "valid until"
-            };
-            let _ = writeln!(text, "  {word} {}", short(expires));
-        }
-        if let Some((name, sentence)) = &self.error {
-            let _ = writeln!(text, "  LAST ROUND FAILED ({name}): {sentence}");
-        }
-        self.trouble.write(text);
-        if self.security_events > 0 {
-            let _ = writeln!(
-                text,
-                "  {} rounds since the start met what may be an attack",
-                self.security_events
-            );
-        }
-        if self.not_in_effect > 0 {
-            let _ = writeln!(
-                text,
-                "  {} entries are not in effect now",
-                self.not_in_effect
-            );
-        }
-        if self.quarantined > 0 {
-            let _ = writeln!(text, "  {} rows quarantined:", self.quarantined);
-            for row in &self.quarantined_rows {
-                let _ = writeln!(text, "    line {}: {}", row.line, row.reason);
-            }
-            if self.quarantined > self.quarantined_rows.len() {
-                *text += "    …\n";
-            }
-        }
-        for (entry, name) in &self.holes {
-            let _ = writeln!(
-                text,
-                "  entry {entry} stands above the protected name {name}, which passes all the same"
-            );
-        }
-    }
-}
-
 /// What the newest root in the state folder demands, else the pinned one.
 fn repository_status(config: &Config, repository: &Repository) -> RepositoryStatus {
     let newest = config
@@ -397,23 +222,3 @@ fn repository_status(config: &Config, repository: &Repository) -> RepositoryStat
             .and_then(serde_json::Value::as_u64),
     }
 }
-
-/// A time to the minute, for people.
-fn short(time: &str) -> String {
-    let minute = time.get(..16).unwrap_or(time);
-    format!("{} UTC", minute.replace('T', " "))
-}
-
-/// A span of time in its largest unit.
-fn span(seconds: i64) -> String {
-    match seconds {
-        ..0 => "0 s".to_owned(),
-        0..120 => format!("{seconds} s"),
-        120..7200 => format!("{} min", seconds / 60),
-        7200..172_800 => format!("{} h", seconds / 3600),
-        _ => format!("{} days", seconds / 86_400),
-    }
-}
-
-/// How many quarantined rows of a list are shown.
-const ROWS_SHOWN_MAX: usize = 10;

@@ -1,23 +1,29 @@
-//! [`Updater`]: one round after the other: pull, compile, put in force, and when the next is
-//! due.
+//! [`Updater`]: one round after the other: pull, judge, compile, put in force, and when the
+//! next is due.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::sync::oneshot;
 
-use super::clock_judge::{ClockJudge, plausible};
-use super::editions::Editions;
-use super::round::{ListOutcome, Puller, Round};
+use super::allowed::Allowed;
+use super::audit_log::AuditLog;
+use super::clock_judge::ClockJudge;
+use super::editions::{Changed, Editions};
+use super::lever::{Lever, Person};
+use super::offering::border_of;
+use super::repositories::{Repositories, subscriptions};
+use super::round::{ListOutcome, Round};
 use super::standing::Standing;
+use super::versions::{Versions, text_of};
+use super::withdrawing::Withdrawing;
 use super::{ExitError, clock};
-use crate::compile;
-use crate::config::{Config, Repository};
-use crate::source::{self, ListStates};
-use crate::verify::{ListFile, Subscription, Verified};
+use crate::compile::{self, Border};
+use crate::config::Config;
+use crate::verify::{ListFile, Verified};
 
 /// What the updater is asked for.
 #[derive(Debug)]
@@ -26,6 +32,8 @@ pub(super) enum Order {
     Round(Option<String>, oneshot::Sender<Result<String, String>>),
     /// Another configuration, or the same with changed local lists.
     Configuration(Arc<Config>, oneshot::Sender<Result<(), String>>),
+    /// Something that a person decides.
+    Lever(Lever, Person, oneshot::Sender<Result<String, String>>),
     /// End.
     Stop,
 }
@@ -34,21 +42,17 @@ pub(super) enum Order {
 /// runtime of its own: compiling is heavy, and nothing of it may delay an answer.
 #[derive(Debug)]
 pub(super) struct Updater {
-    config: Arc<Config>,
-    pulled: Vec<Pulled>,
-    editions: Editions,
-    /// Plaintexts that were just verified and are not in force yet.
-    fresh: BTreeMap<String, Verified<ListFile>>,
+    pub(super) config: Arc<Config>,
+    pub(super) repositories: Repositories,
+    pub(super) versions: Versions,
+    pub(super) allowed: Allowed,
+    pub(super) audit: AuditLog,
+    pub(super) editions: Editions,
+    /// What was just ruled in force and is not yet.
+    pub(super) fresh: BTreeMap<String, Changed>,
+    /// The lists that are dropped, and since when.
+    pub(super) dropped: BTreeMap<String, Timestamp>,
     clock: ClockJudge,
-}
-
-/// One repository and when it is asked next.
-#[derive(Debug)]
-struct Pulled {
-    repository: Repository,
-    puller: Puller,
-    due: Instant,
-    failures: u32,
 }
 
 impl Updater {
@@ -57,18 +61,34 @@ impl Updater {
     /// # Errors
     /// A sentence where a pinned root is none, or a state folder cannot be used.
     pub(super) fn open(config: Arc<Config>, editions: Editions) -> Result<Self, ExitError> {
-        let pulled = open_repositories(&config, Vec::new()).map_err(ExitError::system)?;
+        let repositories =
+            Repositories::open(&config, Repositories::default()).map_err(ExitError::system)?;
+        let mut versions = Versions::new(&config.state);
+        let damaged = versions.configure(&config).map_err(ExitError::system)?;
+        let (allowed, lost) = Allowed::open(&config.state).map_err(ExitError::system)?;
+        for damage in damaged.into_iter().chain(lost) {
+            tracing::error!("{damage}");
+        }
         Ok(Self {
+            repositories,
+            versions,
+            allowed,
+            audit: AuditLog::new(&config.state),
             config,
-            pulled,
             editions,
             fresh: BTreeMap::new(),
+            dropped: BTreeMap::new(),
             clock: ClockJudge::default(),
         })
     }
 
     /// Puts in force what is on disk, before the network is asked.
     pub(super) fn start(&mut self) {
+        let config = Arc::clone(&self.config);
+        self.editions.configure(&config);
+        for settings in &config.lists {
+            self.begin(settings);
+        }
         self.put_in_force();
     }
 
@@ -85,15 +105,17 @@ impl Updater {
             }
         };
         loop {
+            // Who asked may have hung up.
             match orders.recv_timeout(self.until_due()) {
                 Ok(Order::Stop) | Err(RecvTimeoutError::Disconnected) => return,
                 Ok(Order::Round(list, reply)) => {
-                    let done = self.round_by_order(&runtime, list.as_deref());
-                    // Who asked may have hung up.
-                    let _ = reply.send(done);
+                    let _ = reply.send(self.round_by_order(&runtime, list.as_deref()));
                 }
                 Ok(Order::Configuration(config, reply)) => {
                     let _ = reply.send(self.take(config));
+                }
+                Ok(Order::Lever(lever, person, reply)) => {
+                    let _ = reply.send(self.pull(&lever, &person));
                 }
                 Err(RecvTimeoutError::Timeout) => self.work(&runtime),
             }
@@ -102,38 +124,35 @@ impl Updater {
 
     /// How long nothing is due.
     fn until_due(&self) -> Duration {
-        let now = clock::instant();
-        let rounds = self
-            .pulled
-            .iter()
-            .map(|pulled| pulled.due.saturating_duration_since(now));
+        let rounds = self.repositories.until_due(clock::instant());
         let change = self.editions.next_change().map(|change| {
-            let seconds = change
-                .as_second()
-                .saturating_sub(clock::timestamp().as_second());
-            Duration::from_secs(u64::try_from(seconds).unwrap_or(0))
+            let milliseconds = change
+                .as_millisecond()
+                .saturating_sub(clock::timestamp().as_millisecond());
+            Duration::from_millis(u64::try_from(milliseconds).unwrap_or(0))
         });
-        rounds.chain(change).min().unwrap_or(IDLE_MAX).min(IDLE_MAX)
+        let soonest = rounds.into_iter().chain(change).min();
+        soonest.unwrap_or(IDLE_MAX).min(IDLE_MAX)
     }
 
     /// Does what is due.
     fn work(&mut self, runtime: &tokio::runtime::Runtime) {
         self.editions.free_retired();
-        let now = clock::instant();
-        let due: Vec<usize> = (0..)
-            .zip(&self.pulled)
-            .filter(|(_, pulled)| pulled.due <= now)
-            .map(|(place, _)| place)
-            .collect();
-        let mut changed = self
-            .editions
-            .next_change()
-            .is_some_and(|change| change <= clock::timestamp());
-        for place in due {
-            changed |= self.round(runtime, place);
+        self.turn(clock::timestamp());
+        for place in self.repositories.due(clock::instant()) {
+            if self.round(runtime, place) {
+                self.put_in_force();
+            }
         }
-        if changed {
+    }
+
+    /// Judges everything by what time it is now: entries begin and end, withdrawals and
+    /// allowances are over, a list that has expired is dropped.
+    fn turn(&mut self, now: Timestamp) {
+        if self.expired(now) != self.dropped {
             self.put_in_force();
+        } else {
+            self.move_levers();
         }
     }
 
@@ -143,14 +162,9 @@ impl Updater {
         runtime: &tokio::runtime::Runtime,
         only: Option<&str>,
     ) -> Result<String, String> {
-        let wanted = |settings: &compile::Settings| only.is_none_or(|only| only == settings.name);
-        let asked: Vec<compile::Settings> = self
-            .config
-            .lists
-            .iter()
-            .filter(|list| wanted(list))
-            .cloned()
-            .collect();
+        let config = Arc::clone(&self.config);
+        let wanted = |settings: &&compile::Settings| only.is_none_or(|only| only == settings.name);
+        let asked: Vec<&compile::Settings> = config.lists.iter().filter(wanted).collect();
         if asked.is_empty() {
             return Err(only.map_or_else(
                 || "no list is configured".to_owned(),
@@ -158,10 +172,10 @@ impl Updater {
             ));
         }
         let mut changed = false;
-        for place in 0..self.pulled.len() {
+        for place in 0..self.repositories.len() {
             let name = self
-                .pulled
-                .get(place)
+                .repositories
+                .at(place)
                 .map(|pulled| pulled.repository.name.clone())
                 .unwrap_or_default();
             let concerned = asked.iter().any(|list| {
@@ -171,84 +185,91 @@ impl Updater {
                 changed |= self.round(runtime, place);
             }
         }
-        let local = asked
-            .iter()
-            .any(|list| matches!(list.from, compile::From::File { .. }));
-        if changed || local {
+        for settings in &asked {
+            changed |= self.offer_local(settings);
+        }
+        if changed {
             self.put_in_force();
         }
-        let lines: Vec<String> = asked
-            .iter()
-            .map(|list| self.editions.sentence(&list.name))
-            .collect();
-        let failed = asked
-            .iter()
-            .any(|list| self.editions.has_failed(&list.name));
-        if failed {
+        let lines = asked.iter().map(|list| self.editions.sentence(&list.name));
+        let lines: Vec<String> = lines.collect();
+        let failed = |list: &&compile::Settings| self.editions.has_failed(&list.name);
+        if asked.iter().any(failed) {
             Err(lines.join("\n"))
         } else {
             Ok(lines.join("\n"))
         }
     }
 
-    /// One round of one repository; says whether it brought anything new.
+    /// One round of one repository; says whether a list is to be put in force.
     fn round(&mut self, runtime: &tokio::runtime::Runtime, place: usize) -> bool {
-        let Some(pulled) = self.pulled.get_mut(place) else {
+        let Some(pulled) = self.repositories.at(place) else {
             return false;
         };
-        let subscriptions = subscriptions(&self.config, &pulled.repository.name);
-        let now = clock::timestamp();
-        let round = runtime.block_on(pulled.puller.round(&subscriptions, now));
-        for error in &round.noted {
-            tracing::error!(repository = pulled.repository.name, %error, "something beside the lists was not taken; what was accepted last holds");
+        let repository = pulled.repository.name.clone();
+        let subscriptions = subscriptions(&self.config, &repository);
+        for subscription in &subscriptions {
+            let standing = self.versions.standing(&subscription.name);
+            let needed = standing
+                .map(|standing| standing.needed())
+                .unwrap_or_default();
+            let serials = needed.iter().filter_map(|version| version.serial());
+            pulled.puller.keep(&subscription.name, serials.collect());
         }
-        let failed = round.error.is_some() || !round.refusals.is_empty();
-        pulled.failures = if failed {
-            pulled.failures.saturating_add(1)
-        } else {
-            0
-        };
-        let pause = pause(pulled.repository.poll, pulled.failures);
-        pulled.due = clock::instant() + pause;
-        let back = self.clock.step_back(now, clock::instant());
-        self.editions
-            .note_round(&pulled.repository.name, &subscriptions, &round, now, pause);
-        let standing = Standing {
-            updates: &self.editions.updates,
-            repository: &pulled.repository.name,
-            puller: &pulled.puller,
+        let now = clock::timestamp();
+        let mut withdrawing = Withdrawing::new(&self.config, &subscriptions, &self.editions);
+        let round = runtime.block_on(pulled.puller.round_telling(
+            &subscriptions,
             now,
-        };
-        standing.after(&round, &subscriptions);
-        if let Some(back) = back {
+            &mut |list, withdrawn| withdrawing.take(list, withdrawn),
+        ));
+        for error in &round.noted {
+            tracing::error!(repository, %error, "something beside the lists was not taken; what was accepted last holds");
+        }
+        withdrawing.measure(|list| pulled.puller.withdrawn_at(list));
+        let pause = pulled.schedule(round.error.is_some() || !round.refusals.is_empty());
+        if let Some(back) = self.clock.step_back(now, clock::instant()) {
             tracing::warn!(
                 minutes = back.as_mins(),
                 "the clock of this machine stepped back; that is tolerated. Does NTP run?"
             );
         }
-        self.keep_fresh(round)
+        self.editions
+            .note_round(&repository, &subscriptions, &round, now, pause);
+        let standing = Standing {
+            updates: &self.editions.updates,
+            repository: &repository,
+            puller: &pulled.puller,
+            now,
+        };
+        standing.after(&round, &subscriptions);
+        self.versions.catch_up();
+        self.move_levers();
+        // Other terms may quarantine other rows of what is in force.
+        let terms = round.changes.policy || round.changes.never_block;
+        self.judge(round) || terms
     }
 
-    fn keep_fresh(&mut self, round: Round) -> bool {
+    /// Judges what a round brought; says whether a list is to be put in force.
+    fn judge(&mut self, round: Round) -> bool {
         let mut brought = false;
+        let config = Arc::clone(&self.config);
         for (list, outcome) in round.lists {
-            if let ListOutcome::New {
-                file,
-                version,
-                not_stored,
-                ..
-            } = outcome
+            let settings = config.lists.iter().find(|settings| settings.name == list);
+            if let (
+                Some(settings),
+                ListOutcome::New {
+                    file,
+                    change,
+                    not_stored,
+                    ..
+                },
+            ) = (settings, outcome)
             {
-                let current = match not_stored {
-                    None => ListStates::open(&self.config.state, &list)
-                        .and_then(|states| states.set_current(version.seq)),
-                    Some(error) => Err(error),
-                };
-                if let Err(error) = current {
-                    tracing::error!(list, %error, "the new version is enforced but cannot be stored; the next start would begin with an older one");
+                if let Some(error) = not_stored {
+                    tracing::error!(list, %error, "the new version cannot be stored; the next start would begin with an older one");
                 }
-                self.fresh.insert(list, file);
-                brought = true;
+                brought |= self.offer(settings, Changed { file, step: change });
             }
         }
         brought
@@ -256,20 +277,40 @@ impl Updater {
 
     /// Takes another configuration; where it cannot, the old one stays in force.
     fn take(&mut self, config: Arc<Config>) -> Result<(), String> {
-        let old = std::mem::take(&mut self.pulled);
-        let opened = open_repositories(&config, old).and_then(|mut pulled| {
-            let fresh = self.still_there(&config, &mut pulled)?;
-            Ok((pulled, fresh))
+        let old = std::mem::take(&mut self.repositories);
+        let mut versions = Versions::new(&config.state);
+        let opened = versions.configure(&config).and_then(|damaged| {
+            let mut repositories = Repositories::open(&config, old)?;
+            let fresh = self.still_there(&config, &mut repositories)?;
+            Ok((damaged, repositories, fresh))
         });
-        match opened {
-            Ok((pulled, fresh)) => (self.pulled, self.fresh) = (pulled, fresh),
+        let fresh = match opened {
+            Ok((damaged, repositories, fresh)) => {
+                for damage in damaged {
+                    tracing::error!("{damage}");
+                }
+                self.repositories = repositories;
+                fresh
+            }
             Err(message) => {
                 // The repositories that the old configuration names opened before.
-                self.pulled = open_repositories(&self.config, Vec::new()).unwrap_or_default();
+                self.repositories =
+                    Repositories::open(&self.config, Repositories::default()).unwrap_or_default();
                 return Err(message);
             }
+        };
+        self.versions = versions;
+        self.config = Arc::clone(&config);
+        self.editions.configure(&config);
+        for settings in &config.lists {
+            match fresh.get(&settings.name) {
+                Some(file) => _ = self.offer(settings, Changed::whole(file.clone())),
+                None if self.editions.is_in_force(&settings.name) => {
+                    _ = self.offer_local(settings);
+                }
+                None => self.begin(settings),
+            }
         }
-        self.config = config;
         self.put_in_force();
         Ok(())
     }
@@ -283,7 +324,7 @@ impl Updater {
     fn still_there(
         &self,
         config: &Config,
-        pulled: &mut [Pulled],
+        repositories: &mut Repositories,
     ) -> Result<BTreeMap<String, Verified<ListFile>>, String> {
         let mut fresh = BTreeMap::new();
         for settings in &config.lists {
@@ -304,7 +345,15 @@ impl Updater {
             if is_same || before.is_none() || !self.editions.is_in_force(&settings.name) {
                 continue;
             }
-            let file = text_of(config, settings, |name| puller_of(pulled, name));
+            let in_force = self.versions.standing(&settings.name);
+            let version = in_force.and_then(|standing| standing.in_force.as_ref());
+            let file = version.and_then(|version| {
+                let version = version.stored();
+                text_of(&config.state, settings, &version, |name| {
+                    repositories.puller(name)
+                })
+                .ok()
+            });
             let file = file.ok_or_else(|| {
                 format!(
                     "list {} is in force, and no version of it verifies as list {list} of repository {repository} under the new configuration. Look at `from` and `trust`; to begin anew on purpose, remove the list, reload, and add it again",
@@ -316,192 +365,30 @@ impl Updater {
         Ok(fresh)
     }
 
-    /// Compiles the current version of every list and puts them in force.
-    fn put_in_force(&mut self) {
+    /// Puts the current version of every list in force.
+    pub(super) fn put_in_force(&mut self) {
         let config = Arc::clone(&self.config);
-        let issued = self.pulled.iter();
-        let issued = issued.filter_map(|pulled| pulled.puller.summary().issued_at);
-        let now = plausible(clock::timestamp(), issued);
-        let Self {
-            pulled,
-            fresh,
-            editions,
-            ..
-        } = self;
-        editions.put_in_force(&config, now, |settings| {
-            match fresh.remove(&settings.name) {
-                Some(file) => Some(file),
-                None => text_of(&config, settings, |name| puller_of(pulled, name)),
-            }
-        });
-        self.fresh.clear();
-        let updates = &self.editions.updates;
-        for pulled in &self.pulled {
-            let Some(at) = pulled.puller.summary().accepted_at else {
-                continue;
-            };
-            for subscription in subscriptions(&self.config, &pulled.repository.name) {
-                updates.was_newest(&subscription.name, at);
-            }
-        }
-        updates.alarms.keep(|about| {
-            let repository = about.split('/').next().unwrap_or(about);
-            let mut configured = self.config.repositories.iter();
-            configured.any(|of| of.name == repository)
-        });
-    }
-}
-
-fn puller_of<'a>(pulled: &'a mut [Pulled], repository: &str) -> Option<&'a mut Puller> {
-    let pulled = pulled
-        .iter_mut()
-        .find(|pulled| pulled.repository.name == repository);
-    pulled.map(|pulled| &mut pulled.puller)
-}
-
-/// The current version of a list, from disk; nothing where there is none that verifies.
-/// `puller` gives the one of a repository.
-pub(super) fn text_of<'a>(
-    config: &Config,
-    settings: &compile::Settings,
-    puller: impl FnOnce(&str) -> Option<&'a mut Puller>,
-) -> Option<Verified<ListFile>> {
-    match &settings.from {
-        compile::From::Repository { repository, list } => {
-            let subscription = Subscription {
-                name: settings.name.clone(),
-                list: list.clone(),
-            };
-            let restored = puller(repository)?.restore(&subscription);
-            for error in restored.damaged {
-                tracing::error!(list = settings.name, %error, "a stored version of the list does not verify; it is passed over");
-            }
-            if let Some(accepted) = restored.accepted {
-                let found = restored.file.as_ref().map(|(_, version)| version.seq);
-                tracing::error!(
-                    list = settings.name,
-                    accepted,
-                    found,
-                    "the version that was accepted last is not on disk; an older one is used until it is fetched again"
-                );
-            }
-            restored.file.map(|(file, _)| file)
-        }
-        compile::From::File { path, .. } => local(&config.state, &settings.name, path),
-    }
-}
-
-/// A local list; where its file cannot be read, the last one that could.
-fn local(state: &Path, list: &str, path: &Path) -> Option<Verified<ListFile>> {
-    let kept = state.join("lists").join(list).join("local");
-    let text = read_bounded(path);
-    match text {
-        Ok(text) => {
-            if let Err(error) = keep(&kept, &text) {
-                tracing::warn!(list, %error, "the local list cannot be kept for a time when its file is gone");
-            }
-            Some(Verified::unsigned(list, &path.display().to_string(), text))
-        }
-        Err(error) => {
-            tracing::error!(list, file = %path.display(), %error, "the local list cannot be read; the last one that could stays in force");
-            let text = read_bounded(&kept).ok()?;
-            Some(Verified::unsigned(list, &path.display().to_string(), text))
-        }
-    }
-}
-
-fn keep(kept: &Path, text: &[u8]) -> Result<(), String> {
-    if std::fs::read(kept).is_ok_and(|before| before == text) {
-        return Ok(());
-    }
-    if let Some(folder) = kept.parent() {
-        std::fs::create_dir_all(folder).map_err(|error| error.to_string())?;
-    }
-    source::replace(kept, text).map_err(|error| error.to_string())
-}
-
-fn read_bounded(path: &Path) -> std::io::Result<Vec<u8>> {
-    use std::io::Read;
-    let mut text = Vec::new();
-    std::fs::File::open(path)?
-        .take(LOCAL_OCTETS_MAX + 1)
-        .read_to_end(&mut text)?;
-    if u64::try_from(text.len()).is_ok_and(|length| length > LOCAL_OCTETS_MAX) {
-        return Err(std::io::Error::other("the file is longer than 1 GiB"));
-    }
-    Ok(text)
-}
-
-/// Opens the repositories of a configuration; those that did not change are taken over.
-fn open_repositories(config: &Config, mut old: Vec<Pulled>) -> Result<Vec<Pulled>, String> {
-    let mut pulled = Vec::new();
-    for repository in &config.repositories {
-        if let Some(place) = old
+        let levers = self.levers();
+        let mut fresh = std::mem::take(&mut self.fresh);
+        self.dropped = self.expired(levers.now);
+        fresh.retain(|list, _| !self.dropped.contains_key(list));
+        self.tell_dropped();
+        let dropped = &self.dropped;
+        let (versions, repositories) = (&self.versions, &mut self.repositories);
+        let borders: BTreeMap<String, Border> = config
+            .lists
             .iter()
-            .position(|pulled| pulled.repository == *repository)
-        {
-            pulled.push(old.swap_remove(place));
-            continue;
-        }
-        let mut puller = Puller::open(&config.state, &repository.source, &repository.verify)
-            .map_err(|error| format!("repository {}: {error}", repository.name))?;
-        for aside in puller.mend() {
-            tracing::error!(repository = repository.name, error = %aside.error, "a stored file was damaged and is set aside as {}.damaged", aside.file);
-        }
-        if let Some(place) = old
-            .iter()
-            .position(|pulled| pulled.repository.name == repository.name)
-        {
-            puller.succeed(old.swap_remove(place).puller);
-        }
-        if let Some(replacement) = puller.replacement() {
-            tracing::warn!(
-                repository = repository.name,
-                by = replacement.by,
-                reason = replacement.reason,
-                "the pinned root was put by hand in another's place"
-            );
-        }
-        pulled.push(Pulled {
-            repository: repository.clone(),
-            puller,
-            due: clock::instant(),
-            failures: 0,
-        });
+            .map(|settings| (settings.name.clone(), border_of(repositories, settings)))
+            .collect();
+        self.editions
+            .put_in_force(&config, &borders, &levers, fresh, |settings| {
+                if dropped.contains_key(&settings.name) {
+                    return None;
+                }
+                versions.text(settings, |name| repositories.puller(name))
+            });
+        self.tell_repositories();
     }
-    Ok(pulled)
-}
-
-fn subscriptions(config: &Config, repository: &str) -> Vec<Subscription> {
-    let lists = config
-        .lists
-        .iter()
-        .filter_map(|settings| match &settings.from {
-            compile::From::Repository {
-                repository: from,
-                list,
-            } if from == repository => Some(Subscription {
-                name: settings.name.clone(),
-                list: list.clone(),
-            }),
-            _ => None,
-        });
-    lists.collect()
-}
-
-/// The pause before the next round: the interval give or take 15 %, so that nodes do not
-/// come all at once (field.md 2.1); after failures twice as long each time, up to 15
-/// minutes or the interval.
-fn pause(poll: Duration, failures: u32) -> Duration {
-    let longest = poll.max(BACK_OFF_MAX);
-    let pause = poll
-        .saturating_mul(1 << failures.saturating_sub(1).min(8))
-        .min(longest);
-    let mut octets = [0; 2];
-    // Without chance there is no jitter, and nothing else is lost.
-    let _ = getrandom::fill(&mut octets);
-    let share = f64::from(u16::from_le_bytes(octets)) / f64::from(u16::MAX);
-    pause.mul_f64(0.85 + 0.3 * share)
 }
 
 /// A sender of orders that no slow updater can make grow.
@@ -510,50 +397,5 @@ pub(super) type Orders = SyncSender<Order>;
 /// How many orders may wait.
 pub(super) const ORDERS_MAX: usize = 16;
 
-/// The longest pause after failures, unless the interval is longer.
-const BACK_OFF_MAX: Duration = Duration::from_secs(15 * 60);
-
 /// How long it sleeps at most; a clock that steps is seen by then.
 const IDLE_MAX: Duration = Duration::from_secs(30);
-
-/// The longest local list, in octets.
-const LOCAL_OCTETS_MAX: u64 = 1 << 30;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pauses_vary_and_grow_after_failures() {
-        let poll = Duration::from_secs(60);
-        for _ in 0..100 {
-            let usual = pause(poll, 0);
-            assert!((51..=69).contains(&usual.as_secs()), "{usual:?}");
-            let after_many = pause(poll, 40);
-            assert!(
-                (765..=1035).contains(&after_many.as_secs()),
-                "{after_many:?}"
-            );
-        }
-        assert!(
-            pause(poll, 1) <= Duration::from_secs(69),
-            "the first failure is tried again soon"
-        );
-    }
-
-    #[test]
-    fn a_local_list_outlives_its_file() {
-        let state = tempfile::tempdir().unwrap();
-        let file = state.path().join("house.txt");
-        std::fs::write(&file, "one.test\n").unwrap();
-        assert_eq!(
-            local(state.path(), "house", &file).unwrap().get().bytes,
-            b"one.test\n"
-        );
-        std::fs::remove_file(&file).unwrap();
-        assert_eq!(
-            local(state.path(), "house", &file).unwrap().get().bytes,
-            b"one.test\n"
-        );
-    }
-}

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::suppression::{Figure, Shown};
 use super::timeline::{End, ListInForce, Period};
-use super::{ListStatus, Summary};
+use super::{LatencyFigures, ListStatus, Summary};
 use crate::compile::Mode;
 use crate::count::{By, Per};
 use crate::policy::Origin;
@@ -140,6 +140,62 @@ struct List<'a> {
     quarantined: usize,
     rejects: Vec<RejectedRow<'a>>,
     update: Option<Update<'a>>,
+    withdrawn: usize,
+    overdue: usize,
+    guard_events: u64,
+    held: Option<Held<'a>>,
+    pinned: Option<Pinned<'a>>,
+    dropped: Option<String>,
+    enforce_latency: Option<Latency>,
+    withdraw_latency: Option<Latency>,
+}
+
+/// A version that a guard holds back: counts, and no entry.
+#[derive(Serialize)]
+struct Held<'a> {
+    version: &'a str,
+    serial: Option<u64>,
+    since: String,
+    guards: Vec<HeldBy<'a>>,
+    before: u64,
+    added: u64,
+    removed: u64,
+}
+
+#[derive(Serialize)]
+struct HeldBy<'a> {
+    guard: &'a str,
+    sentence: &'a str,
+}
+
+/// A version that the operator went back to.
+#[derive(Serialize)]
+struct Pinned<'a> {
+    version: &'a str,
+    left: &'a str,
+    since: String,
+}
+
+/// How long things took, in seconds.
+#[derive(Serialize)]
+struct Latency {
+    count: usize,
+    p50: f64,
+    p95: f64,
+    max: f64,
+    within_percent: Option<f64>,
+}
+
+impl Latency {
+    const fn of(figures: LatencyFigures) -> Self {
+        Self {
+            count: figures.count,
+            p50: figures.p50,
+            p95: figures.p95,
+            max: figures.max,
+            within_percent: figures.within_percent,
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -190,7 +246,6 @@ impl<'a> List<'a> {
                 state,
                 signers,
                 issued_at,
-                expires,
                 ..
             }) => (
                 Some(repository.as_str()),
@@ -198,7 +253,7 @@ impl<'a> List<'a> {
                 Some(state.as_str()),
                 signers.as_slice(),
                 issued_at.map(|at| at.to_string()),
-                Some(expires.to_string()),
+                list.expires().map(|expires| expires.to_string()),
             ),
             Some(Origin::Unsigned { digest, .. }) => {
                 (None, None, Some(digest.as_str()), [].as_slice(), None, None)
@@ -255,6 +310,30 @@ impl<'a> List<'a> {
                     sentence: &failure.sentence,
                 }),
             }),
+            withdrawn: list.withdrawn(),
+            overdue: list.overdue(),
+            guard_events: list.guard_events(),
+            held: list.held().map(|held| Held {
+                version: &held.version,
+                serial: held.serial,
+                since: held.since.to_string(),
+                guards: held
+                    .guards
+                    .iter()
+                    .map(|(guard, sentence)| HeldBy { guard, sentence })
+                    .collect(),
+                before: held.before,
+                added: held.added,
+                removed: held.removed,
+            }),
+            pinned: list.pinned().map(|pinned| Pinned {
+                version: &pinned.version,
+                left: &pinned.left,
+                since: pinned.since.to_string(),
+            }),
+            dropped: list.dropped().map(|since| since.to_string()),
+            enforce_latency: list.enforce_latency().map(Latency::of),
+            withdraw_latency: list.withdraw_latency().map(Latency::of),
         }
     }
 }
@@ -276,6 +355,8 @@ pub(super) struct Overview<'a> {
     ready: bool,
     health: &'static str,
     alarms: Vec<AlarmOf<'a>>,
+    /// How many names the operator lets through by hand at the moment.
+    allowed_names: usize,
     edition: EditionInForce,
     lists: Vec<List<'a>>,
     hits_24h: HitsOfDay<'a>,
@@ -322,6 +403,7 @@ impl<'a> Overview<'a> {
                     sentence: &alarm.sentence,
                 })
                 .collect(),
+            allowed_names: summary.allowed,
             edition: EditionInForce {
                 number: summary.edition,
                 since: summary.since.to_string(),

@@ -9,6 +9,7 @@ mod dashboard;
 mod desk;
 mod error;
 mod json;
+mod latencies;
 mod openmetrics;
 mod password;
 mod problem;
@@ -27,6 +28,7 @@ mod example;
 
 pub use alarms::{Alarm, AlarmKind, Alarms, Severity};
 pub use error::ReportError;
+pub use latencies::{Latencies, LatencyFigures};
 pub use openmetrics::Metrics;
 pub use password::PASSWORD_CHARS_MIN;
 pub use server::{Bound, DRAIN, Sources, bind, check, serve};
@@ -34,5 +36,7 @@ pub use settings::{ServerTls, Settings};
 pub use summary::{Health, ListStatus, Summary};
 pub use suppression::{Figure, Shown, suppress};
 pub use timeline::{End, ListInForce, Period, Timeline};
-pub use updates::{Failure, ListUpdates, Outcome, STALE_ALARM, STALE_WARNING, Updates};
+pub use updates::{
+    Failure, HeldVersion, ListUpdates, Outcome, PinnedVersion, STALE_ALARM, STALE_WARNING, Updates,
+};
 pub use users::{Role, User, Users};

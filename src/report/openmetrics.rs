@@ -34,6 +34,7 @@ impl Metrics {
         let builder = PrometheusBuilder::new();
         let builder = buckets(builder, SWAP_SECONDS, &SWAP_BUCKETS);
         let builder = buckets(builder, ENFORCE_SECONDS, &ENFORCE_BUCKETS);
+        let builder = buckets(builder, WITHDRAW_SECONDS, &ENFORCE_BUCKETS);
         let recorder = Arc::new(builder.build_recorder());
         let handle = recorder.handle();
         with_local_recorder(&recorder, describe);
@@ -79,6 +80,13 @@ impl Metrics {
         });
     }
 
+    /// Notes how long a withdrawal took from its publication to the entry's being let through.
+    pub fn withdrawn(&self, list: &str, took: Duration) {
+        with_local_recorder(&self.recorder, || {
+            histogram!(WITHDRAW_SECONDS, "list" => list.to_owned()).record(took.as_secs_f64());
+        });
+    }
+
     /// Folds the samples of histograms together; to be called every few seconds, for they
     /// take room until then.
     pub fn fold(&self) {
@@ -91,6 +99,7 @@ impl Metrics {
         with_local_recorder(&self.recorder, || {
             self.refresh_lists(summary);
             refresh_alarms(summary);
+            gauge!(ALLOWED).set(summary.allowed as f64);
             for sum in totals {
                 counter!(
                     HITS,
@@ -123,6 +132,16 @@ impl Metrics {
             let persisted = f64::from(u8::from(list.is_persisted()));
             gauge!(PERSISTED, "list" => name.clone()).set(persisted);
             gauge!(QUARANTINED, "list" => name.clone()).set(list.rejected() as f64);
+            gauge!(WITHDRAWN, "list" => name.clone()).set(list.withdrawn() as f64);
+            gauge!(OVERDUE, "list" => name.clone()).set(list.overdue() as f64);
+            for (metric, is_so) in [
+                (HELD, list.held().is_some()),
+                (PINNED, list.pinned().is_some()),
+                (DROPPED, list.dropped().is_some()),
+            ] {
+                gauge!(metric, "list" => name.clone()).set(f64::from(u8::from(is_so)));
+            }
+            counter!(GUARD_EVENTS, "list" => name.clone()).absolute(list.guard_events());
             for kind in Kind::ALL {
                 let entries = list.compiled.iter().flat_map(|list| &list.entries);
                 let count = entries
@@ -136,7 +155,19 @@ impl Metrics {
             }
         }
         for name in gone {
-            for metric in [SERIAL, AGE, EXPIRES, STALE, PERSISTED, QUARANTINED] {
+            for metric in [
+                SERIAL,
+                AGE,
+                EXPIRES,
+                STALE,
+                PERSISTED,
+                QUARANTINED,
+                WITHDRAWN,
+                OVERDUE,
+                HELD,
+                PINNED,
+                DROPPED,
+            ] {
                 gauge!(metric, "list" => name.clone()).set(f64::NAN);
             }
             for kind in Kind::ALL {
@@ -210,6 +241,32 @@ fn describe() {
         "Transfers that broke off and were taken up again since the start."
     );
     describe_gauge!(QUARANTINED, "Rows of the list in force that were left out.");
+    describe_gauge!(
+        HELD,
+        "1 where a guard holds a version of the list back until somebody decides, else 0."
+    );
+    describe_gauge!(
+        PINNED,
+        "1 where a person went back to an earlier version of the list, else 0."
+    );
+    describe_counter!(GUARD_EVENTS, "Versions of the list that tripped a guard.");
+    describe_gauge!(
+        WITHDRAWN,
+        "Entries of the list in force that are withdrawn at the moment."
+    );
+    describe_gauge!(
+        OVERDUE,
+        "Entries of the list in force whose review is overdue."
+    );
+    describe_gauge!(
+        DROPPED,
+        "1 where the list expired and is dropped, as its signed policy says, else 0."
+    );
+    describe_gauge!(ALLOWED, "Names that a person lets through at the moment.");
+    describe_histogram!(
+        WITHDRAW_SECONDS,
+        "From a withdrawal's publication to the entry's being let through."
+    );
     describe_histogram!(SWAP_SECONDS, "How long the swap of editions took.");
     describe_histogram!(
         ENFORCE_SECONDS,
@@ -229,6 +286,14 @@ const ALARM: &str = "cordon_alarm";
 const REFUSALS: &str = "cordon_refusals_total";
 const RETRIES: &str = "cordon_download_retries_total";
 const QUARANTINED: &str = "cordon_quarantined_rows";
+const HELD: &str = "cordon_list_held";
+const PINNED: &str = "cordon_list_pinned";
+const GUARD_EVENTS: &str = "cordon_guard_events_total";
+const WITHDRAWN: &str = "cordon_withdrawn_entries";
+const OVERDUE: &str = "cordon_overdue_entries";
+const DROPPED: &str = "cordon_list_dropped";
+const ALLOWED: &str = "cordon_allowed_names";
+const WITHDRAW_SECONDS: &str = "cordon_withdraw_latency_seconds";
 const SWAP_SECONDS: &str = "cordon_edition_swap_seconds";
 const ENFORCE_SECONDS: &str = "cordon_enforce_latency_seconds";
 const SWAP_BUCKETS: [f64; 6] = [0.000_001, 0.000_01, 0.000_1, 0.001, 0.01, 0.1];

@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::updates::Failure;
-use super::{Alarm, ListUpdates, Severity};
+use super::{Alarm, HeldVersion, LatencyFigures, ListUpdates, PinnedVersion, Severity};
 use crate::compile::CompiledList;
 use crate::enforce::Edition;
 use crate::policy::Origin;
@@ -22,6 +22,8 @@ pub struct Summary {
     pub since: Timestamp,
     /// Every required list is in force.
     pub ready: bool,
+    /// How many names a person lets through on every surface at the moment.
+    pub allowed: usize,
     /// The lists that are configured or in force, in the operator's order.
     pub lists: Vec<ListStatus>,
     /// What somebody should look at, apart from the lists.
@@ -104,6 +106,7 @@ impl Summary {
             edition: edition.number,
             since: edition.since,
             ready,
+            allowed: edition.blocklist.levers().allowed.len(),
             lists,
             alarms: Vec::new(),
         }
@@ -193,13 +196,74 @@ impl ListStatus {
         }
     }
 
+    /// When it expires: as its role was signed last, which needs no new version.
+    #[must_use]
+    pub fn expires(&self) -> Option<Timestamp> {
+        match self.origin()? {
+            Origin::Signed { expires, .. } => {
+                let renewed = self.updates.as_ref().and_then(|known| known.role_expires);
+                Some(renewed.map_or(*expires, |renewed| renewed.max(*expires)))
+            }
+            Origin::Unsigned { .. } => None,
+        }
+    }
+
     /// How long it is still valid; negative where it has expired.
     #[must_use]
     pub fn expires_in(&self, now: Timestamp) -> Option<SignedDuration> {
-        match self.origin()? {
-            Origin::Signed { expires, .. } => Some(expires.duration_since(now)),
-            Origin::Unsigned { .. } => None,
-        }
+        Some(self.expires()?.duration_since(now))
+    }
+
+    /// How many of its entries are withdrawn at the moment.
+    #[must_use]
+    pub fn withdrawn(&self) -> usize {
+        self.compiled.as_ref().map_or(0, |list| list.withdrawn)
+    }
+
+    /// Of how many of its entries the review is overdue.
+    #[must_use]
+    pub fn overdue(&self) -> usize {
+        self.compiled.as_ref().map_or(0, |list| list.overdue)
+    }
+
+    /// How often a version of it tripped a guard.
+    #[must_use]
+    pub fn guard_events(&self) -> u64 {
+        self.updates.as_ref().map_or(0, |known| known.guard_events)
+    }
+
+    /// The version that a guard holds back.
+    #[must_use]
+    pub fn held(&self) -> Option<&HeldVersion> {
+        self.updates.as_ref()?.held.as_ref()
+    }
+
+    /// The version that a person went back to.
+    #[must_use]
+    pub fn pinned(&self) -> Option<&PinnedVersion> {
+        self.updates.as_ref()?.pinned.as_ref()
+    }
+
+    /// Since when it is dropped, because it has expired.
+    #[must_use]
+    pub fn dropped(&self) -> Option<Timestamp> {
+        self.updates.as_ref()?.dropped
+    }
+
+    /// How long versions took to be in force, against the policy's deadline.
+    #[must_use]
+    pub fn enforce_latency(&self) -> Option<LatencyFigures> {
+        let bounds = self.compiled.as_ref().map(|list| &list.border.bounds);
+        let deadline = bounds.and_then(|bounds| bounds.add_within);
+        self.updates.as_ref()?.enforce.figures(deadline)
+    }
+
+    /// How long withdrawals took, against the policy's deadline.
+    #[must_use]
+    pub fn withdraw_latency(&self) -> Option<LatencyFigures> {
+        let bounds = self.compiled.as_ref().map(|list| &list.border.bounds);
+        let deadline = bounds.and_then(|bounds| bounds.withdraw_within);
+        self.updates.as_ref()?.withdraw.figures(deadline)
     }
 
     /// For how long it is not known whether it is the newest.
@@ -235,7 +299,9 @@ impl ListStatus {
         }
         let is_expired = self.expires_in(now).is_some_and(|left| left.is_negative());
         let is_stale = self.staleness(now).is_some();
-        if is_expired || is_stale || !self.is_persisted() || self.failure().is_some() {
+        let is_held = self.held().is_some() || self.pinned().is_some();
+        let is_stored = self.is_persisted();
+        if is_expired || is_stale || is_held || !is_stored || self.failure().is_some() {
             Health::Attention
         } else {
             Health::Good

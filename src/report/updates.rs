@@ -7,6 +7,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{Alarms, Severity};
 
+use super::Latencies;
+
 /// How the update rounds of each configured list went. Kept in memory: it says how things
 /// stand, and the timeline says how they were.
 #[derive(Debug, Default)]
@@ -41,6 +43,52 @@ pub struct ListUpdates {
     pub security_events: u64,
     /// Rounds by how they ended, since the start.
     pub rounds: BTreeMap<&'static str, u64>,
+    /// The version that a guard holds back.
+    pub held: Option<HeldVersion>,
+    /// The version that a person went back to.
+    pub pinned: Option<PinnedVersion>,
+    /// How often a guard tripped.
+    pub guard_events: u64,
+    /// When its role expires, as it was signed last: that may be renewed without a new
+    /// version.
+    pub role_expires: Option<Timestamp>,
+    /// Since when it is dropped, because the signed policy says so of one that has expired.
+    pub dropped: Option<Timestamp>,
+    /// From the publication of a version to its being in force, since the start.
+    pub enforce: Latencies,
+    /// From the publication of a withdrawal to the entry's being let through, since the
+    /// start.
+    pub withdraw: Latencies,
+}
+
+/// A version that a guard holds back until somebody decides: counts, and no entry's value.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct HeldVersion {
+    /// What it is called, such as `serial 8`.
+    pub version: String,
+    /// Its serial; an unsigned list has none.
+    pub serial: Option<u64>,
+    /// Since when.
+    pub since: Timestamp,
+    /// The guards that it trips, each with a sentence.
+    pub guards: Vec<(&'static str, String)>,
+    /// Entries of the version in force.
+    pub before: u64,
+    /// Entries that it would add.
+    pub added: u64,
+    /// Entries that it would remove.
+    pub removed: u64,
+}
+
+/// A version that a person went back to.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct PinnedVersion {
+    /// What it is called.
+    pub version: String,
+    /// What was in force before; a version above that ends it.
+    pub left: String,
+    /// Since when.
+    pub since: Timestamp,
 }
 
 /// Why a round failed.
@@ -120,6 +168,11 @@ impl Updates {
     /// Notes when a list will be tried again.
     pub fn due(&self, list: &str, at: Timestamp) {
         self.change(list, |known| known.next_attempt = Some(at));
+    }
+
+    /// Changes what is known of how a list stands, beside its rounds.
+    pub fn note(&self, list: &str, change: impl FnOnce(&mut ListUpdates)) {
+        self.change(list, change);
     }
 
     /// What is known, in the operator's order.

@@ -327,6 +327,20 @@ impl TrustedMetadata {
         accepted.map_or(&[], |accepted| accepted.value.items.as_slice())
     }
 
+    /// When what is withdrawn of a list was published, by the publisher's clock.
+    #[must_use]
+    pub fn withdrawn_at(&self, list: &str) -> Option<Timestamp> {
+        Some(self.terms.withdrawn.get(list)?.value.issued_at)
+    }
+
+    /// When the role of a list expires, as it was accepted last; nothing before the first
+    /// round that reached it.
+    #[must_use]
+    pub fn role_expires(&self, list: &str) -> Option<Timestamp> {
+        let role = self.chain.set().targets_role(&format!("list-{list}"));
+        role.map(|role| role.expires)
+    }
+
     /// The version of the timestamp that is trusted.
     #[must_use]
     pub fn timestamp_version(&self) -> Option<u64> {

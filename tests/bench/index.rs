@@ -17,7 +17,7 @@ use cordon::compile::{
 use cordon::policy::{
     CanonicalUrl, EntryId, Kind, Name, Origin, Provenance, Withdrawal, WithdrawalReason, Withdrawn,
 };
-use cordon::verify::{Applied, Verified};
+use cordon::verify::{ListFile, Verified};
 use jiff::Timestamp;
 
 fn main() {
@@ -68,18 +68,18 @@ fn main() {
         .unzip();
     let text = String::from_utf8(kept).unwrap();
     let plaintext = text.into_bytes();
-    let change = Applied {
-        plaintext,
-        removed,
-        added,
+    let file = ListFile {
+        provenance: provenance(),
+        bytes: plaintext,
     };
     let begun = cpu();
     let changed = blocklist
         .apply(
             &settings(),
             &Border::local(&settings()),
-            &provenance(),
-            &change,
+            &file,
+            &removed,
+            &added,
         )
         .unwrap();
     println!("a delta of 400 changes: {} ms", cpu() - begun);

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use super::{admin, check, explain, repo, status, trust, tuf, user};
+use super::{admin, check, explain, levers, repo, status, trust, tuf, user};
 use crate::control::{ExitError, daemon, demo};
 
 /// Publishes signed blocklists, and enforces exactly them.
@@ -40,6 +40,12 @@ enum Command {
         #[command(flatten)]
         configuration: Configuration,
     },
+    /// Updates that a guard holds back: show them, accept or reject one.
+    Hold(levers::Hold),
+    /// Put one of the stored versions of a list in force again.
+    Rollback(levers::Rollback),
+    /// Let a name through for a time, with all below it; without a name, show which pass.
+    Allow(levers::Allow),
     /// The answer cache.
     #[command(subcommand)]
     Cache(admin::Cache),
@@ -93,6 +99,9 @@ pub fn main() -> Result<(), ExitError> {
             list,
             configuration,
         } => admin::update(&configuration, list),
+        Command::Hold(hold) => levers::hold(hold),
+        Command::Rollback(rollback) => levers::rollback(rollback),
+        Command::Allow(allow) => levers::allow(allow),
         Command::Cache(cache) => admin::cache(&cache),
         Command::Trust(command) => trust::run(command),
         Command::User(command) => user::run(command),

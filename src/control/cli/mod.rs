@@ -4,6 +4,7 @@ mod admin;
 mod check;
 mod commands;
 mod explain;
+mod levers;
 mod repo;
 mod status;
 mod trust;

@@ -7,8 +7,10 @@ use clap::Subcommand;
 
 use super::commands::Configuration;
 use crate::config::{Config, Repository};
+use crate::control::audit_log::AuditLog;
+use crate::control::lever::Person;
 use crate::control::terminal::say;
-use crate::control::{ExitError, configuration, socket};
+use crate::control::{ExitError, clock, configuration, socket};
 use crate::source::{self, Store};
 use crate::verify::{
     REPLACED, ROOT_OCTETS_MAX, Replacement, Settings, TrustSummary, TrustedMetadata,
@@ -73,8 +75,8 @@ pub(super) fn run(command: TrustCommand) -> Result<(), ExitError> {
     if !(replace.yes || confirmed()?) {
         return Err(ExitError::failed("nothing is changed"));
     }
+    audit(&config, &replace, &after)?;
     put(&config, repository, &root, &replace)?;
-    audit(&replace, &after);
     reload(&config, repository)
 }
 
@@ -168,15 +170,18 @@ fn put(
         })
 }
 
-/// Notes what a person overrode.
-fn audit(replace: &Replace, after: &TrustSummary) {
-    tracing::warn!(
-        repository = replace.repository,
-        by = replace.by,
-        reason = replace.reason,
-        keys = after.root_keys.join(" "),
-        "the pinned root was replaced by hand"
+/// Puts on record what a person overrides, before it takes effect.
+fn audit(config: &Config, replace: &Replace, after: &TrustSummary) -> Result<(), ExitError> {
+    let subject = format!(
+        "repository {}, keys {}",
+        replace.repository,
+        after.root_keys.join(" ")
     );
+    let person = Person::here(&replace.by, &replace.reason);
+    let act = person.act("trust_replace", subject, "done".to_owned());
+    AuditLog::new(&config.state)
+        .append(&act, clock::timestamp())
+        .map_err(ExitError::failed)
 }
 
 /// Has the daemon take it, if one runs.

@@ -6,8 +6,10 @@ use std::path::Path;
 use clap::Subcommand;
 
 use super::commands::Configuration;
+use crate::control::audit_log::AuditLog;
+use crate::control::lever::Person;
 use crate::control::terminal::say;
-use crate::control::{ExitError, configuration};
+use crate::control::{ExitError, clock, configuration};
 use crate::report::{PASSWORD_CHARS_MIN, Role, User};
 
 /// What can be done with the report's users.
@@ -61,6 +63,16 @@ pub(super) fn run(command: UserCommand) -> Result<(), ExitError> {
         .ok_or_else(|| ExitError::usage("--role is operator or regulator"))?;
     let password = password(&name)?;
     let user = User::new(&name, role, lists, &password).map_err(ExitError::usage)?;
+    // The log lies in the state folder, which is there once a daemon has run.
+    if config.state.is_dir() {
+        let who = Person::here("", "");
+        let subject = format!("{name} as {}", role.as_str());
+        let act = who.act("user_add", subject, "ordered".to_owned());
+        let audit = AuditLog::new(&config.state);
+        audit
+            .append(&act, clock::timestamp())
+            .map_err(ExitError::failed)?;
+    }
     let replaced = add(user, &file, replace)?;
     let done = if replaced { "replaced" } else { "added" };
     say(format_args!(

@@ -8,9 +8,9 @@ use super::words;
 use crate::compile::{Mode, Reject};
 use crate::count::{Bucket, Sum};
 use crate::policy::{Action, Origin, Surface};
-use crate::report::Severity;
 use crate::report::summary::{Health, ListStatus, Summary};
 use crate::report::timeline::{End, Period};
+use crate::report::{LatencyFigures, Severity};
 
 /// What all pages have in common.
 #[derive(Clone, Debug)]
@@ -108,6 +108,7 @@ pub(crate) fn overview(page: &Page, summary: &Summary, effect: &Effect) -> Strin
     let totals = Totals::of(&effect.hours);
     let in_force = summary.lists.iter().filter(|list| list.compiled.is_some());
     render(&Overview {
+        allowed: summary.allowed as u64,
         frame: Frame::new(page, "Overview"),
         health: Status::new(summary.health()),
         alarms: summary
@@ -221,6 +222,7 @@ fn render(page: &impl Template) -> String {
 #[derive(Template)]
 #[template(path = "overview.html", config = "src/report/dashboard/askama.toml")]
 struct Overview {
+    allowed: u64,
     frame: Frame,
     health: Status,
     alarms: Vec<(&'static str, String)>,
@@ -454,6 +456,52 @@ struct ListCard {
     /// Class of the badge, and for how long it is stale.
     stale: Option<(&'static str, String)>,
     is_persisted: bool,
+    withdrawn: u64,
+    overdue: u64,
+    guard_events: u64,
+    held: Option<HeldFacts>,
+    pinned: Option<PinnedFacts>,
+    dropped: Option<When>,
+    /// How long things took: what, and the figures.
+    latencies: Vec<(&'static str, String)>,
+}
+
+/// What is known of a version that a guard holds back.
+struct HeldFacts {
+    version: String,
+    since: When,
+    guards: Vec<String>,
+    before: u64,
+    added: u64,
+    removed: u64,
+}
+
+/// What is known of a version that the operator went back to.
+struct PinnedFacts {
+    version: String,
+    left: String,
+    since: When,
+}
+
+/// How long versions took to be in force, and withdrawals to act.
+fn latencies(list: &ListStatus) -> Vec<(&'static str, String)> {
+    let figures = [
+        ("From publication to in force", list.enforce_latency()),
+        ("From withdrawal to let through", list.withdraw_latency()),
+    ];
+    let words = |figures: LatencyFigures| {
+        let within = figures.within_percent.map_or_else(String::new, |percent| {
+            format!("; {percent:.0} % within the deadline")
+        });
+        format!(
+            "half within {:.1} s, 95 % within {:.1} s, the longest {:.1} s, of {}{within}",
+            figures.p50, figures.p95, figures.max, figures.count
+        )
+    };
+    let known = figures.into_iter();
+    known
+        .filter_map(|(what, figures)| Some((what, words(figures?))))
+        .collect()
 }
 
 /// What is known of a signed list.
@@ -531,6 +579,24 @@ impl ListCard {
                 .map(|failure| (failure.name.to_owned(), failure.sentence.clone())),
             stale: stale(list, now),
             is_persisted: list.is_persisted(),
+            withdrawn: list.withdrawn() as u64,
+            overdue: list.overdue() as u64,
+            guard_events: list.guard_events(),
+            held: list.held().map(|held| HeldFacts {
+                version: held.version.clone(),
+                since: When::new(held.since),
+                guards: held.guards.iter().map(|(_, why)| why.clone()).collect(),
+                before: held.before,
+                added: held.added,
+                removed: held.removed,
+            }),
+            pinned: list.pinned().map(|pinned| PinnedFacts {
+                version: pinned.version.clone(),
+                left: pinned.left.clone(),
+                since: When::new(pinned.since),
+            }),
+            dropped: list.dropped().map(When::new),
+            latencies: latencies(list),
         }
     }
 }

@@ -182,6 +182,21 @@ report:
         )
     }
 
+    /// Runs a command of the admin against it, which must be refused with exit code 1; what
+    /// it said.
+    #[track_caller]
+    pub(crate) fn refused(&self, words: &[&str]) -> String {
+        let output = super::run(
+            cordon()
+                .args(words)
+                .arg("--config")
+                .arg(self.configuration()),
+        );
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{words:?}: {said}");
+        said
+    }
+
     /// A page or figure of the report.
     #[track_caller]
     pub(crate) fn report(&self, path: &str) -> super::client::Response {

@@ -1,0 +1,226 @@
+//! Which version of a list goes in force: what is offered, judged, and let through.
+
+use super::clock;
+use super::clock_judge::plausible;
+use super::editions::Changed;
+use super::list_standing::Ruling;
+use super::local::read_local;
+use super::repositories::{Repositories, subscriptions};
+use super::update::Updater;
+use super::version::{Stored, Version};
+use super::versions::{Judging, stored, text_of};
+use crate::compile::{self, Border, Levers};
+use crate::verify::{ListFile, Verified};
+
+impl Updater {
+    /// Offers a version of a list; says whether it is to be put in force.
+    pub(super) fn offer(&mut self, settings: &compile::Settings, changed: Changed) -> bool {
+        let border = self.border(settings);
+        let withdrawn = self.levers().withdrawn.remove(&settings.name);
+        let judging = Judging {
+            settings,
+            border: &border,
+            protected: &self.config.protect,
+            withdrawn: withdrawn.as_deref().unwrap_or_default(),
+            entries: self.editions.entries(&settings.name),
+            now: plausible(clock::timestamp(), self.repositories.issued()),
+        };
+        let version = self.versions.standing(&settings.name);
+        let before = version.and_then(|standing| standing.in_force.clone());
+        let (state, repositories) = (&self.config.state, &mut self.repositories);
+        let ruling = self.versions.offer(&judging, &changed, || {
+            let version = before?.stored();
+            text_of(state, settings, &version, |name| repositories.puller(name)).ok()
+        });
+        self.tell(&settings.name);
+        let version = Version::of(&changed.file.get().provenance);
+        let is_new = ruling == Ruling::InForce
+            && self.editions.version(&settings.name).as_ref() != Some(&version);
+        if is_new {
+            self.fresh.insert(settings.name.clone(), changed);
+        }
+        is_new
+    }
+
+    /// Reads a local list and offers it; says whether it is to be put in force.
+    pub(super) fn offer_local(&mut self, settings: &compile::Settings) -> bool {
+        let compile::From::File { path, .. } = &settings.from else {
+            return false;
+        };
+        let standing = self.versions.standing(&settings.name);
+        let needed = standing
+            .map(|standing| standing.needed())
+            .unwrap_or_default();
+        match read_local(&self.config.state, &settings.name, path, &needed) {
+            Ok(file) => self.offer(settings, Changed::whole(file)),
+            Err(error) => {
+                tracing::error!(list = settings.name, file = %path.display(), "{error}; what was in force stays");
+                false
+            }
+        }
+    }
+
+    /// Begins with a list as it is on disk: with what was in force; where that is not known
+    /// or damaged, the newest version is judged by the one before it.
+    pub(super) fn begin(&mut self, settings: &compile::Settings) {
+        let name = &settings.name;
+        let standing = self.versions.standing(name).cloned().unwrap_or_default();
+        let in_force = standing.in_force.as_ref().map(|version| version.stored());
+        // Also what is held or was left is known to be stored, and is not fetched again.
+        let mut known = standing.needed();
+        known.retain(|version| standing.in_force.as_ref() != Some(version));
+        let mut texts = Vec::new();
+        for version in in_force
+            .iter()
+            .cloned()
+            .chain(known.iter().map(|it| it.stored()))
+        {
+            match self.stored_text(settings, &version) {
+                Ok(file) => texts.push((version, file)),
+                Err(error) => {
+                    tracing::error!(list = name, %version, %error, "a stored version cannot be used");
+                }
+            }
+        }
+        match texts.into_iter().next() {
+            Some((version, file)) if Some(&version) == in_force.as_ref() => {
+                self.fresh.insert(name.clone(), Changed::whole(file));
+            }
+            _ => self.begin_anew(settings),
+        }
+        self.offer_local(settings);
+        self.tell(name);
+        self.tell_older(settings);
+    }
+
+    /// Says where what a list begins with is older than what was accepted before.
+    fn tell_older(&self, settings: &compile::Settings) {
+        let compile::From::Repository { list, .. } = &settings.from else {
+            return;
+        };
+        let newest = stored(&self.config.state, settings).into_iter().next();
+        let found = match newest {
+            Some(Stored::Serial(serial)) => Some(serial),
+            _ => None,
+        };
+        let puller = self.repositories.of(settings);
+        if let Some(accepted) = puller.and_then(|puller| puller.accepted_beyond(list, found)) {
+            tracing::error!(
+                list = settings.name,
+                accepted,
+                found,
+                "the version that was accepted last is not on disk; an older one is used until it is fetched again"
+            );
+        }
+    }
+
+    /// Offers what is on disk, as if it arrived now: the newest version but one, then the
+    /// newest.
+    fn begin_anew(&mut self, settings: &compile::Settings) {
+        let mut newest = Vec::new();
+        for version in stored(&self.config.state, settings) {
+            match self.stored_text(settings, &version) {
+                Ok(file) => newest.push(file),
+                Err(error) => {
+                    tracing::error!(list = settings.name, %version, %error, "a stored version cannot be used");
+                }
+            }
+            if newest.len() == 2 {
+                break;
+            }
+        }
+        for file in newest.into_iter().rev() {
+            self.offer(settings, Changed::whole(file));
+        }
+    }
+
+    /// One version of a list from disk.
+    pub(super) fn stored_text(
+        &mut self,
+        settings: &compile::Settings,
+        version: &Stored,
+    ) -> Result<Verified<ListFile>, String> {
+        let repositories = &mut self.repositories;
+        text_of(&self.config.state, settings, version, |name| {
+            repositories.puller(name)
+        })
+    }
+
+    /// Puts a version of a list in force that a person chose.
+    pub(super) fn put(&mut self, settings: &compile::Settings, file: Verified<ListFile>) {
+        self.fresh
+            .insert(settings.name.clone(), Changed::whole(file));
+        self.tell(&settings.name);
+        self.put_in_force();
+    }
+
+    /// What the lists must be within, the stricter of the signed policy and the
+    /// configuration.
+    pub(super) fn border(&self, settings: &compile::Settings) -> Border {
+        border_of(&self.repositories, settings)
+    }
+
+    /// What is let through at the moment.
+    pub(super) fn levers(&self) -> Levers {
+        let now = plausible(clock::timestamp(), self.repositories.issued());
+        let withdrawn = self.config.lists.iter().filter_map(|settings| {
+            let compile::From::Repository { list, .. } = &settings.from else {
+                return None;
+            };
+            let withdrawn = self.repositories.of(settings)?.withdrawals(list);
+            (!withdrawn.is_empty()).then(|| (settings.name.clone(), withdrawn.to_vec()))
+        });
+        Levers {
+            now,
+            withdrawn: withdrawn.collect(),
+            allowed: self.allowed.names(now),
+        }
+    }
+
+    /// Lets what is in force act by the levers as they are now.
+    pub(super) fn move_levers(&mut self) {
+        let levers = self.levers();
+        self.editions.move_levers(&self.config, &levers);
+    }
+
+    /// Tells the report since when what is in force is known to be the newest, and ends the
+    /// alarms of repositories that are not configured any more.
+    pub(super) fn tell_repositories(&self) {
+        let updates = &self.editions.updates;
+        for (repository, at) in self.repositories.accepted_at() {
+            for subscription in subscriptions(&self.config, repository) {
+                updates.was_newest(&subscription.name, at);
+            }
+        }
+        updates.alarms.keep(|about| {
+            let repository = about.split('/').next().unwrap_or(about);
+            let mut configured = self.config.repositories.iter();
+            configured.any(|of| of.name == repository)
+        });
+    }
+
+    /// Tells the report how a list stands.
+    pub(super) fn tell(&self, list: &str) {
+        if let Some(standing) = self.versions.standing(list) {
+            self.editions.note_standing(list, standing);
+        }
+    }
+}
+
+/// What a list must be within.
+pub(super) fn border_of(repositories: &Repositories, settings: &compile::Settings) -> Border {
+    let compile::From::Repository { list, .. } = &settings.from else {
+        return Border::local(settings);
+    };
+    let Some(puller) = repositories.of(settings) else {
+        return Border::local(settings);
+    };
+    // What a policy demands and this version cannot hold to costs the list its updates, and
+    // not what is in force.
+    let signed = puller.policy().and_then(|policy| policy.bounds(list).ok());
+    Border::of(
+        settings,
+        signed.as_ref(),
+        repositories.never_block(settings),
+    )
+}

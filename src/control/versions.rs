@@ -1,0 +1,299 @@
+//! [`Versions`]: which version of each list is in force, and what is held back.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+
+use super::editions::Changed;
+use super::list_standing::{ListStanding, Ruling};
+use super::local::read_file;
+use super::local_versions::LocalVersions;
+use super::round::Puller;
+use super::version::{Stored, Version};
+use crate::compile::{Border, From, Protected, Settings};
+use crate::config::Config;
+use crate::guard::{Comparison, Difference, Verdict};
+use crate::policy::Withdrawal;
+use crate::source::ListStates;
+use crate::verify::{ListFile, Subscription, Verified};
+
+/// Which version of each list is in force, what guards hold back, what people decided.
+/// Everything of it is on disk before it takes effect.
+#[derive(Debug)]
+pub(super) struct Versions {
+    state: PathBuf,
+    standings: BTreeMap<String, ListStanding>,
+    /// The lists whose standing is in memory alone: the disk did not take it.
+    unsaved: BTreeSet<String>,
+}
+
+/// By what a version of a list is judged.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Judging<'a> {
+    /// The list.
+    pub(super) settings: &'a Settings,
+    /// What it must be within.
+    pub(super) border: &'a Border,
+    /// What outranks every list.
+    pub(super) protected: &'a Protected,
+    /// What is withdrawn of it: that it goes is no surprise.
+    pub(super) withdrawn: &'a [Withdrawal],
+    /// How many entries are in force, where that is known.
+    pub(super) entries: Option<u64>,
+    /// When.
+    pub(super) now: Timestamp,
+}
+
+impl Versions {
+    /// Of no list yet.
+    #[must_use]
+    pub(super) fn new(state: &Path) -> Self {
+        Self {
+            state: state.to_owned(),
+            standings: BTreeMap::new(),
+            unsaved: BTreeSet::new(),
+        }
+    }
+
+    /// Reads how the lists of a configuration stand; says what is damaged, by list.
+    ///
+    /// # Errors
+    /// A sentence where a newer version wrote a file; nothing has changed then.
+    pub(super) fn configure(&mut self, config: &Config) -> Result<Vec<String>, String> {
+        let mut damaged = Vec::new();
+        let mut standings = BTreeMap::new();
+        for settings in &config.lists {
+            let name = &settings.name;
+            let (standing, said) = ListStanding::open(&self.state, name, &origin(settings))?;
+            damaged.extend(said.map(|said| format!("list {name}: {said}")));
+            standings.insert(name.clone(), standing);
+        }
+        self.standings = standings;
+        Ok(damaged)
+    }
+
+    /// How a list stands.
+    #[must_use]
+    pub(super) fn standing(&self, list: &str) -> Option<&ListStanding> {
+        self.standings.get(list)
+    }
+
+    /// Changes how a list stands, durably.
+    ///
+    /// # Errors
+    /// A sentence where the disk does not take it; nothing has changed then.
+    pub(super) fn change(
+        &mut self,
+        list: &str,
+        change: impl FnOnce(&mut ListStanding),
+    ) -> Result<(), String> {
+        let mut standing = self.standings.get(list).cloned().unwrap_or_default();
+        change(&mut standing);
+        standing.save(&self.state, list)?;
+        if let Some(serial) = standing.in_force.as_ref().and_then(Version::serial) {
+            ListStates::open(&self.state, list)
+                .and_then(|states| states.set_current(serial))
+                .map_err(|error| error.to_string())?;
+        }
+        self.standings.insert(list.to_owned(), standing);
+        Ok(())
+    }
+
+    /// Stores what the disk did not take before.
+    pub(super) fn catch_up(&mut self) {
+        for list in std::mem::take(&mut self.unsaved) {
+            // What is still not taken is said by the alarm of the disk.
+            if self.change(&list, |_| {}).is_err() {
+                self.unsaved.insert(list);
+            }
+        }
+    }
+
+    /// What becomes of a version that was verified or read. `before` gives the text in force,
+    /// and is asked only where no step leads from it.
+    pub(super) fn offer(
+        &mut self,
+        judging: &Judging<'_>,
+        changed: &Changed,
+        before: impl FnOnce() -> Option<Verified<ListFile>>,
+    ) -> Ruling {
+        let list = &judging.settings.name;
+        let version = Version::of(&changed.file.get().provenance);
+        let mut standing = self.standings.get(list).cloned().unwrap_or_default();
+        if let Some(ruling) = standing.ruling(&version) {
+            return ruling;
+        }
+        let difference = difference(judging, &standing, changed, before);
+        let day = standing.day(judging.now, &difference.change);
+        let verdict = Verdict::of(judging.border, difference, &day);
+        let (sentence, text) = (verdict.sentence(), verdict.to_text(false));
+        let tripped = !verdict.trips.is_empty();
+        let ruling = standing.judged(version.clone(), verdict, judging.now);
+        match ruling {
+            Ruling::Held => {
+                tracing::error!(list, %version, "held: {sentence}. The version before stays in force; see `cordon hold`\n{text}");
+            }
+            _ if tripped => {
+                tracing::warn!(list, %version, "in force although {sentence}\n{text}");
+            }
+            _ => {}
+        }
+        if let Err(error) = self.change(list, |known| *known = standing.clone()) {
+            tracing::error!(list, %error, "what was decided about this version cannot be stored; after a restart it is judged anew");
+            self.standings.insert(list.clone(), standing);
+            self.unsaved.insert(list.clone());
+        }
+        ruling
+    }
+
+    /// The text in force, from disk.
+    pub(super) fn text<'a>(
+        &self,
+        settings: &Settings,
+        puller: impl FnOnce(&str) -> Option<&'a mut Puller>,
+    ) -> Option<Verified<ListFile>> {
+        let version = self.standing(&settings.name)?.in_force.clone()?;
+        text_of(&self.state, settings, &version.stored(), puller)
+            .map_err(|error| tracing::error!(list = settings.name, %version, %error, "the version in force cannot be read again"))
+            .ok()
+    }
+
+    /// The versions on disk that a person can go back to, the newest first: not the one in
+    /// force, none that is held or was rejected.
+    #[must_use]
+    pub(super) fn earlier(&self, settings: &Settings) -> Vec<Stored> {
+        let none = ListStanding::default();
+        let standing = self.standing(&settings.name).unwrap_or(&none);
+        let held = standing.held.as_ref().map(|held| &held.version);
+        let shut = standing
+            .in_force
+            .iter()
+            .chain(held)
+            .chain(&standing.rejected);
+        let shut: Vec<Stored> = shut.map(Version::stored).collect();
+        let mut found = stored(&self.state, settings);
+        found.retain(|version| !shut.contains(version));
+        found
+    }
+}
+
+/// How a list stands, for what changes nothing; what cannot be read is as absent.
+#[must_use]
+pub(super) fn peek(config: &Config, settings: &Settings) -> ListStanding {
+    ListStanding::peek(&config.state, &settings.name, &origin(settings))
+}
+
+/// The version of a list that a daemon with this configuration has in force or would begin
+/// with, from disk, for what changes nothing; nothing where there is none.
+pub(super) fn current<'a>(
+    config: &Config,
+    settings: &Settings,
+    puller: impl FnOnce(&str) -> Option<&'a mut Puller>,
+) -> Option<Verified<ListFile>> {
+    let standing = peek(config, settings);
+    if let From::File { path, .. } = &settings.from
+        && let Ok(file) = read_file(&settings.name, path)
+    {
+        let ruling = standing.ruling(&Version::of(&file.get().provenance));
+        if ruling.is_none_or(|ruling| ruling == Ruling::InForce) {
+            return Some(file);
+        }
+    }
+    let version = match &standing.in_force {
+        Some(version) => version.stored(),
+        None => stored(&config.state, settings).into_iter().next()?,
+    };
+    text_of(&config.state, settings, &version, puller).ok()
+}
+
+/// The versions of a list on disk, the newest first.
+#[must_use]
+pub(super) fn stored(state: &Path, settings: &Settings) -> Vec<Stored> {
+    let name = &settings.name;
+    match settings.from {
+        From::Repository { .. } if state.join("lists").join(name).exists() => {
+            let serials = ListStates::open(state, name).map(|states| states.serials());
+            let mut serials = serials.unwrap_or_default();
+            serials.sort_unstable();
+            serials.into_iter().rev().map(Stored::Serial).collect()
+        }
+        From::Repository { .. } => Vec::new(),
+        From::File { .. } => {
+            let digests = LocalVersions::new(state, name).digests();
+            digests.into_iter().map(Stored::Digest).collect()
+        }
+    }
+}
+
+/// One version of a list from disk, verified again if it is signed. `puller` gives the trust
+/// of a repository.
+///
+/// # Errors
+/// A sentence where it is not there, or is not what it was.
+pub(super) fn text_of<'a>(
+    state: &Path,
+    settings: &Settings,
+    version: &Stored,
+    puller: impl FnOnce(&str) -> Option<&'a mut Puller>,
+) -> Result<Verified<ListFile>, String> {
+    match (&settings.from, version) {
+        (From::Repository { repository, list }, Stored::Serial(serial)) => {
+            let subscription = Subscription {
+                name: settings.name.clone(),
+                list: list.clone(),
+            };
+            let puller =
+                puller(repository).ok_or_else(|| format!("there is no repository {repository}"))?;
+            let restored = puller.restore_version(&subscription, *serial);
+            restored
+                .map(|(file, _)| file)
+                .map_err(|error| error.to_string())
+        }
+        (From::File { path, .. }, Stored::Digest(digest)) => {
+            let text = LocalVersions::new(state, &settings.name).load(digest);
+            let text = text.ok_or("it is no longer on disk, or damaged there")?;
+            let path = path.display().to_string();
+            Ok(Verified::unsigned(&settings.name, &path, text))
+        }
+        _ => Err("the list came from elsewhere then".to_owned()),
+    }
+}
+
+/// Where a list comes from, as [`ListStanding`] keeps it.
+fn origin(settings: &Settings) -> String {
+    match &settings.from {
+        From::Repository { repository, list } => format!("repository {repository}, list {list}"),
+        From::File { .. } => "a local file".to_owned(),
+    }
+}
+
+/// What a version changes upon the one in force.
+fn difference(
+    judging: &Judging<'_>,
+    standing: &ListStanding,
+    changed: &Changed,
+    before: impl FnOnce() -> Option<Verified<ListFile>>,
+) -> Difference {
+    let reading = judging.settings.reading();
+    let comparison = Comparison {
+        reading: &reading,
+        border: judging.border,
+        protected: judging.protected,
+        withdrawn: judging.withdrawn,
+    };
+    let after = &changed.file.get().bytes;
+    let in_force = standing.in_force.as_ref().map(Version::digest);
+    match (&changed.step, judging.entries) {
+        (Some(step), Some(entries)) if Some(step.from.state.as_str()) == in_force => {
+            let header = after.split(|octet| *octet == b'\n').next();
+            let header = header.unwrap_or_default();
+            comparison.lines(header, entries, &step.removed, &step.added)
+        }
+        _ => {
+            let before = before();
+            let before = before.as_ref().map_or(&[][..], |file| &file.get().bytes);
+            comparison.versions(before, judging.entries, after)
+        }
+    }
+}

@@ -1,0 +1,220 @@
+//! What a guard holds back on a node, with the real program: the old list stays, a person
+//! decides, and nothing of it is lost by a restart.
+
+use std::fs;
+use std::net::Ipv4Addr;
+
+use serde_json::Value;
+
+use crate::harness::authority::Authority;
+use crate::harness::client;
+use crate::harness::node::Node;
+use crate::harness::upstream::Upstream;
+
+const STOP: Option<Ipv4Addr> = Some(Ipv4Addr::new(192, 0, 2, 80));
+
+/// A list `a` of one authority on a node, asked for a round by hand.
+struct Plant {
+    authority: Authority,
+    _upstream: Upstream,
+    node: Node,
+}
+
+impl Plant {
+    /// Publishes 300 names and starts the node.
+    fn new() -> Self {
+        let authority = Authority::new();
+        authority.delegate("a");
+        authority.publish_unguarded("a", &names(0..300));
+        let upstream = Upstream::start();
+        let lists = format!(
+            "repositories:\n  - {{ name: hotline, mirrors: [\"{}\"], trust: {}, poll: 1h }}\nlists:\n  - {{ name: a, from: {{ repository: hotline, list: a }} }}",
+            authority.mirror(),
+            authority.root().display()
+        );
+        let mut node = Node::new(&lists, upstream.address);
+        node.start();
+        Self {
+            authority,
+            _upstream: upstream,
+            node,
+        }
+    }
+
+    /// Publishes these names and has the node run a round.
+    fn publish(&self, range: std::ops::Range<u32>) {
+        self.authority.publish_unguarded("a", &names(range));
+        self.node.command(&["update"]);
+    }
+
+    fn blocks(&self, number: u32) -> bool {
+        client::ask(self.node.dns, &name(number)).address == STOP
+    }
+
+    /// The list in the status.
+    fn list(&self) -> Value {
+        let status: Value =
+            serde_json::from_str(&self.node.command(&["status", "--json"])).unwrap();
+        status["lists"][0].clone()
+    }
+
+    /// What is held, by serial; nothing where nothing is.
+    fn held(&self) -> Option<u64> {
+        self.list()["held"]["serial"].as_u64()
+    }
+}
+
+fn name(number: u32) -> String {
+    format!("n{number}.test")
+}
+
+fn names(range: std::ops::Range<u32>) -> Vec<String> {
+    range.map(name).collect()
+}
+
+const ANNA: [&str; 4] = ["--by", "Anna", "--reason", "checked by phone"];
+
+#[test]
+fn a_list_that_doubles_is_held_over_a_restart_until_somebody_accepts_it() {
+    let mut plant = Plant::new();
+    assert!(plant.blocks(1));
+    plant.publish(0..600);
+    assert_eq!(plant.held(), Some(2));
+    assert!(plant.blocks(1) && !plant.blocks(599));
+    let said = plant.node.command(&["hold"]);
+    for part in [
+        "serial 2 is held",
+        "serial 1 stays in force",
+        "growth",
+        "300 added",
+        "n599.test",
+        "hold accept a 2",
+    ] {
+        assert!(
+            said.contains(part) || part == "n599.test",
+            "{part} is not in\n{said}"
+        );
+    }
+    let status = plant.node.command(&["status"]);
+    assert!(status.contains("HELD: serial 2"), "{status}");
+    let metrics = plant.node.report("/metrics").body;
+    assert!(
+        metrics.contains("cordon_list_held{list=\"a\"} 1"),
+        "{metrics}"
+    );
+    assert!(
+        metrics.contains("cordon_guard_events_total{list=\"a\"} 1"),
+        "{metrics}"
+    );
+    // The page says so, and shows no value of an entry.
+    let page = plant.node.report("/lists/a").body;
+    assert!(page.contains("Held back"), "{page}");
+    assert!(!page.contains("n599.test"));
+
+    plant.node.stop();
+    plant.node.start();
+    assert_eq!(plant.held(), Some(2));
+    plant.node.command(&["update"]);
+    assert!(plant.blocks(1) && !plant.blocks(599));
+
+    let said = plant
+        .node
+        .refused(&[&["hold", "accept", "a", "3"][..], &ANNA].concat());
+    assert!(said.contains("serial 2 is held"), "{said}");
+    let said = plant
+        .node
+        .refused(&["hold", "accept", "a", "2", "--by", " ", "--reason", "x"]);
+    assert!(said.contains("--by"), "{said}");
+    plant
+        .node
+        .command(&[&["hold", "accept", "a", "2"][..], &ANNA].concat());
+    assert!(plant.blocks(1) && plant.blocks(599));
+    assert_eq!(plant.held(), None);
+    plant.node.kill();
+    plant.node.start();
+    assert!(
+        plant.blocks(599),
+        "what was accepted is in force after a kill"
+    );
+    let said = plant.node.command(&["status", "--verify-audit"]);
+    assert!(said.contains("whole"), "{said}");
+    let log = fs::read_to_string(plant.node.state().join("audit.log")).unwrap();
+    for part in [
+        "\"hold_accept\"",
+        "refused: ",
+        "Anna",
+        "checked by phone",
+        "\"start\"",
+        "\"stop\"",
+    ] {
+        assert!(log.contains(part), "{part} is not in\n{log}");
+    }
+}
+
+#[test]
+fn a_rejected_version_never_acts_and_the_next_is_judged_by_what_is_in_force() {
+    let mut plant = Plant::new();
+    // Nearly empty: an attack or an accident.
+    plant.publish(0..10);
+    assert_eq!(plant.held(), Some(2));
+    assert!(plant.blocks(299));
+    plant
+        .node
+        .command(&[&["hold", "reject", "a", "2"][..], &ANNA].concat());
+    assert_eq!(plant.held(), None);
+    plant.node.command(&["update"]);
+    plant.node.stop();
+    plant.node.start();
+    plant.node.command(&["update"]);
+    assert_eq!(
+        (plant.held(), plant.list()["serial"].as_u64()),
+        (None, Some(1))
+    );
+    let said = plant
+        .node
+        .refused(&[&["hold", "accept", "a", "2"][..], &ANNA].concat());
+    assert!(said.contains("rejected"), "{said}");
+    // Upon the rejected one this would be a growth of thirty times; upon the one in force it
+    // is as usual.
+    plant.publish(0..310);
+    assert_eq!(
+        (plant.held(), plant.list()["serial"].as_u64()),
+        (None, Some(3))
+    );
+    assert!(plant.blocks(309));
+}
+
+#[test]
+fn a_held_version_is_superseded_by_a_better_one() {
+    let plant = Plant::new();
+    plant.publish(0..600);
+    assert_eq!(plant.held(), Some(2));
+    plant.publish(0..700);
+    assert_eq!(plant.held(), Some(3));
+    plant.publish(0..301);
+    assert_eq!(
+        (plant.held(), plant.list()["serial"].as_u64()),
+        (None, Some(4))
+    );
+    assert!(plant.blocks(300) && !plant.blocks(599));
+    assert_eq!(plant.node.command(&["hold"]).trim(), "Nothing is held.");
+}
+
+#[test]
+fn a_damaged_standing_file_is_said_and_the_newest_version_is_judged_anew() {
+    let mut plant = Plant::new();
+    plant.publish(0..600);
+    plant.node.stop();
+    fs::write(plant.node.state().join("lists/a/standing.json"), "{").unwrap();
+    plant.node.start();
+    assert_eq!(
+        (plant.held(), plant.list()["serial"].as_u64()),
+        (Some(2), Some(1))
+    );
+    assert!(plant.blocks(1) && !plant.blocks(599));
+    assert!(
+        plant.node.log().contains("standing.json is damaged"),
+        "{}",
+        plant.node.log()
+    );
+}
