@@ -104,6 +104,13 @@ impl ListStanding {
         }
     }
 
+    /// Forgets what was in force and how the list changed up to it: it cannot be read any
+    /// more, and is no measure for what is.
+    pub(super) fn begin_anew(&mut self) {
+        self.in_force = None;
+        self.day = Day::default();
+    }
+
     /// The same for a command that changes nothing: what cannot be read is as absent.
     #[must_use]
     pub(super) fn peek(state: &Path, list: &str, origin: &str) -> Self {

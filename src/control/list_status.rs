@@ -269,7 +269,7 @@ impl ListStatus {
         if self.security_events > 0 {
             let _ = writeln!(
                 text,
-                "  {} rounds since the start failed in a way that may be an attack",
+                "  {} rounds since the start met what may be an attack",
                 self.security_events
             );
         }

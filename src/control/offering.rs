@@ -129,6 +129,8 @@ impl Updater {
                 break;
             }
         }
+        // What was in force is nowhere: it is no measure for what is.
+        self.versions.forget_in_force(&settings.name);
         for file in newest.into_iter().rev() {
             self.offer(settings, Changed::whole(file));
         }

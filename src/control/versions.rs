@@ -100,6 +100,13 @@ impl Versions {
         Ok(())
     }
 
+    /// Forgets what was in force, in memory: it cannot be read any more.
+    pub(super) fn forget_in_force(&mut self, list: &str) {
+        if let Some(standing) = self.standings.get_mut(list) {
+            standing.begin_anew();
+        }
+    }
+
     /// Stores what the disk did not take before.
     pub(super) fn catch_up(&mut self) {
         for list in std::mem::take(&mut self.unsaved) {

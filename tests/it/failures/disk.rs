@@ -35,7 +35,9 @@ fn disk_full_keeps_enforcing_says_so_and_recovers_by_itself() {
     }
     let authority = Authority::new();
     authority.delegate("list");
-    authority.publish_rows("list", &["one.test".into()], "domains", Some("subtree"));
+    let mut rows: Vec<String> = (0..20_000).map(|row| format!("n{row}.test")).collect();
+    rows.push("one.test".into());
+    authority.publish_rows("list", &rows, "domains", Some("subtree"));
     let upstream = Upstream::start();
     let mut node = Node::new(&block_list(&authority), upstream.address);
     fs::create_dir_all(node.state()).unwrap();
@@ -53,7 +55,7 @@ fn disk_full_keeps_enforcing_says_so_and_recovers_by_itself() {
     // A list that does not fit, and nothing else would any more.
     let filler = node.state().join("filler");
     fill(&filler);
-    let mut rows: Vec<String> = (0..20_000).map(|row| format!("n{row}.test")).collect();
+    rows.pop();
     rows.push("two.test".into());
     authority.publish_rows("list", &rows, "domains", Some("subtree"));
     node.command(&["update"]);
