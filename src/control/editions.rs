@@ -228,8 +228,9 @@ impl Editions {
                 .lists()
                 .iter()
                 .find(|before| before.settings.name == *name);
-            // A start is no publication: what it finds on disk was in force before.
-            let is_newer = before.is_some_and(|before| before.provenance.seq() != Some(seq));
+            // A start is no publication: what it finds on disk was in force before. Nor is going
+            // back to an earlier version.
+            let is_newer = before.is_some_and(|before| before.provenance.seq() < Some(seq));
             if is_newer {
                 let took = between(issued_at, edition.since);
                 self.metrics.enforced(name, took);

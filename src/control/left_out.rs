@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::round::Puller;
+use super::terminal::minute;
 use super::versions::current;
 use crate::compile::parse::{self, Parsed};
 use crate::compile::{self, Blocklist};
@@ -157,7 +158,7 @@ fn why_not(
                 return Some(format!(
                     "withdrawn by its authority ({}): it passes until {}, and for good once the list drops it",
                     withdrawal.reason.as_str(),
-                    withdrawal.until
+                    minute(withdrawal.until)
                 ));
             }
             Some(standing(&entry.life, now))

@@ -8,6 +8,7 @@ use serde_json::json;
 use super::allowed::Allowed;
 use super::clock;
 use super::shown::Shown;
+use super::terminal::minute;
 use super::versions::peek;
 use crate::config::Config;
 
@@ -32,7 +33,8 @@ pub(super) fn shown_held(config: &Config) -> Result<Shown, String> {
             let _ = writeln!(
                 text,
                 "{list}: {} is held since {}; {in_force}",
-                held.version, held.since
+                held.version,
+                minute(held.since)
             );
             for trip in &held.trips {
                 let _ = writeln!(text, "  {}: {}", trip.guard.as_str(), trip.sentence);
@@ -73,7 +75,11 @@ pub(super) fn shown_allowed(config: &Config) -> Result<Shown, String> {
         let _ = writeln!(
             text,
             "{} and all below it pass until {}\n  by {}, {}: {}",
-            name.name, name.until, name.by, name.since, name.reason
+            name.name,
+            minute(name.until),
+            name.by,
+            minute(name.since),
+            name.reason
         );
     }
     if names.is_empty() {

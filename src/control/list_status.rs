@@ -6,6 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::terminal::short;
 use super::trouble::ListTrouble;
 use crate::compile::{Border, CompiledList};
 use crate::policy::Origin;
@@ -394,13 +395,6 @@ impl Latency {
         }
     }
 }
-
-/// A time to the minute, for people.
-pub(super) fn short(time: &str) -> String {
-    let minute = time.get(..16).unwrap_or(time);
-    format!("{} UTC", minute.replace('T', " "))
-}
-
 /// A span of time in its largest unit.
 fn span(seconds: i64) -> String {
     match seconds {

@@ -5,7 +5,8 @@ use std::fmt::Write;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::list_status::{ListStatus, short};
+use super::list_status::ListStatus;
+use super::terminal::short;
 use super::trouble::NodeTrouble;
 use crate::compile::{From, Mode};
 use crate::config::{Config, Repository};

@@ -37,6 +37,7 @@ struct Defaults {
     category_given: bool,
     action: Option<Action>,
     expires_at: Option<Timestamp>,
+    review_by: Option<Timestamp>,
 }
 
 impl Header {
@@ -133,6 +134,7 @@ pub fn read_header(text: &str) -> Result<Header, String> {
                 .map(end)
                 .transpose()?
                 .flatten(),
+            review_by: line.defaults.review_by.as_deref().map(review).transpose()?,
         },
     })
 }
@@ -248,7 +250,10 @@ fn life(line: &EntryLine<'_>, header: &Header) -> Result<Life, String> {
             Some(text) => end(text)?,
             None => header.defaults.expires_at,
         },
-        review_by: line.review_by.as_deref().map(review).transpose()?,
+        review_by: match line.review_by.as_deref() {
+            Some(text) => Some(review(text)?),
+            None => header.defaults.review_by,
+        },
         windows: line
             .window
             .as_deref()
@@ -383,6 +388,8 @@ struct DefaultsLine<'a> {
     reason: BTreeMap<Text<'a>, Text<'a>>,
     #[serde(borrow)]
     action: Option<Text<'a>>,
+    #[serde(borrow)]
+    review_by: Option<Text<'a>>,
     #[serde(borrow)]
     expires_at: Option<Text<'a>>,
 }
@@ -672,6 +679,13 @@ pub(super) mod tests {
         assert_eq!(day.life.review_by, Some(time("2027-02-25T00:00:00Z")));
         let moment = entry(r#""review_by":"2027-02-24T17:00:00Z""#).unwrap();
         assert_eq!(moment.life, day.life);
+        let defaults = HEADER.replace(
+            "\"defaults\":{",
+            "\"defaults\":{\"review_by\":\"2027-02-24\",",
+        );
+        let line = r#"{"id":"a","kind":"domain","match":"exact","value":"x.test"}"#;
+        let inherited = read_entry(line, &read_header(&defaults).unwrap()).unwrap();
+        assert_eq!(inherited.life.review_by, day.life.review_by);
         let span = |from: &str, to: &str| format!("{{\"from\":\"{from}\",\"to\":\"{to}\"}}");
         let match_day = span("2026-11-28T20:00:00+01:00", "2026-11-28T22:00:00+01:00");
         let live = entry(&format!("\"window\":[{match_day}]")).unwrap();
