@@ -239,12 +239,13 @@ fn check_canary(entry: &Entry) -> Result<(), Refusal> {
 
 /// What this node itself stands on.
 fn check_own(protected: &Protected, entry: &Entry) -> Result<(), String> {
-    if let Some(name) = named(entry)
-        && let Some((own, key)) = protected.find_own(&name)
+    let is_below =
+        matches!(&entry.trigger, Trigger::Name { scope, .. } if *scope == Scope::Children);
+    if let Some(name) = named(entry).filter(|_| !is_below)
+        && let Some(key) = protected.find_own(&name)
     {
         return Err(format!(
-            "{name} is this node's own{} (`{key}` in the configuration)",
-            by(&name, own)
+            "{name} is this node's own (`{key}` in the configuration)"
         ));
     }
     if let Some(range) = addresses(entry)
@@ -441,8 +442,9 @@ mod tests {
         let own = Err(("this node's own (`repositories.mirrors`", true));
         check("domain exact lists.hotline.test", "", own);
         check("url - http://lists.hotline.test/metadata/", "", own);
-        let below = Err(("as all below lists.hotline.test", true));
-        check("domain subtree eu.lists.hotline.test", "", below);
+        check("domain subtree lists.hotline.test", "", own);
+        check("domain subtree customer.lists.hotline.test", "", Ok(&[]));
+        check("domain children lists.hotline.test", "", Ok(&[]));
         check(
             "domain subtree hotline.test",
             "",

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use super::Reserved;
 use crate::policy::{Name, Prefix};
 
-/// What outranks every list: names that the operator protects, and the names and addresses
-/// that this node itself stands on (field.md section 3, incident 10).
+/// What outranks every list: names that the operator protects, each with all below it, and
+/// the names and addresses that this node itself stands on (field.md section 3, incident 10).
+/// An own name protects itself alone: what customers keep below it can be listed.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Protected {
     names: Arc<Reserved>,
@@ -31,7 +32,7 @@ pub struct Own {
 )]
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum OwnHost {
-    /// The name, with all below it.
+    /// The name; what lies below it is not meant.
     Name(Name),
     /// The address.
     Address(IpAddr),
@@ -64,10 +65,11 @@ impl Protected {
         &self.own
     }
 
-    /// Whether a name always passes: the operator protects it, or it is the node's own.
+    /// Whether a name always passes: the operator protects it, or one above it, or it is the
+    /// node's own.
     #[must_use]
     pub fn covers(&self, name: &Name) -> bool {
-        self.names.covers(name) || self.own_names.covers(name)
+        self.names.covers(name) || self.own_names.has(name)
     }
 
     /// The operator's name that a name is or lies below.
@@ -76,13 +78,14 @@ impl Protected {
         self.names.find(name)
     }
 
-    /// The name of this node's own that a name is or lies below, and the key of the
-    /// configuration that it stands at.
+    /// The key of the configuration at which a name stands as this node's own.
     #[must_use]
-    pub fn find_own(&self, name: &Name) -> Option<(&Name, &'static str)> {
-        let found = self.own_names.find(name)?;
-        let is_it = |own: &&Own| own.host == OwnHost::Name(*found);
-        Some((found, self.own.iter().find(is_it)?.key))
+    pub fn find_own(&self, name: &Name) -> Option<&'static str> {
+        if !self.own_names.has(name) {
+            return None;
+        }
+        let is_it = |own: &&Own| own.host == OwnHost::Name(*name);
+        Some(self.own.iter().find(is_it)?.key)
     }
 
     /// The address of this node's own within a range, and the key of the configuration that

@@ -44,6 +44,12 @@ impl Reserved {
         self.find(name).is_some()
     }
 
+    /// Whether this very name is one of them.
+    #[must_use]
+    pub fn has(&self, name: &Name) -> bool {
+        self.at.has(name)
+    }
+
     /// The one that a name is or lies below; of several the closest.
     #[must_use]
     pub fn find(&self, name: &Name) -> Option<&Name> {

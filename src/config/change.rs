@@ -17,7 +17,7 @@ use crate::enforce;
 /// | repositories: mirrors, trust, poll | [`Part::Updates`] is started anew; traffic is unaffected |
 /// | lists, protected names, what the node itself stands on | [`Part::Lists`]: compiled anew into the next edition |
 /// | upstreams, stop page, limits, report | that part is started anew on the same sockets, and the old one drains |
-/// | the level of the log | taken live |
+/// | the level of the log, the self-test | taken live |
 /// | listen addresses, threads, state folder, format of the log | [`NeedsRestart`]; the old configuration stays |
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct ConfigChange {
@@ -44,6 +44,8 @@ pub enum Part {
     Proxy,
     /// The report server.
     Report,
+    /// The self-test.
+    SelfTest,
 }
 
 /// A new configuration changes what is fixed at start.
@@ -82,6 +84,7 @@ impl ConfigChange {
             (Part::Dns, old.dns != new.dns),
             (Part::Proxy, old.proxy != new.proxy),
             (Part::Report, old.report != new.report),
+            (Part::SelfTest, old.self_test != new.self_test),
         ];
         let parts = differs.into_iter().filter(|(_, differs)| *differs);
         Ok(Self {
@@ -164,6 +167,7 @@ impl Part {
             Self::Dns => "dns",
             Self::Proxy => "proxy",
             Self::Report => "report",
+            Self::SelfTest => "self-test",
         }
     }
 }
@@ -202,6 +206,7 @@ proxy:
   resolver: { forward: ["198.51.100.54"] }
 stop_page: { languages: [en] }
 report: { listen: ["127.0.0.1:8450"], small_counts_below: 10 }
+self_test: { interval: 60s }
 "#;
 
     #[track_caller]
@@ -232,6 +237,7 @@ report: { listen: ["127.0.0.1:8450"], small_counts_below: 10 }
         check("[en]", "[de]", "changed: proxy");
         check("below: 10", "below: 5", "changed: report");
         check("node: a", "node: b", "changed: report");
+        check("60s", "50s", "changed: self-test");
     }
 
     #[test]

@@ -19,4 +19,4 @@ pub use change::{ConfigChange, NeedsRestart, Part};
 pub use check::schema;
 pub use error::{Mistake, Mistakes};
 pub use place::Place;
-pub use settings::{Config, LogFormat, LogSettings, Repository};
+pub use settings::{Config, LogFormat, LogSettings, Repository, SelfTestSettings};

@@ -10,8 +10,8 @@ use crate::policy::{CanonicalUrl, Host, Name};
 use crate::source::Mirror;
 
 /// The names and addresses of a configuration that are the node's own, each once: where it
-/// listens, where blocked names point, whom it asks, where its lists come from, and where its
-/// stop page sends people (field.md section 3, incident 10).
+/// listens, where blocked names point, whom it asks, where its lists come from, where its
+/// stop page sends people, and what must work (field.md section 3, incident 10).
 pub(super) fn own(config: &Config) -> Vec<Own> {
     let mut own = Collected::default();
     own.name("node", &config.node);
@@ -38,6 +38,9 @@ pub(super) fn own(config: &Config) -> Vec<Own> {
         }
     }
     own.resolver("proxy.resolver", config.proxy_resolver.as_ref());
+    for name in &config.self_test.must_work {
+        own.add("self_test.must_work", OwnHost::Name(*name));
+    }
     if let Some(report) = &config.report {
         own.addresses("report.listen", report.listen.iter().map(|it| it.ip()));
     }
@@ -135,6 +138,7 @@ stop_page:
   operator: { name: Net, contact: "mailto:abuse@isp.example", url: "https://www.isp.example/blocking" }
 report:
   listen: ["127.0.0.1:8450"]
+self_test: { must_work: [portal.isp.example, dns.example] }
 "#,
             &[
                 "node resolver-1.isp.example",
@@ -147,6 +151,7 @@ report:
                 "dns.resolver 10.0.0.53",
                 "stop_page.operator www.isp.example",
                 "proxy.resolver 198.51.100.54",
+                "self_test.must_work portal.isp.example",
                 "report.listen 127.0.0.1",
             ],
         );

@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::compile;
 use crate::count;
 use crate::enforce;
+use crate::policy::Name;
 use crate::report;
 use crate::source;
 use crate::verify;
@@ -40,6 +41,8 @@ pub struct Config {
     pub proxy: Option<enforce::proxy::Settings>,
     /// The report; nothing where no address is given.
     pub report: Option<report::Settings>,
+    /// The self-test.
+    pub self_test: SelfTestSettings,
 }
 
 /// One repository of signed lists.
@@ -55,6 +58,15 @@ pub struct Repository {
     pub verify: verify::Settings,
     /// How often it is asked, give or take 15 %.
     pub poll: Duration,
+}
+
+/// What the node asks itself, and how often.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct SelfTestSettings {
+    /// The pause between two self-tests.
+    pub interval: Duration,
+    /// Names that must resolve and pass.
+    pub must_work: Vec<Name>,
 }
 
 /// Logging.

@@ -22,7 +22,7 @@ use super::update::{Order, Orders};
 use crate::config::Config;
 use crate::enforce::InForce;
 use crate::policy::Name;
-use crate::report::Updates;
+use crate::report::{SelfTests, Updates};
 
 /// The running daemon, as commands, signals and the watching thread see it.
 #[derive(Clone, Debug)]
@@ -32,6 +32,7 @@ pub(super) struct Shared(Arc<Inner>);
 struct Inner {
     in_force: Arc<InForce>,
     updates: Arc<Updates>,
+    self_tests: Arc<SelfTests>,
     ready: Arc<AtomicBool>,
     orders: Orders,
     reloader: Reloader,
@@ -46,6 +47,7 @@ impl Shared {
     pub(super) fn new(
         in_force: Arc<InForce>,
         updates: Arc<Updates>,
+        self_tests: Arc<SelfTests>,
         ready: Arc<AtomicBool>,
         orders: Orders,
         reloader: Reloader,
@@ -54,6 +56,7 @@ impl Shared {
         Self(Arc::new(Inner {
             in_force,
             updates,
+            self_tests,
             ready,
             orders,
             reloader,
@@ -66,6 +69,12 @@ impl Shared {
     #[must_use]
     pub(super) fn config(&self) -> Arc<Config> {
         self.0.reloader.config()
+    }
+
+    /// Whether another configuration is being taken at this moment.
+    #[must_use]
+    pub(super) fn is_reloading(&self) -> bool {
+        self.0.reloader.is_busy()
     }
 
     /// The configuration and every file that it names.
@@ -197,7 +206,11 @@ impl Shared {
             self.is_ready(),
             super::clock::timestamp(),
         );
-        let status = status.with_ledger(self.0.ledger_error.load_full().as_deref());
+        let ledger_error = self.0.ledger_error.load_full();
+        let self_test = self.0.self_tests.last();
+        let status = status
+            .with_ledger(ledger_error.as_deref())
+            .with_self_test(self_test.as_ref());
         let json = serde_json::to_value(&status).map_err(|error| error.to_string())?;
         Ok(Shown {
             text: status.to_text(),

@@ -16,6 +16,7 @@ use super::editions::Editions;
 use super::lever::Person;
 use super::logging::Log;
 use super::reload::Reloader;
+use super::self_test::SelfTester;
 use super::signal::{Signal, Signals};
 use super::surfaces::{Bound, Surfaces};
 use super::tasks::Tasks;
@@ -26,7 +27,7 @@ use crate::compile::Blocklist;
 use crate::config::Config;
 use crate::count::{Counters, HitCounter, HitLedger};
 use crate::enforce::{Edition, InForce};
-use crate::report::{Metrics, Sources, Timeline, Updates};
+use crate::report::{Metrics, SelfTests, Sources, Timeline, Updates};
 
 /// The assembled program: every socket is bound, and the last good lists are in force.
 pub(super) struct Daemon {
@@ -105,15 +106,27 @@ impl Daemon {
             Arc::clone(&editions.updates),
         );
         let config = Arc::new(config);
-        let mut updater = Updater::open(Arc::clone(&config), editions)?;
+        let (tasks, gave_up) = Tasks::new(runtime.handle().clone());
+        let self_tests = Arc::new(SelfTests::default());
+        let self_tester = Arc::new(SelfTester {
+            listening: bound.listening(),
+            in_force: Arc::clone(&in_force),
+            tests: Arc::clone(&self_tests),
+            updates: Arc::clone(&updates),
+            metrics: metrics.clone(),
+            stop: tasks.token.clone(),
+            one_at_a_time: tokio::sync::Mutex::new(()),
+            untested: tokio::sync::Notify::new(),
+        });
+        let mut updater = Updater::open(Arc::clone(&config), editions, Arc::clone(&self_tester))?;
         updater.start();
 
-        let (tasks, gave_up) = Tasks::new(runtime.handle().clone());
         let sources = Sources {
             in_force: Arc::clone(&in_force),
             ledger: Arc::clone(&ledger),
             timeline: Arc::clone(&timeline),
             updates: Arc::clone(&updates),
+            self_tests: Arc::clone(&self_tests),
             metrics,
             clock: clock::timestamp,
         };
@@ -126,9 +139,19 @@ impl Daemon {
             surfaces,
             log,
         );
-        let shared = Shared::new(in_force, updates, ready, orders, reloader, file.to_owned());
+        let file_of_config = file.to_owned();
+        let shared = Shared::new(
+            in_force,
+            updates,
+            self_tests,
+            ready,
+            orders,
+            reloader,
+            file_of_config,
+        );
         start_control_socket(control, &shared, &tasks)?;
         start_settling(&ledger, &shared, &tasks, config.count.settle_interval);
+        start_self_tests(&self_tester, &shared, &tasks);
         start_watching(&shared, &tasks, watched(file, &config));
         let updater = spawn_thread("updates", move || updater.run(&ordered))?;
         Ok(Self {
@@ -309,6 +332,32 @@ fn start_settling(ledger: &Arc<HitLedger>, shared: &Shared, tasks: &Tasks, inter
     });
 }
 
+/// Has the node ask itself, at the start and every so often.
+fn start_self_tests(tester: &Arc<SelfTester>, shared: &Shared, tasks: &Tasks) {
+    let (tester, shared, token) = (Arc::clone(tester), shared.clone(), tasks.token.clone());
+    tasks.supervise("the self-test", move || {
+        let (tester, shared, token) = (Arc::clone(&tester), shared.clone(), token.clone());
+        async move {
+            loop {
+                let config = shared.config();
+                // While a configuration is taken, the surfaces and the lists may not fit.
+                let is_current =
+                    || !shared.is_reloading() && Arc::ptr_eq(&config, &shared.config());
+                let told = is_current() && tester.test_and_tell(&config, is_current).await;
+                let pause = match told {
+                    true => config.self_test.interval,
+                    false => SELF_TEST_AGAIN,
+                };
+                tokio::select! {
+                    () = token.cancelled() => return,
+                    () = tokio::time::sleep(pause) => {}
+                    () = tester.untested.notified() => {}
+                }
+            }
+        }
+    });
+}
+
 /// Takes the configuration anew whenever it or a file that it names has changed.
 fn start_watching(shared: &Shared, tasks: &Tasks, files: Vec<PathBuf>) {
     let (shared, token) = (shared.clone(), tasks.token.clone());
@@ -352,6 +401,9 @@ const DRAIN_DEADLINE: Duration = Duration::from_secs(10);
 
 /// How long a round may go on after that.
 const UPDATER_DEADLINE: Duration = Duration::from_secs(2);
+
+/// The pause before a self-test that came to no verdict is made again.
+const SELF_TEST_AGAIN: Duration = Duration::from_secs(1);
 
 /// How often the watching thread looks whether the daemon ends.
 const WATCH_TURN: Duration = Duration::from_millis(500);

@@ -70,7 +70,8 @@ impl Editions {
 
     /// Puts the versions in `fresh` in force. Where steps lead to all of them, only these are
     /// taken; else every list of `config` is compiled in its order: `text` gives the version
-    /// in force of one that is not fresh. A list without one is left out, and said.
+    /// in force of one that is not fresh. A list without one is left out, and said. Returns
+    /// what was in force before.
     pub(super) fn put_in_force(
         &self,
         config: &Config,
@@ -78,7 +79,7 @@ impl Editions {
         levers: &Levers,
         mut fresh: BTreeMap<String, Changed>,
         mut text: impl FnMut(&compile::Settings) -> Option<Verified<ListFile>>,
-    ) {
+    ) -> Arc<Edition> {
         let begin = clock::instant();
         let blocklist = self.stepped(config, borders, &fresh).unwrap_or_else(|| {
             let mut compiler = Compiler::new(&config.protect, levers.now);
@@ -97,7 +98,34 @@ impl Editions {
             }
             compiler.finish()
         });
-        self.swap(config, blocklist.with(levers), begin);
+        self.swap(config, blocklist.with(levers), begin)
+    }
+
+    /// Puts the lists of an edition in force again that was just replaced, by the levers as
+    /// they are now, if they are what has to be in force: `due` says which version of a list
+    /// that is, and configuration and terms must not have changed since. Says whether it did.
+    pub(super) fn put_back(
+        &self,
+        config: &Config,
+        borders: &BTreeMap<String, Border>,
+        levers: &Levers,
+        retired: &Edition,
+        due: impl Fn(&str) -> Option<Version>,
+    ) -> bool {
+        let begin = clock::instant();
+        let blocklist = &retired.blocklist;
+        let due = config.lists.iter().filter_map(|settings| {
+            let border = borders.get(&settings.name)?;
+            Some((settings, border, due(&settings.name)?))
+        });
+        let lists = blocklist.lists().iter();
+        let before =
+            lists.map(|list| (&list.settings, &list.border, Version::of(&list.provenance)));
+        let fits = *blocklist.protected() == config.protect && due.eq(before);
+        if fits {
+            self.swap(config, blocklist.with(levers), begin);
+        }
+        fits
     }
 
     /// The blocklist in force after the steps of all that is fresh; nothing where that is not
@@ -157,8 +185,8 @@ impl Editions {
     }
 
     /// Puts a blocklist in force; since `begin` it was in the making. Where it shares rules
-    /// with the one in force, their counters are taken over.
-    pub(super) fn swap(&self, config: &Config, blocklist: Blocklist, begin: Instant) {
+    /// with the one in force, their counters are taken over. Returns what was in force before.
+    fn swap(&self, config: &Config, blocklist: Blocklist, begin: Instant) -> Arc<Edition> {
         let counter = match self.counter(&blocklist) {
             Ok(counter) => counter,
             Err(error) => {
@@ -183,7 +211,7 @@ impl Editions {
         }
         self.metrics.swapped(clock::instant().duration_since(begin));
         self.note_latency(&edition, &retired);
-        self.retired().push(retired);
+        self.retired().push(Arc::clone(&retired));
         tracing::info!(
             edition = number,
             lists = edition.blocklist.lists().len(),
@@ -197,6 +225,7 @@ impl Editions {
             ready,
             "in force"
         );
+        retired
     }
 
     /// Frees the retired editions that no answer uses any more. It is done here and not by
@@ -216,21 +245,22 @@ impl Editions {
         for list in edition.blocklist.lists() {
             let name = &list.settings.name;
             let Origin::Signed {
-                seq,
                 issued_at: Some(issued_at),
                 ..
             } = list.provenance.origin
             else {
                 continue;
             };
+            let version = Version::of(&list.provenance);
             let before = retired
                 .blocklist
                 .lists()
                 .iter()
                 .find(|before| before.settings.name == *name);
-            // A start is no publication: what it finds on disk was in force before. Nor is going
-            // back to an earlier version.
-            let is_newer = before.is_some_and(|before| before.provenance.seq() < Some(seq));
+            // A start is no publication: what it finds on disk was in force before. Nor is a way
+            // back.
+            let is_newer =
+                before.is_some_and(|before| version.is_above(&Version::of(&before.provenance)));
             if is_newer {
                 let took = between(issued_at, edition.since);
                 self.metrics.enforced(name, took);
@@ -455,7 +485,7 @@ fn find<'a>(blocklist: &'a Blocklist, list: &str) -> Option<&'a CompiledList> {
 }
 
 /// Whether every required list is in force.
-fn is_ready(config: &Config, blocklist: &Blocklist) -> bool {
+pub(super) fn is_ready(config: &Config, blocklist: &Blocklist) -> bool {
     let in_force = |name: &str| {
         blocklist
             .lists()

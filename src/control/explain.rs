@@ -348,8 +348,7 @@ fn verdict(blocklist: &Blocklist, surface: &'static str, decision: &Decision) ->
 
 /// The key of the configuration by which a name is this node's own.
 fn own(blocklist: &Blocklist, name: Option<&Name>) -> Option<&'static str> {
-    let (_, key) = blocklist.protected().find_own(name?)?;
-    Some(key)
+    blocklist.protected().find_own(name?)
 }
 
 fn matches(

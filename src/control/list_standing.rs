@@ -192,20 +192,30 @@ impl ListStanding {
     /// Follows the guards: a version that trips none, or only warns, goes in force; another
     /// is held in place of one that was held before.
     pub(super) fn judged(&mut self, version: Version, verdict: Verdict, now: Timestamp) -> Ruling {
-        if !verdict.trips.is_empty() {
-            self.guard_events = self.guard_events.saturating_add(1);
+        if verdict.is_held {
+            self.hold(version, verdict.trips, verdict.difference, now);
+            return Ruling::Held;
         }
-        if !verdict.is_held {
-            self.take(version, &verdict.difference.change, now);
-            return Ruling::InForce;
-        }
+        self.guard_events += u64::from(!verdict.trips.is_empty());
+        self.take(version, &verdict.difference.change, now);
+        Ruling::InForce
+    }
+
+    /// Holds a version in place of one that was held before.
+    pub(super) fn hold(
+        &mut self,
+        version: Version,
+        trips: Vec<Trip>,
+        difference: Difference,
+        now: Timestamp,
+    ) {
+        self.guard_events += u64::from(!trips.is_empty());
         self.held = Some(Held {
             version,
             since: now,
-            trips: verdict.trips,
-            difference: verdict.difference,
+            trips,
+            difference,
         });
-        Ruling::Held
     }
 
     /// Puts a version in force; nothing is held or pinned any more.

@@ -1,5 +1,7 @@
 //! Which version of a list goes in force: what is offered, judged, and let through.
 
+use std::collections::BTreeMap;
+
 use super::clock;
 use super::clock_judge::plausible;
 use super::editions::Changed;
@@ -162,6 +164,14 @@ impl Updater {
         border_of(&self.repositories, settings)
     }
 
+    /// The border of every list.
+    pub(super) fn borders(&self) -> BTreeMap<String, Border> {
+        let lists = self.config.lists.iter();
+        lists
+            .map(|settings| (settings.name.clone(), self.border(settings)))
+            .collect()
+    }
+
     /// What is let through at the moment.
     pub(super) fn levers(&self) -> Levers {
         let now = plausible(clock::timestamp(), self.repositories.issued());
@@ -194,10 +204,10 @@ impl Updater {
                 updates.was_newest(&subscription.name, at);
             }
         }
-        updates.alarms.keep(|about| {
+        updates.alarms.keep(|kind, about| {
             let repository = about.split('/').next().unwrap_or(about);
             let mut configured = self.config.repositories.iter();
-            configured.any(|of| of.name == repository)
+            !kind.is_of_repository() || configured.any(|of| of.name == repository)
         });
     }
 

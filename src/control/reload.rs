@@ -51,6 +51,12 @@ impl Reloader {
         self.config.load_full()
     }
 
+    /// Whether a configuration is being taken at this moment.
+    #[must_use]
+    pub(super) fn is_busy(&self) -> bool {
+        self.one_at_a_time.try_lock().is_err()
+    }
+
     /// Reads the configuration and the local lists anew.
     ///
     /// # Errors
@@ -78,16 +84,19 @@ impl Reloader {
         let old = self.config.load_full();
         let change = ConfigChange::between(&old, &config).map_err(|restart| restart.to_string())?;
         self.surfaces.replace(&config, &change)?;
-        if let Err(message) = self.update_lists(Arc::clone(&config)).await {
-            // The surfaces took it already; they take the old one again.
-            let back =
-                ConfigChange::between(&config, &old).map_err(|restart| restart.to_string())?;
-            self.surfaces.replace(&old, &back)?;
-            return Err(message);
-        }
+        let taken_back = match self.update_lists(Arc::clone(&config)).await {
+            Ok(taken_back) => taken_back,
+            Err(message) => {
+                // The surfaces took it already; they take the old one again.
+                let back =
+                    ConfigChange::between(&config, &old).map_err(|restart| restart.to_string())?;
+                self.surfaces.replace(&old, &back)?;
+                return Err(message);
+            }
+        };
         self.log.set_level(&config.log.level);
         self.config.store(config);
-        Ok(if change.is_empty() {
+        let taken = if change.is_empty() {
             "The configuration is unchanged; local lists were read anew.".to_owned()
         } else {
             let parts: Vec<&str> = change.parts.iter().map(|part| word(*part)).collect();
@@ -95,10 +104,15 @@ impl Reloader {
                 "The new configuration is in force; taken anew: {}.",
                 parts.join(", ")
             )
+        };
+        Ok(match taken_back.as_str() {
+            "" => taken,
+            _ => format!("{taken}\n{taken_back}"),
         })
     }
 
-    async fn update_lists(&self, config: Arc<Config>) -> Result<(), String> {
+    /// Has the updater take a configuration; says what came with it and was taken back.
+    async fn update_lists(&self, config: Arc<Config>) -> Result<String, String> {
         let (reply, replied) = oneshot::channel();
         let orders = self.orders.clone();
         let order = Order::Configuration(config, reply);
@@ -122,5 +136,6 @@ const fn word(part: Part) -> &'static str {
         Part::Dns => "dns",
         Part::Proxy => "proxy",
         Part::Report => "report",
+        Part::SelfTest => "the self-test",
     }
 }

@@ -11,11 +11,11 @@ use super::trouble::NodeTrouble;
 use crate::compile::{From, Mode};
 use crate::config::{Config, Repository};
 use crate::enforce::Edition;
-use crate::report::Updates;
+use crate::report::{Probe, SelfTest, SelfTestOf, Updates};
 
 /// What is in force, and how it is.
 #[derive(Clone, Debug, Serialize)]
-pub(super) struct Status {
+pub(super) struct Status<'a> {
     version: &'static str,
     node: String,
     /// Every required list is in force.
@@ -32,6 +32,10 @@ pub(super) struct Status {
     repositories: Vec<RepositoryStatus>,
     /// Why hits cannot be settled at the moment; they are counted all the same.
     ledger_error: Option<String>,
+    /// The node's last test of itself; nothing before the first.
+    self_test: Option<SelfTestOf<'a>>,
+    #[serde(skip)]
+    tested: Option<&'a SelfTest>,
 }
 
 /// One repository.
@@ -49,7 +53,7 @@ struct Surface {
     addresses: Vec<String>,
 }
 
-impl Status {
+impl<'a> Status<'a> {
     /// The status at `now`.
     #[must_use]
     pub(super) fn of(
@@ -125,6 +129,8 @@ impl Status {
                 .map(|repository| repository_status(config, repository))
                 .collect(),
             ledger_error: None,
+            self_test: None,
+            tested: None,
         }
     }
 
@@ -132,6 +138,14 @@ impl Status {
     #[must_use]
     pub(super) fn with_ledger(mut self, error: Option<&String>) -> Self {
         self.ledger_error = error.cloned();
+        self
+    }
+
+    /// The same, with the node's last test of itself.
+    #[must_use]
+    pub(super) fn with_self_test(mut self, test: Option<&'a SelfTest>) -> Self {
+        self.self_test = test.map(SelfTestOf::new);
+        self.tested = test;
         self
     }
 
@@ -197,6 +211,7 @@ impl Status {
                 "LEDGER: {error}; hits wait in the counters and nothing is lost while this process or its machine runs"
             );
         }
+        write_self_test(self.tested, &mut text);
         if self.lists.is_empty() {
             text += "\nNo list is configured: nothing is blocked.\n";
         }
@@ -204,6 +219,33 @@ impl Status {
             list.write(&mut text);
         }
         text
+    }
+}
+
+/// How the node's last test of itself went.
+fn write_self_test(test: Option<&SelfTest>, text: &mut String) {
+    let Some(test) = test else {
+        *text += "self-test: not yet\n";
+        return;
+    };
+    let at = test.at.strftime("%H:%M:%S");
+    if test.passed() {
+        let _ = writeln!(text, "self-test: passed {at} UTC, {} questions", test.asked);
+    } else {
+        let _ = writeln!(text, "SELF-TEST FAILED {at} UTC:");
+    }
+    for (probes, failure) in test.causes() {
+        let probes: Vec<&str> = probes.into_iter().map(Probe::as_str).collect();
+        let _ = writeln!(
+            text,
+            "  {} since {}: {}",
+            probes.join(", "),
+            short(&failure.since.to_string()),
+            failure.sentence
+        );
+    }
+    for (list, why) in &test.untested {
+        let _ = writeln!(text, "  list {list} is not tested: {why}");
     }
 }
 

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arc_swap::ArcSwap;
 use tokio_util::sync::CancellationToken;
 
+use super::self_test::Listening;
 use super::tasks::Tasks;
 use super::{ExitError, clock};
 use crate::config::{Config, ConfigChange, Part};
@@ -66,6 +67,18 @@ impl Bound {
                 .transpose()
                 .map_err(ExitError::system)?,
         })
+    }
+}
+
+impl Bound {
+    /// Where the surfaces will answer.
+    #[must_use]
+    pub(super) fn listening(&self) -> Listening {
+        Listening {
+            dns: self.dns.iter().flat_map(dns::Bound::addresses).collect(),
+            http: self.proxy.iter().flat_map(proxy::Bound::http).collect(),
+            forward: self.proxy.iter().flat_map(proxy::Bound::forward).collect(),
+        }
     }
 }
 

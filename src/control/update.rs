@@ -14,15 +14,16 @@ use super::audit_log::AuditLog;
 use super::clock_judge::ClockJudge;
 use super::editions::{Changed, Editions};
 use super::lever::{Lever, Person};
-use super::offering::border_of;
 use super::repositories::{Repositories, subscriptions};
 use super::round::{ListOutcome, Round};
+use super::self_test::SelfTester;
 use super::standing::Standing;
 use super::versions::{Versions, text_of};
 use super::withdrawing::Withdrawing;
 use super::{ExitError, clock};
-use crate::compile::{self, Border};
+use crate::compile;
 use crate::config::Config;
+use crate::enforce::Edition;
 use crate::verify::{ListFile, Verified};
 
 /// What the updater is asked for.
@@ -30,8 +31,9 @@ use crate::verify::{ListFile, Verified};
 pub(super) enum Order {
     /// A round now, of one list's repository or of all; the answer has a line a list.
     Round(Option<String>, oneshot::Sender<Result<String, String>>),
-    /// Another configuration, or the same with changed local lists.
-    Configuration(Arc<Config>, oneshot::Sender<Result<(), String>>),
+    /// Another configuration, or the same with changed local lists; the answer has a line on
+    /// each version that came with it and was taken back.
+    Configuration(Arc<Config>, oneshot::Sender<Result<String, String>>),
     /// Something that a person decides.
     Lever(Lever, Person, oneshot::Sender<Result<String, String>>),
     /// End.
@@ -48,6 +50,7 @@ pub(super) struct Updater {
     pub(super) allowed: Allowed,
     pub(super) audit: AuditLog,
     pub(super) editions: Editions,
+    pub(super) self_tester: Arc<SelfTester>,
     /// What was just ruled in force and is not yet.
     pub(super) fresh: BTreeMap<String, Changed>,
     /// The lists that are dropped, and since when.
@@ -60,7 +63,11 @@ impl Updater {
     ///
     /// # Errors
     /// A sentence where a pinned root is none, or a state folder cannot be used.
-    pub(super) fn open(config: Arc<Config>, editions: Editions) -> Result<Self, ExitError> {
+    pub(super) fn open(
+        config: Arc<Config>,
+        editions: Editions,
+        self_tester: Arc<SelfTester>,
+    ) -> Result<Self, ExitError> {
         let repositories =
             Repositories::open(&config, Repositories::default()).map_err(ExitError::system)?;
         let mut versions = Versions::new(&config.state);
@@ -76,13 +83,15 @@ impl Updater {
             audit: AuditLog::new(&config.state),
             config,
             editions,
+            self_tester,
             fresh: BTreeMap::new(),
             dropped: BTreeMap::new(),
             clock: ClockJudge::default(),
         })
     }
 
-    /// Puts in force what is on disk, before the network is asked.
+    /// Puts in force what is on disk, before the network is asked. It is tested as soon as the
+    /// surfaces answer; there is nothing to go back to.
     pub(super) fn start(&mut self) {
         let config = Arc::clone(&self.config);
         self.editions.configure(&config);
@@ -112,13 +121,14 @@ impl Updater {
                     let _ = reply.send(self.round_by_order(&runtime, list.as_deref()));
                 }
                 Ok(Order::Configuration(config, reply)) => {
-                    let _ = reply.send(self.take(config));
+                    let _ = reply.send(self.take(&runtime, config));
                 }
                 Ok(Order::Lever(lever, person, reply)) => {
                     let _ = reply.send(self.pull(&lever, &person));
                 }
                 Err(RecvTimeoutError::Timeout) => self.work(&runtime),
             }
+            self.self_tester.wake();
         }
     }
 
@@ -141,7 +151,8 @@ impl Updater {
         self.turn(clock::timestamp());
         for place in self.repositories.due(clock::instant()) {
             if self.round(runtime, place) {
-                self.put_in_force();
+                // What is taken back is logged, and shown with its list.
+                let _ = self.put_in_force_on_trial(runtime);
             }
         }
     }
@@ -188,13 +199,16 @@ impl Updater {
         for settings in &asked {
             changed |= self.offer_local(settings);
         }
-        if changed {
-            self.put_in_force();
-        }
+        let tested = match changed {
+            true => self.put_in_force_on_trial(runtime),
+            false => Ok(()),
+        };
         let lines = asked.iter().map(|list| self.editions.sentence(&list.name));
-        let lines: Vec<String> = lines.collect();
+        let mut lines: Vec<String> = lines.collect();
         let failed = |list: &&compile::Settings| self.editions.has_failed(&list.name);
-        if asked.iter().any(failed) {
+        let is_taken_back = tested.is_err();
+        lines.extend(tested.err());
+        if is_taken_back || asked.iter().any(failed) {
             Err(lines.join("\n"))
         } else {
             Ok(lines.join("\n"))
@@ -275,8 +289,13 @@ impl Updater {
         brought
     }
 
-    /// Takes another configuration; where it cannot, the old one stays in force.
-    fn take(&mut self, config: Arc<Config>) -> Result<(), String> {
+    /// Takes another configuration; where it cannot, the old one stays in force. Says which
+    /// versions came with it and were taken back.
+    fn take(
+        &mut self,
+        runtime: &tokio::runtime::Runtime,
+        config: Arc<Config>,
+    ) -> Result<String, String> {
         let old = std::mem::take(&mut self.repositories);
         let mut versions = Versions::new(&config.state);
         let opened = versions.configure(&config).and_then(|damaged| {
@@ -311,8 +330,8 @@ impl Updater {
                 None => self.begin(settings),
             }
         }
-        self.put_in_force();
-        Ok(())
+        let tested = self.put_in_force_on_trial(runtime);
+        Ok(tested.err().unwrap_or_default())
     }
 
     /// The texts of the lists that are in force and that `config` gets in another way, as by
@@ -365,8 +384,10 @@ impl Updater {
         Ok(fresh)
     }
 
-    /// Puts the current version of every list in force.
-    pub(super) fn put_in_force(&mut self) {
+    /// Puts the current version of every list in force; returns what was before.
+    pub(super) fn put_in_force(&mut self) -> Arc<Edition> {
+        // Whoever wants to know what the guards just let through has asked before.
+        drop(self.versions.take_untested());
         let config = Arc::clone(&self.config);
         let levers = self.levers();
         let mut fresh = std::mem::take(&mut self.fresh);
@@ -374,13 +395,10 @@ impl Updater {
         fresh.retain(|list, _| !self.dropped.contains_key(list));
         self.tell_dropped();
         let dropped = &self.dropped;
+        let borders = self.borders();
         let (versions, repositories) = (&self.versions, &mut self.repositories);
-        let borders: BTreeMap<String, Border> = config
-            .lists
-            .iter()
-            .map(|settings| (settings.name.clone(), border_of(repositories, settings)))
-            .collect();
-        self.editions
+        let retired = self
+            .editions
             .put_in_force(&config, &borders, &levers, fresh, |settings| {
                 if dropped.contains_key(&settings.name) {
                     return None;
@@ -388,6 +406,7 @@ impl Updater {
                 versions.text(settings, |name| repositories.puller(name))
             });
         self.tell_repositories();
+        retired
     }
 }
 

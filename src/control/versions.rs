@@ -13,7 +13,7 @@ use super::round::Puller;
 use super::version::{Stored, Version};
 use crate::compile::{Border, From, Protected, Settings};
 use crate::config::Config;
-use crate::guard::{Comparison, Difference, Verdict};
+use crate::guard::{Comparison, Difference, Guard, Trip, Verdict};
 use crate::policy::Withdrawal;
 use crate::source::ListStates;
 use crate::verify::{ListFile, Subscription, Verified};
@@ -26,6 +26,19 @@ pub(super) struct Versions {
     standings: BTreeMap<String, ListStanding>,
     /// The lists whose standing is in memory alone: the disk did not take it.
     unsaved: BTreeSet<String>,
+    /// What the guards let through and no self-test has seen yet, by list.
+    untested: BTreeMap<String, Untested>,
+}
+
+/// A version that the guards let through and no self-test has seen yet.
+#[derive(Debug)]
+pub(super) struct Untested {
+    /// Which.
+    pub(super) version: Version,
+    /// What it changes.
+    difference: Difference,
+    /// How the list stood without it.
+    before: ListStanding,
 }
 
 /// By what a version of a list is judged.
@@ -53,6 +66,7 @@ impl Versions {
             state: state.to_owned(),
             standings: BTreeMap::new(),
             unsaved: BTreeSet::new(),
+            untested: BTreeMap::new(),
         }
     }
 
@@ -136,7 +150,15 @@ impl Versions {
         let verdict = Verdict::of(judging.border, difference, &day);
         let (sentence, text) = (verdict.sentence(), verdict.to_text(false));
         let tripped = !verdict.trips.is_empty();
+        let untested = Untested {
+            version: version.clone(),
+            difference: verdict.difference.clone(),
+            before: standing.clone(),
+        };
         let ruling = standing.judged(version.clone(), verdict, judging.now);
+        if ruling == Ruling::InForce {
+            self.untested.insert(list.clone(), untested);
+        }
         match ruling {
             Ruling::Held => {
                 tracing::error!(list, %version, "held: {sentence}. The version before stays in force; see `cordon hold`\n{text}");
@@ -146,12 +168,40 @@ impl Versions {
             }
             _ => {}
         }
+        self.keep(list, standing);
+        ruling
+    }
+
+    /// What the guards let through since this was last asked, by list.
+    pub(super) fn take_untested(&mut self) -> BTreeMap<String, Untested> {
+        std::mem::take(&mut self.untested)
+    }
+
+    /// Takes back a version that failed the self-test: the list stands as it did before, and
+    /// the version is held.
+    pub(super) fn take_back(
+        &mut self,
+        list: &str,
+        untested: Untested,
+        sentence: String,
+        now: Timestamp,
+    ) {
+        let mut standing = untested.before;
+        let trip = Trip {
+            guard: Guard::SelfTest,
+            sentence,
+        };
+        standing.hold(untested.version, vec![trip], untested.difference, now);
+        self.keep(list, standing);
+    }
+
+    /// Keeps how a list stands; in memory where the disk does not take it.
+    fn keep(&mut self, list: &str, standing: ListStanding) {
         if let Err(error) = self.change(list, |known| *known = standing.clone()) {
             tracing::error!(list, %error, "what was decided about this version cannot be stored; after a restart it is judged anew");
-            self.standings.insert(list.clone(), standing);
-            self.unsaved.insert(list.clone());
+            self.standings.insert(list.to_owned(), standing);
+            self.unsaved.insert(list.to_owned());
         }
-        ruling
     }
 
     /// The text in force, from disk.

@@ -50,6 +50,8 @@ pub enum Guard {
     Ceiling,
     /// Fewer entries than the list must have.
     Floor,
+    /// The node did not answer itself as it must once the version was in force.
+    SelfTest,
 }
 
 impl Change {
@@ -79,6 +81,7 @@ impl Guard {
             Self::Composition => "composition",
             Self::Ceiling => "ceiling",
             Self::Floor => "floor",
+            Self::SelfTest => "self_test",
         }
     }
 }

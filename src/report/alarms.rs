@@ -34,6 +34,10 @@ pub enum AlarmKind {
     Disk,
     /// Somebody else may have a key of the authority.
     KeyMisuse,
+    /// The node does not answer itself as its lists demand.
+    SelfTest,
+    /// No upstream resolver knows a name that must work.
+    Upstream,
 }
 
 /// How urgent it is.
@@ -75,10 +79,10 @@ impl Alarms {
         raised.remove(&(kind, about.to_owned())).is_some()
     }
 
-    /// Ends every alarm that is about something else, as a repository that is gone.
-    pub fn keep(&self, mut is_known: impl FnMut(&str) -> bool) {
+    /// Ends every alarm of which this does not hold, as of a repository that is gone.
+    pub fn keep(&self, mut is_known: impl FnMut(AlarmKind, &str) -> bool) {
         let mut raised = self.raised.write().unwrap_or_else(PoisonError::into_inner);
-        raised.retain(|(_, about), _| is_known(about));
+        raised.retain(|(kind, about), _| is_known(*kind, about));
     }
 
     /// What stands, the most urgent first.
@@ -93,7 +97,19 @@ impl Alarms {
 
 impl AlarmKind {
     /// Every kind.
-    pub const ALL: [Self; 3] = [Self::Clock, Self::Disk, Self::KeyMisuse];
+    pub const ALL: [Self; 5] = [
+        Self::Clock,
+        Self::Disk,
+        Self::KeyMisuse,
+        Self::SelfTest,
+        Self::Upstream,
+    ];
+
+    /// Whether it is about a repository, and not about the whole node.
+    #[must_use]
+    pub const fn is_of_repository(self) -> bool {
+        matches!(self, Self::Clock | Self::Disk | Self::KeyMisuse)
+    }
 
     /// The word for it in metrics and the API.
     #[must_use]
@@ -102,6 +118,8 @@ impl AlarmKind {
             Self::Clock => "clock",
             Self::Disk => "disk",
             Self::KeyMisuse => "key_misuse",
+            Self::SelfTest => "self_test",
+            Self::Upstream => "upstream",
         }
     }
 }
@@ -149,9 +167,9 @@ mod tests {
         assert!(alarms.clear(AlarmKind::Clock, "") && !alarms.clear(AlarmKind::Clock, ""));
         assert!(!alarms.clear(AlarmKind::Disk, "other"));
         assert_eq!(alarms.all().len(), 1);
-        alarms.keep(|about| about == "r");
+        alarms.keep(|_, about| about == "r");
         assert_eq!(alarms.all().len(), 1);
-        alarms.keep(|about| about != "r");
+        alarms.keep(|_, about| about != "r");
         assert!(alarms.all().is_empty());
     }
 }

@@ -12,7 +12,7 @@ use super::problem::Problem;
 use super::summary::{Summary, is_ready};
 use super::suppression::{Figure, Shown, exact, suppress};
 use super::users::Role;
-use super::{Period, Sources};
+use super::{AlarmKind, Period, Sources};
 use crate::count::{Bucket, By, CountError, Per, Question, Sum};
 
 /// What a page or an answer shows. Everything that reads a file does so on a thread of its
@@ -48,7 +48,7 @@ impl Desk {
 
     pub(super) fn summary(&self, viewer: &Viewer) -> Summary {
         let edition = self.sources.in_force.load_full();
-        let updates = self.sources.updates.lists();
+        let mut updates = self.sources.updates.lists();
         let is_visible = |name: &str| viewer.sees(name);
         let mut alarms = self.sources.updates.alarms.all();
         if viewer.lists.is_some() {
@@ -56,8 +56,16 @@ impl Desk {
             for alarm in &mut alarms {
                 alarm.sentence = "The operator sees what it is about.".to_owned();
             }
+            let held = updates.iter_mut().filter_map(|known| known.held.as_mut());
+            for (guard, sentence) in held.flat_map(|held| &mut held.guards) {
+                if *guard == AlarmKind::SelfTest.as_str() {
+                    *sentence = "the self-test failed once it was in force".to_owned();
+                }
+            }
         }
-        Summary::new(&self.node, &edition, &updates, self.now(), &is_visible).with_alarms(alarms)
+        Summary::new(&self.node, &edition, &updates, self.now(), &is_visible)
+            .with_alarms(alarms)
+            .with_self_test(self.sources.self_tests.last(), &is_visible)
     }
 
     /// Sums of hits as they may leave the house: by entry, small counts are hidden from

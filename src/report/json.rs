@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::suppression::{Figure, Shown};
 use super::timeline::{End, ListInForce, Period};
-use super::{LatencyFigures, ListStatus, Summary};
+use super::{LatencyFigures, ListStatus, Probe, SelfTest, Summary};
 use crate::compile::Mode;
 use crate::count::{By, Per};
 use crate::policy::Origin;
@@ -359,7 +359,59 @@ pub(super) struct Overview<'a> {
     allowed_names: usize,
     edition: EditionInForce,
     lists: Vec<List<'a>>,
+    self_test: Option<SelfTestOf<'a>>,
     hits_24h: HitsOfDay<'a>,
+}
+
+/// The node's last test of itself, here and in `cordon status --json`.
+#[derive(Clone, Debug, Serialize)]
+pub struct SelfTestOf<'a> {
+    at: String,
+    edition: u64,
+    passed: bool,
+    asked: usize,
+    /// What was tested, and whether it passed.
+    probes: BTreeMap<&'static str, bool>,
+    failures: Vec<SelfTestFailureOf<'a>>,
+    /// Lists of which nothing can be asked, each with why.
+    untested: BTreeMap<&'a str, &'static str>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct SelfTestFailureOf<'a> {
+    probe: &'static str,
+    list: Option<&'a str>,
+    sentence: &'a str,
+    since: String,
+}
+
+impl<'a> SelfTestOf<'a> {
+    /// A test as the API gives it.
+    #[must_use]
+    pub fn new(test: &'a SelfTest) -> Self {
+        let outcomes = Probe::ALL
+            .into_iter()
+            .filter_map(|probe| Some((probe.as_str(), test.outcome(probe)?)));
+        let failures = test.failures.iter().map(|failure| SelfTestFailureOf {
+            probe: failure.probe.as_str(),
+            list: failure.list.as_deref(),
+            sentence: &failure.sentence,
+            since: failure.since.to_string(),
+        });
+        Self {
+            at: test.at.to_string(),
+            edition: test.edition,
+            passed: test.passed(),
+            asked: test.asked,
+            probes: outcomes.collect(),
+            failures: failures.collect(),
+            untested: test
+                .untested
+                .iter()
+                .map(|(list, why)| (list.as_str(), *why))
+                .collect(),
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -409,6 +461,7 @@ impl<'a> Overview<'a> {
                 since: summary.since.to_string(),
             },
             lists: lists(summary),
+            self_test: summary.self_test.as_ref().map(SelfTestOf::new),
             hits_24h: HitsOfDay {
                 from: hits.from,
                 to: hits.to,

@@ -12,9 +12,9 @@ use metrics_exporter_prometheus::{
     Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder,
 };
 
-use super::{AlarmKind, Severity, Summary};
+use super::{AlarmKind, Probe, Severity, Summary};
 use crate::count::Sum;
-use crate::policy::Kind;
+use crate::policy::{Kind, Surface};
 
 /// The recorder behind `/metrics`. The other parts reach it through the `metrics` macros once
 /// it is installed; what the report itself knows is brought up to date when it is rendered.
@@ -87,6 +87,13 @@ impl Metrics {
         });
     }
 
+    /// Notes how many queries or requests a self-test made on a surface.
+    pub fn self_tested(&self, surface: Surface, requests: u64) {
+        with_local_recorder(&self.recorder, || {
+            counter!(SELF_TEST_REQUESTS, "surface" => surface.as_str()).increment(requests);
+        });
+    }
+
     /// Folds the samples of histograms together; to be called every few seconds, for they
     /// take room until then.
     pub fn fold(&self) {
@@ -100,6 +107,7 @@ impl Metrics {
             self.refresh_lists(summary);
             refresh_alarms(summary);
             gauge!(ALLOWED).set(summary.allowed as f64);
+            refresh_self_test(summary);
             for sum in totals {
                 counter!(
                     HITS,
@@ -210,6 +218,15 @@ fn refresh_alarms(summary: &Summary) {
     }
 }
 
+fn refresh_self_test(summary: &Summary) {
+    for probe in Probe::ALL {
+        let test = summary.self_test.as_ref();
+        let outcome = test.and_then(|test| test.outcome(probe));
+        let value = outcome.map_or(f64::NAN, |passed| f64::from(u8::from(passed)));
+        gauge!(SELF_TEST, "probe" => probe.as_str()).set(value);
+    }
+}
+
 fn describe() {
     describe_counter!(HITS, "Hits that were settled, by list, surface and action.");
     describe_counter!(
@@ -267,6 +284,14 @@ fn describe() {
         WITHDRAW_SECONDS,
         "From a withdrawal's publication to the entry's being let through."
     );
+    describe_gauge!(
+        SELF_TEST,
+        "The node's last test of itself: 1 passed, 0 failed, NaN where there was nothing to ask."
+    );
+    describe_counter!(
+        SELF_TEST_REQUESTS,
+        "What self-tests asked; it is also among the queries and requests."
+    );
     describe_histogram!(SWAP_SECONDS, "How long the swap of editions took.");
     describe_histogram!(
         ENFORCE_SECONDS,
@@ -294,6 +319,8 @@ const OVERDUE: &str = "cordon_overdue_entries";
 const DROPPED: &str = "cordon_list_dropped";
 const ALLOWED: &str = "cordon_allowed_names";
 const WITHDRAW_SECONDS: &str = "cordon_withdraw_latency_seconds";
+const SELF_TEST: &str = "cordon_self_test";
+const SELF_TEST_REQUESTS: &str = "cordon_self_test_requests_total";
 const SWAP_SECONDS: &str = "cordon_edition_swap_seconds";
 const ENFORCE_SECONDS: &str = "cordon_enforce_latency_seconds";
 const SWAP_BUCKETS: [f64; 6] = [0.000_001, 0.000_01, 0.000_1, 0.001, 0.01, 0.1];
@@ -305,8 +332,8 @@ const ENFORCE_BUCKETS: [f64; 9] = [
 mod tests {
     use super::*;
     use crate::count::Bucket;
-    use crate::policy::{Action, Surface};
-    use crate::report::{ListUpdates, example};
+    use crate::policy::Action;
+    use crate::report::{ListUpdates, SelfTest, example};
 
     #[test]
     fn every_metric_of_the_report_is_rendered() {
@@ -323,7 +350,17 @@ mod tests {
             ..ListUpdates::default()
         }];
         let now = example::NOW.parse().unwrap();
-        let summary = Summary::new("n", &example::edition(), &updates, now, &|_| true);
+        let test = SelfTest {
+            at: now,
+            edition: 3,
+            asked: 4,
+            probes: [Probe::DnsBlock].into(),
+            failures: Vec::new(),
+            untested: Vec::new(),
+        };
+        let summary = Summary::new("n", &example::edition(), &updates, now, &|_| true)
+            .with_self_test(Some(test), &|_| true);
+        metrics.self_tested(Surface::Dns, 4);
         let total = Sum {
             start: Bucket::from_number(0),
             list: Some("gambling".into()),
@@ -352,6 +389,9 @@ mod tests {
             r#"cordon_download_retries_total{repository="hotlines"} 2"#,
             r#"cordon_quarantined_rows{list="gambling"} 1"#,
             r#"cordon_updates_total{list="gambling",outcome="new"} 2"#,
+            r#"cordon_self_test{probe="dns_block"} 1"#,
+            r#"cordon_self_test{probe="dns_pass"} NaN"#,
+            r#"cordon_self_test_requests_total{surface="dns"} 4"#,
             r#"cordon_edition_swap_seconds_bucket{le="0.00001"} 1"#,
             r#"cordon_enforce_latency_seconds_bucket{list="gambling",le="5"} 1"#,
         ] {

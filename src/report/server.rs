@@ -28,7 +28,7 @@ use super::access::Access;
 use super::desk::Desk;
 use super::problem::Problem;
 use super::routes::{FORM_OCTETS_MAX, router};
-use super::{Metrics, ReportError, ServerTls, Settings, Timeline, Updates, Users};
+use super::{Metrics, ReportError, SelfTests, ServerTls, Settings, Timeline, Updates, Users};
 use crate::count::HitLedger;
 use crate::enforce::InForce;
 
@@ -43,6 +43,8 @@ pub struct Sources {
     pub timeline: Arc<Timeline>,
     /// How the update rounds went.
     pub updates: Arc<Updates>,
+    /// How the node's last test of itself went.
+    pub self_tests: Arc<SelfTests>,
     /// What the process measures.
     pub metrics: Metrics,
     /// What time it is.

@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::updates::Failure;
-use super::{Alarm, HeldVersion, LatencyFigures, ListUpdates, PinnedVersion, Severity};
+use super::{Alarm, HeldVersion, LatencyFigures, ListUpdates, PinnedVersion, SelfTest, Severity};
 use crate::compile::CompiledList;
 use crate::enforce::Edition;
 use crate::policy::Origin;
@@ -28,6 +28,8 @@ pub struct Summary {
     pub lists: Vec<ListStatus>,
     /// What somebody should look at, apart from the lists.
     pub alarms: Vec<Alarm>,
+    /// The node's last test of itself; nothing before the first.
+    pub self_test: Option<SelfTest>,
 }
 
 /// How one list stands.
@@ -109,6 +111,7 @@ impl Summary {
             allowed: edition.blocklist.levers().allowed.len(),
             lists,
             alarms: Vec::new(),
+            self_test: None,
         }
     }
 
@@ -119,13 +122,35 @@ impl Summary {
         self
     }
 
+    /// The same, with the node's last test of itself, as far as `is_visible` lets see it: what
+    /// failed about other lists is left out, and that something failed is not.
+    #[must_use]
+    pub fn with_self_test(
+        mut self,
+        test: Option<SelfTest>,
+        is_visible: &dyn Fn(&str) -> bool,
+    ) -> Self {
+        self.self_test = test.map(|mut test| {
+            test.untested.retain(|(list, _)| is_visible(list));
+            for failure in &mut test.failures {
+                if failure.list.as_ref().is_some_and(|list| !is_visible(list)) {
+                    failure.list = None;
+                    failure.subject.clear();
+                    failure.sentence = HIDDEN.to_owned();
+                }
+            }
+            test
+        });
+        self
+    }
+
     /// One list.
     #[must_use]
     pub fn list(&self, name: &str) -> Option<&ListStatus> {
         self.lists.iter().find(|list| list.name == name)
     }
 
-    /// How well the node is: as well as its worst list.
+    /// How well the node is: as well as its worst list; an alarm makes it worse than good.
     #[must_use]
     pub fn health(&self) -> Health {
         let lists = self.lists.iter().map(|list| list.health(self.now));
@@ -309,10 +334,13 @@ impl ListStatus {
     }
 }
 
+/// What is said of a failure to somebody who may not see the list that it is about.
+const HIDDEN: &str = "A test of another list failed.";
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::example;
+    use crate::report::{Probe, SelfTestFailure, example};
 
     fn known(list: &str, required: bool) -> ListUpdates {
         ListUpdates {
@@ -380,6 +408,32 @@ mod tests {
             since: now,
         };
         check(known("gambling", true), vec![alarm]);
+    }
+
+    #[test]
+    fn a_failed_self_test_tells_of_no_other_list() {
+        let lists = [known("gambling", true)];
+        let failure = |list: &str| SelfTestFailure {
+            probe: Probe::DnsBlock,
+            list: Some(list.into()),
+            subject: format!("{list}.canary.invalid"),
+            sentence: format!("{list} is not enforced."),
+            since: example::NOW.parse().unwrap(),
+        };
+        let test = SelfTest {
+            at: example::NOW.parse().unwrap(),
+            edition: 3,
+            asked: 2,
+            probes: [Probe::DnsBlock].into(),
+            failures: vec![failure("gambling"), failure("secret")],
+            untested: vec![("secret".into(), "only watches")],
+        };
+        let summary = summary(&lists, example::NOW);
+        let seen = |name: &str| name == "gambling";
+        let summary = summary.with_self_test(Some(test), &seen);
+        let test = summary.self_test.unwrap();
+        assert_eq!(test.failures.len(), 2);
+        assert!(!format!("{test:?}").contains("secret"), "{test:?}");
     }
 
     #[test]

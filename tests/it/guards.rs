@@ -252,7 +252,9 @@ fn russia_a_list_does_not_turn_a_node_against_itself() {
     assert_eq!(list["holes"], serde_json::json!([["5", "isp.example"]]));
     let blocked = node.command(&["explain", "any.example"]);
     assert!(blocked.contains("by entry 5 of list l"), "{blocked}");
-    let open = node.command(&["explain", "www.isp.example"]);
+    let open = node.command(&["explain", "isp.example"]);
     assert!(open.contains("dns   passes"), "{open}");
     assert!(open.contains("this node's own"), "{open}");
+    let customer = node.command(&["explain", "customer.isp.example"]);
+    assert!(customer.contains("by entry 5 of list l"), "{customer}");
 }

@@ -25,6 +25,7 @@ mod proxy;
 mod python_tuf;
 mod readme;
 mod report;
+mod self_test;
 mod tidy;
 mod trust;
 mod tuf_client;

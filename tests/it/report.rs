@@ -131,6 +131,7 @@ impl Plant {
             ledger: Arc::new(ledger),
             timeline: Arc::new(timeline),
             updates: Arc::new(updates),
+            self_tests: Arc::default(),
             metrics: Metrics::new(),
             clock: now,
         };

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::Value as Json;
 
-use super::{dns, list, protect, proxy, report, repository, stop_page};
+use super::{dns, list, protect, proxy, report, repository, self_test, stop_page};
 use crate::compile::Protected;
 use crate::config::error::{Mistake, Mistakes};
 use crate::config::file;
@@ -120,6 +120,8 @@ fn configuration(s: &mut Section<'_, '_>) -> Option<Config> {
         "The dashboard, its API, metrics and health.",
         report::read,
     );
+    let about = "What the node asks itself, and how often.";
+    let self_test = s.section("self_test", about, self_test::read);
 
     version?;
     let node = node?.unwrap_or_else(host_name);
@@ -141,6 +143,7 @@ fn configuration(s: &mut Section<'_, '_>) -> Option<Config> {
         proxy_resolver: proxy.resolver.clone(),
         proxy: proxy.settings(stop_page),
         report: report?.settings(&node),
+        self_test: self_test?,
         node,
         state,
     };

@@ -10,6 +10,7 @@ mod proxy;
 mod report;
 mod repository;
 mod resolver;
+mod self_test;
 mod stop_page;
 
 #[cfg(test)]

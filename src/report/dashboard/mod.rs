@@ -2,6 +2,7 @@
 
 mod chart;
 mod pages;
+mod self_test;
 mod words;
 
 pub(super) use pages::{

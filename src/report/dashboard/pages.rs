@@ -4,6 +4,7 @@ use askama::Template;
 use jiff::Timestamp;
 
 use super::chart::{Bars, Chart, is_block};
+use super::self_test::SelfTestTile;
 use super::words;
 use crate::compile::{Mode, Reject};
 use crate::count::{Bucket, Sum};
@@ -127,6 +128,7 @@ pub(crate) fn overview(page: &Page, summary: &Summary, effect: &Effect) -> Strin
             .map(|list| list.entries() as u64)
             .sum::<u64>(),
         uncounted: uncounted(&effect.hours),
+        self_test: summary.self_test.as_ref().map(SelfTestTile::new),
         hours: charts(&effect.hours, Window::hours(page.now), 1, &colours),
         days: charts(&effect.days, Window::days(page.now), 24, &colours),
         lists: summary
@@ -233,6 +235,7 @@ struct Overview {
     lists_configured: usize,
     entries: u64,
     uncounted: Vec<String>,
+    self_test: Option<SelfTestTile>,
     hours: Vec<Chart>,
     days: Vec<Chart>,
     lists: Vec<ListCard>,
@@ -318,13 +321,13 @@ impl Frame {
 }
 
 /// A time for machines and for people.
-struct When {
-    iso: String,
-    text: String,
+pub(super) struct When {
+    pub(super) iso: String,
+    pub(super) text: String,
 }
 
 impl When {
-    fn new(at: Timestamp) -> Self {
+    pub(super) fn new(at: Timestamp) -> Self {
         Self {
             iso: at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
             text: words::time(at),
@@ -333,9 +336,9 @@ impl When {
 }
 
 /// A word with a colour that says how well something is.
-struct Status {
-    class: &'static str,
-    word: &'static str,
+pub(super) struct Status {
+    pub(super) class: &'static str,
+    pub(super) word: &'static str,
 }
 
 impl Status {

@@ -5,7 +5,8 @@ use super::*;
 use crate::count::{Bucket, Sum};
 use crate::policy::{Action, Surface};
 use crate::report::{
-    Alarm, AlarmKind, End, Failure, ListInForce, ListUpdates, Period, Severity, Summary, example,
+    Alarm, AlarmKind, End, Failure, ListInForce, ListUpdates, Period, Probe, SelfTest,
+    SelfTestFailure, Severity, Summary, example,
 };
 
 fn page(hides_below: Option<u64>) -> Page {
@@ -144,6 +145,49 @@ fn the_overview_says_how_the_node_stands() {
     );
     assert!(!html.contains("one.test"), "entries go by their id");
     assert!(!html.contains("Log out"));
+}
+
+#[test]
+fn the_overview_says_how_the_node_tested_itself() {
+    let shown = |test: Option<SelfTest>| {
+        let summary = summary().with_self_test(test, &|_| true);
+        let html = overview(&page(None), &summary, &effect(TopEntries::TooMany));
+        stands_alone(&html);
+        html
+    };
+    says(&shown(None), &["has not tested itself"]);
+    let at = example::NOW.parse().unwrap();
+    let mut test = SelfTest {
+        at,
+        edition: 3,
+        asked: 1_200,
+        probes: [Probe::DnsBlock, Probe::HttpBlock].into(),
+        failures: Vec::new(),
+        untested: vec![("house-rules".into(), "nobody signed it")],
+    };
+    says(
+        &shown(Some(test.clone())),
+        &[
+            r#"class="badge good">Passed"#,
+            "<code>house-rules</code>, because nobody signed it.",
+            "1\u{202f}200 times",
+        ],
+    );
+    test.failures.push(SelfTestFailure {
+        probe: Probe::DnsBlock,
+        list: Some("gambling".into()),
+        subject: "gambling.canary.invalid".into(),
+        sentence: "It is <not> blocked.".into(),
+        since: at,
+    });
+    says(
+        &shown(Some(test)),
+        &[
+            r#"class="badge missing">Failed"#,
+            r#"class="badge missing">Not so: Test entries are blocked over DNS"#,
+            "It is &#60;not&#62; blocked. Since",
+        ],
+    );
 }
 
 #[test]
