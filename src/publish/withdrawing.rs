@@ -126,7 +126,10 @@ impl Repository {
         let mut items = self.running(list, now)?;
         for what in withdraw.what.iter().map(canonical_value) {
             let what = &what;
-            check_listed(list, what, &entries)?;
+            let is_taken_back = withdraw.undo && items.iter().any(|item| item.what == *what);
+            if !is_taken_back {
+                check_listed(list, what, &entries)?;
+            }
             items.retain(|item| item.what != *what);
             if !withdraw.undo {
                 items.push(Withdrawal {

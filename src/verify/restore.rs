@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::chain::Chain;
 use super::delegated::Scope;
@@ -171,12 +171,20 @@ impl TrustedMetadata {
     /// Takes the held timestamp and snapshot again under the newest root, as of the time
     /// when they were accepted: expired, they still say what is too old.
     pub(super) fn replay(&mut self) {
-        if let Some(held) = self.held.get("timestamp.json")
-            && let Err(error) = self.chain.take_timestamp(&held.bytes, held.accepted_at)
-        {
-            let file = "timestamp.json".to_owned();
-            self.held.remove(&file);
-            self.set_aside.push(SetAside { file, error });
+        if let Some(held) = self.held.get("timestamp.json") {
+            let mut taken = self.chain.take_timestamp(&held.bytes, held.accepted_at);
+            // Where the last round ended after it wrote down when it accepted a newer one, and
+            // before that one was written, ours may be expired by then: that is no damage.
+            if let Err(VerifyError::Expired { expires, .. }) = taken
+                && let Ok(before) = expires.checked_sub(SignedDuration::from_secs(1))
+            {
+                taken = self.chain.take_timestamp(&held.bytes, before);
+            }
+            if let Err(error) = taken {
+                let file = "timestamp.json".to_owned();
+                self.held.remove(&file);
+                self.set_aside.push(SetAside { file, error });
+            }
         }
         if self.chain.set().timestamp().is_none() {
             return;

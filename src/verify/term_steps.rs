@@ -100,10 +100,25 @@ impl TrustedMetadata {
                 let file = term.path();
                 self.round.notes.push(VerifyError::Missing { file });
             }
+            // Whoever takes withdrawals back publishes a file without them: without any, the
+            // role is an older one, which new online keys let through.
+            Ok(None) if self.is_running(&term) => {
+                let file = term.path();
+                self.round.notes.push(VerifyError::Missing { file });
+            }
             Ok(None) => self.drop_term(&term),
             Err(error) => self.round.notes.push(error),
         }
         Some(after(place))
+    }
+
+    /// Whether a term is of withdrawals that have not all ended.
+    fn is_running(&self, term: &Term) -> bool {
+        let Term::Withdrawn(list) = term else {
+            return false;
+        };
+        let items = self.withdrawals(list);
+        items.iter().any(|item| item.until > self.round.now)
     }
 
     /// Whether the terms on which a list is taken are known: a policy or names never to

@@ -16,6 +16,7 @@ mod dns;
 mod failures;
 mod guards;
 mod harness;
+mod history;
 mod hold;
 mod keepers;
 mod levers;
