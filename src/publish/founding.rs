@@ -68,6 +68,9 @@ impl Repository {
         let officers = founders.of_role(WITHDRAW);
         if officers.is_empty() {
             keys.check_free(&key_names(WITHDRAW, 1))?;
+        } else if !is_staging {
+            let ids: Vec<String> = officers.iter().map(|key| key.id.clone()).collect();
+            keys.check_at_hand(WITHDRAW, &ids, 1)?;
         }
         let mut made = repository.appoint(keys, founders)?;
         made.extend(repository.add_withdraw(keys, &officers)?);

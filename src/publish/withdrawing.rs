@@ -74,6 +74,10 @@ impl Repository {
             make_keys(keys, WITHDRAW, 1)?
         } else {
             check_signers(WITHDRAW, officers, 1)?;
+            if !self.is_staging {
+                let ids: Vec<String> = officers.iter().map(|key| key.id.clone()).collect();
+                keys.check_at_hand(WITHDRAW, &ids, 1)?;
+            }
             keys.remember(officers)?;
             Vec::new()
         };
