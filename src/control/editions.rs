@@ -376,6 +376,13 @@ impl Editions {
         .ok()
     }
 
+    /// How many entries of a list are in force again, for their withdrawal has ended.
+    #[must_use]
+    pub(super) fn lapsed(&self, list: &str) -> usize {
+        let edition = self.in_force.load();
+        find(&edition.blocklist, list).map_or(0, |list| list.lapsed)
+    }
+
     /// Tells the report how a list stands.
     pub(super) fn note_standing(&self, list: &str, standing: &ListStanding) {
         let held = standing.held.as_ref().map(|held| HeldVersion {

@@ -190,9 +190,11 @@ impl ListStanding {
     }
 
     /// Follows the guards: a version that trips none, or only warns, goes in force; another
-    /// is held in place of one that was held before.
+    /// is held in place of one that was held before. One that is judged again stays held
+    /// since when it was.
     pub(super) fn judged(&mut self, version: Version, verdict: Verdict, now: Timestamp) -> Ruling {
-        if !verdict.trips.is_empty() {
+        let before = self.held.take().filter(|held| held.version == version);
+        if !verdict.trips.is_empty() && before.is_none() {
             self.guard_events = self.guard_events.saturating_add(1);
         }
         if !verdict.is_held {
@@ -201,7 +203,7 @@ impl ListStanding {
         }
         self.held = Some(Held {
             version,
-            since: now,
+            since: before.map_or(now, |held| held.since),
             trips: verdict.trips,
             difference: verdict.difference,
         });

@@ -22,6 +22,10 @@ pub(super) struct ListStatus {
     title: Option<String>,
     serial: Option<u64>,
     signers: Vec<String>,
+    /// How many signatures it needed.
+    threshold: Option<usize>,
+    /// How many keys may sign it.
+    keys: Option<usize>,
     age_seconds: Option<i64>,
     expires: Option<String>,
     /// The list's role has expired: it stays in force, and nothing new is taken.
@@ -41,6 +45,8 @@ pub(super) struct ListStatus {
     security_events: u64,
     /// Entries that are withdrawn at the moment.
     withdrawn: usize,
+    /// Entries in force again, for their withdrawal has ended.
+    lapsed: usize,
     /// Entries whose review is overdue.
     overdue: usize,
     /// What its rows and changes must be within, and whether its repository says so.
@@ -122,6 +128,8 @@ impl ListStatus {
             title: None,
             serial: None,
             signers: Vec::new(),
+            threshold: None,
+            keys: None,
             age_seconds: None,
             expires: None,
             expired: false,
@@ -136,6 +144,7 @@ impl ListStatus {
             error: None,
             security_events: 0,
             withdrawn: 0,
+            lapsed: 0,
             overdue: 0,
             bounds: Bounds::default(),
             held: None,
@@ -162,11 +171,14 @@ impl ListStatus {
         self.quarantined_rows = list.rejects.iter().take(ROWS_SHOWN_MAX).map(row).collect();
         self.holes.clone_from(&list.holes);
         self.withdrawn = list.withdrawn;
+        self.lapsed = list.lapsed;
         self.overdue = list.overdue;
         self.bounds = Bounds::of(&list.border);
         if let Origin::Signed {
             seq,
             signers,
+            threshold,
+            keys,
             issued_at,
             expires,
             ..
@@ -174,6 +186,8 @@ impl ListStatus {
         {
             self.serial = Some(*seq);
             self.signers.clone_from(signers);
+            self.threshold = Some(*threshold);
+            self.keys = Some(*keys);
             self.age_seconds = issued_at.map(|issued| now.as_second() - issued.as_second());
             self.expires = Some(expires.to_string());
             self.expired = *expires <= now;
@@ -245,13 +259,15 @@ impl ListStatus {
                 let _ = writeln!(text, "  in force, {} entries", self.entries);
             }
         }
-        if !self.signers.is_empty() {
-            let signers: Vec<&str> = self
-                .signers
-                .iter()
-                .map(|id| id.get(..8).unwrap_or(id))
-                .collect();
-            let _ = writeln!(text, "  signed by {}", signers.join(", "));
+        if let (Some(threshold), Some(keys)) = (self.threshold, self.keys) {
+            let short = |id: &String| id.get(..8).unwrap_or(id).to_owned();
+            let signers: Vec<String> = self.signers.iter().map(short).collect();
+            let _ = writeln!(
+                text,
+                "  signed by {} of {keys} keys, threshold {threshold}: {}",
+                signers.len(),
+                signers.join(", ")
+            );
         }
         if let Some(expires) = &self.expires {
             let word = if self.expired {

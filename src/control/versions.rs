@@ -127,10 +127,37 @@ impl Versions {
     ) -> Ruling {
         let list = &judging.settings.name;
         let version = Version::of(&changed.file.get().provenance);
-        let mut standing = self.standings.get(list).cloned().unwrap_or_default();
+        let standing = self.standings.get(list).cloned().unwrap_or_default();
         if let Some(ruling) = standing.ruling(&version) {
             return ruling;
         }
+        self.judge(judging, standing, changed, before)
+    }
+
+    /// What becomes of the version that is held, by other limits than those it was held by;
+    /// nothing where it is not held.
+    pub(super) fn judge_held(
+        &mut self,
+        judging: &Judging<'_>,
+        changed: &Changed,
+        before: impl FnOnce() -> Option<Verified<ListFile>>,
+    ) -> Option<Ruling> {
+        let version = Version::of(&changed.file.get().provenance);
+        let standing = self.standings.get(&judging.settings.name).cloned()?;
+        let is_held = standing.ruling(&version) == Some(Ruling::Held);
+        is_held.then(|| self.judge(judging, standing, changed, before))
+    }
+
+    /// Lets the guards decide, durably.
+    fn judge(
+        &mut self,
+        judging: &Judging<'_>,
+        mut standing: ListStanding,
+        changed: &Changed,
+        before: impl FnOnce() -> Option<Verified<ListFile>>,
+    ) -> Ruling {
+        let list = &judging.settings.name;
+        let version = Version::of(&changed.file.get().provenance);
         let difference = difference(judging, &standing, changed, before);
         let day = standing.day(judging.now, &difference.change);
         let verdict = Verdict::of(judging.border, difference, &day);

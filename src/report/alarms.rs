@@ -34,6 +34,8 @@ pub enum AlarmKind {
     Disk,
     /// Somebody else may have a key of the authority.
     KeyMisuse,
+    /// A withdrawal has ended, and its list still has the entry.
+    Withdrawal,
 }
 
 /// How urgent it is.
@@ -93,7 +95,7 @@ impl Alarms {
 
 impl AlarmKind {
     /// Every kind.
-    pub const ALL: [Self; 3] = [Self::Clock, Self::Disk, Self::KeyMisuse];
+    pub const ALL: [Self; 4] = [Self::Clock, Self::Disk, Self::KeyMisuse, Self::Withdrawal];
 
     /// The word for it in metrics and the API.
     #[must_use]
@@ -102,6 +104,7 @@ impl AlarmKind {
             Self::Clock => "clock",
             Self::Disk => "disk",
             Self::KeyMisuse => "key_misuse",
+            Self::Withdrawal => "withdrawal",
         }
     }
 }
