@@ -397,6 +397,7 @@ impl Editions {
             before: held.difference.change.before,
             added: held.difference.change.added,
             removed: held.difference.change.removed,
+            accepted: held.accepted.clone(),
         });
         let pinned = standing.pin.as_ref().map(|pin| PinnedVersion {
             version: pin.version.to_string(),

@@ -42,6 +42,9 @@ pub(super) struct Held {
     pub(super) trips: Vec<Trip>,
     /// What it would change.
     pub(super) difference: Difference,
+    /// Why the authority signed it all the same, in its words.
+    #[serde(default)]
+    pub(super) accepted: Option<String>,
 }
 
 /// A version that a person went back to. It stays until one above the one it left arrives.
@@ -192,7 +195,13 @@ impl ListStanding {
     /// Follows the guards: a version that trips none, or only warns, goes in force; another
     /// is held in place of one that was held before. One that is judged again stays held
     /// since when it was.
-    pub(super) fn judged(&mut self, version: Version, verdict: Verdict, now: Timestamp) -> Ruling {
+    pub(super) fn judged(
+        &mut self,
+        version: Version,
+        verdict: Verdict,
+        accepted: Option<String>,
+        now: Timestamp,
+    ) -> Ruling {
         let before = self.held.take().filter(|held| held.version == version);
         if !verdict.trips.is_empty() && before.is_none() {
             self.guard_events = self.guard_events.saturating_add(1);
@@ -206,6 +215,7 @@ impl ListStanding {
             since: before.map_or(now, |held| held.since),
             trips: verdict.trips,
             difference: verdict.difference,
+            accepted,
         });
         Ruling::Held
     }
@@ -330,7 +340,7 @@ mod tests {
         let version = serial(version);
         match standing.ruling(&version) {
             Some(ruling) => ruling,
-            None => standing.judged(version, verdict(trips), at()),
+            None => standing.judged(version, verdict(trips), None, at()),
         }
     }
 

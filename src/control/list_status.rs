@@ -91,6 +91,8 @@ struct Held {
     before: u64,
     added: u64,
     removed: u64,
+    /// Why the authority signed it all the same, in its words.
+    accepted: Option<String>,
 }
 
 /// A version that a person went back to.
@@ -217,6 +219,7 @@ impl ListStatus {
             before: held.before,
             added: held.added,
             removed: held.removed,
+            accepted: held.accepted.clone(),
         });
         self.pinned = round.pinned.as_ref().map(|pinned| Pinned {
             version: pinned.version.clone(),
@@ -351,6 +354,9 @@ impl ListStatus {
             );
             for (guard, sentence) in &held.guards {
                 let _ = writeln!(text, "    {guard}: {sentence}");
+            }
+            if let Some(reason) = &held.accepted {
+                let _ = writeln!(text, "    the authority knew, and says: {reason}");
             }
         }
         if self.guard_events > 0 {

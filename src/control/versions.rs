@@ -14,7 +14,7 @@ use super::version::{Stored, Version};
 use crate::compile::{Border, From, Protected, Settings};
 use crate::config::Config;
 use crate::guard::{Comparison, Difference, Verdict};
-use crate::policy::Withdrawal;
+use crate::policy::{Origin, Withdrawal};
 use crate::source::ListStates;
 use crate::verify::{ListFile, Subscription, Verified};
 
@@ -163,7 +163,11 @@ impl Versions {
         let verdict = Verdict::of(judging.border, difference, &day);
         let (sentence, text) = (verdict.sentence(), verdict.to_text(false));
         let tripped = !verdict.trips.is_empty();
-        let ruling = standing.judged(version.clone(), verdict, judging.now);
+        let accepted = match &changed.file.get().provenance.origin {
+            Origin::Signed { accepted, .. } => accepted.clone(),
+            Origin::Unsigned { .. } => None,
+        };
+        let ruling = standing.judged(version.clone(), verdict, accepted, judging.now);
         match ruling {
             Ruling::Held => {
                 tracing::error!(list, %version, "held: {sentence}. The version before stays in force; see `cordon hold`\n{text}");

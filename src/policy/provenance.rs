@@ -34,6 +34,8 @@ pub enum Origin {
         threshold: usize,
         /// How many keys the role has.
         keys: usize,
+        /// Why the authority signed it although its own guards said that nodes will hold it.
+        accepted: Option<String>,
         /// When the authority issued it, by its own clock.
         issued_at: Option<Timestamp>,
         /// When the list's role expires.

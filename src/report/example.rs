@@ -48,6 +48,7 @@ pub(super) fn edition() -> Edition {
             signers: vec!["a1b2".into(), "c3d4".into()],
             threshold: 2,
             keys: 3,
+            accepted: None,
             issued_at: Some("2026-11-24T06:00:00Z".parse().unwrap()),
             expires: "2026-12-24T06:00:00Z".parse().unwrap(),
         },

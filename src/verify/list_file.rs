@@ -47,6 +47,7 @@ pub(super) fn list_file(
             signers: signing.signers,
             threshold: signing.threshold,
             keys: signing.keys,
+            accepted: state.accepted.clone(),
             issued_at: state.issued_at.or_else(|| chain.issued_at()),
             expires: expires.map(|role| role.expires).unwrap_or_default(),
         },

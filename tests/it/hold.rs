@@ -89,6 +89,7 @@ fn a_list_that_doubles_is_held_over_a_restart_until_somebody_accepts_it() {
         "300 added",
         "n599.test",
         "hold accept a 2",
+        "the authority knew, and says: a test of nodes",
     ] {
         assert!(
             said.contains(part) || part == "n599.test",
@@ -97,6 +98,9 @@ fn a_list_that_doubles_is_held_over_a_restart_until_somebody_accepts_it() {
     }
     let status = plant.node.command(&["status"]);
     assert!(status.contains("HELD: serial 2"), "{status}");
+    assert!(status.contains("says: a test of nodes"), "{status}");
+    let signed = "signed by 1 of 1 keys, threshold 1: ";
+    assert!(status.contains(signed), "{status}");
     let metrics = plant.node.report("/metrics").body;
     assert!(
         metrics.contains("cordon_list_held{list=\"a\"} 1"),

@@ -101,6 +101,7 @@ pub(super) fn published_json(published: &Published) -> serde_json::Value {
         "octets": published.octets,
         "step_octets": published.step_octets,
         "expires": published.expires,
+        "warnings": published.warnings,
     })
 }
 

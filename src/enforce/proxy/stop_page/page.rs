@@ -294,6 +294,7 @@ mod tests {
             signers: Vec::new(),
             threshold: 1,
             keys: 1,
+            accepted: None,
             issued_at: None,
             expires: Timestamp::UNIX_EPOCH,
         }
