@@ -258,7 +258,7 @@ impl Updater {
                 }
             }
         }
-        brought || terms
+        brought || terms || self.expired(clock::timestamp()) != self.dropped
     }
 
     /// Judges what a round brought; says whether a list is to be put in force.

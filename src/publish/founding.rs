@@ -60,6 +60,10 @@ impl Repository {
         if let Some((_, file)) = newest_root(&folder)? {
             return Err(exists(&file));
         }
+        // Its roots may be lost; what nodes pin could never be made again.
+        if folder.path("metadata/timestamp.json").exists() {
+            return Err(exists("metadata/timestamp.json"));
+        }
         if !Stage::read(&folder)?.is_empty() {
             return Err(exists("staged"));
         }

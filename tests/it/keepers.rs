@@ -619,11 +619,25 @@ fn damage_in_the_folder_is_named_and_nothing_is_lost() {
     fs::write(&foreign, "a note").unwrap();
     publish("9.root.json: is not the signed file of role root; move it away");
     fs::remove_file(&foreign).unwrap();
+    // The root itself: neither opened nor founded anew.
+    let root = repo.join("metadata/1.root.json");
+    fs::rename(&root, repo.join("kept")).unwrap();
+    publish("has no root, such as 1.root.json");
+    let mut init = cordon();
+    init.args(["repo", "init"]).arg(&repo).arg("--keys");
+    let said = refused(init.arg(authority.keys_folder().join("new")));
+    assert!(said.contains("there is a repository already"), "{said}");
+    fs::rename(repo.join("kept"), &root).unwrap();
     fs::write(repo.join("metadata/note.txt"), "a note").unwrap();
     // The list's file before: it counts as none, and the list is published all the same.
     for entry in fs::read_dir(repo.join("targets/a")).unwrap() {
         fs::remove_file(entry.unwrap().path()).unwrap();
     }
+    let mut withdraw = cordon();
+    withdraw.args(["repo", "withdraw"]).arg(&repo).arg("--keys");
+    withdraw.arg(authority.keys_folder()).args(["--list", "a"]);
+    let said = refused(withdraw.args(["--value", "one.test", "--reason", "error"]));
+    assert!(said.contains(".full: is missing"), "{said}");
     let published = authority.publish("a", &["one.test", "two.test"], hour(1));
     assert_eq!((published.seq, published.added), (2, 2));
     assert_eq!(published.warnings.len(), 1, "{:?}", published.warnings);

@@ -286,6 +286,32 @@ fn a_withdrawal_that_the_list_never_confirms_is_an_alarm_on_both_sides() {
 }
 
 #[test]
+fn a_name_that_may_never_be_blocked_passes_without_any_new_list() {
+    let plant = Plant::new(&["one.test", "two.test"], "1s");
+    let never = |names: &str| {
+        let file = plant.node.folder().join("never-block.txt");
+        fs::write(&file, names).unwrap();
+        must(plant.authority.repo("never-block").arg("--from").arg(file));
+    };
+    never("one.test\n");
+    until("the name resolves", Duration::from_secs(10), || {
+        !plant.blocks("www.one.test")
+    });
+    assert!(plant.blocks("two.test"));
+    let list = plant.list("a");
+    assert_eq!(
+        (list["serial"].as_u64(), list["quarantined"].as_u64()),
+        (Some(1), Some(1))
+    );
+    let reason = list["quarantined_rows"][0]["reason"].as_str().unwrap();
+    assert!(reason.contains("one.test"), "{reason}");
+    never("other.test\n");
+    until("it is blocked again", Duration::from_secs(10), || {
+        plant.blocks("www.one.test")
+    });
+}
+
+#[test]
 fn an_entry_ends_by_itself_without_any_new_list() {
     let plant = Plant::new(&["one.test"], "1h");
     let end = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(5);
