@@ -28,6 +28,8 @@ pub struct CompiledList {
     pub not_in_effect: usize,
     /// Entries that are withdrawn and would be in effect.
     pub withdrawn: usize,
+    /// Entries in force whose withdrawal has ended: the list never confirmed it.
+    pub lapsed: usize,
     /// Entries whose review is overdue.
     pub overdue: usize,
     /// Entries above a name that stays open all the same, such as a protected one: in force,
@@ -61,6 +63,7 @@ impl CompiledList {
             never_blocked: 0,
             not_in_effect: 0,
             withdrawn: 0,
+            lapsed: 0,
             overdue: 0,
             holes: Vec::new(),
         }

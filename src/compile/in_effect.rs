@@ -10,13 +10,17 @@ use super::name_map::NameMap;
 use super::rule_set::RuleSet;
 use super::rules::Rule;
 use super::{Blocklist, CompiledList, Levers};
-use crate::policy::{Action, CanonicalUrl, Name, QueryMatch, Scope, Trigger, UrlScope, Withdrawn};
+use crate::policy::{
+    Action, CanonicalUrl, Name, QueryMatch, Scope, Trigger, UrlScope, Withdrawal, Withdrawn,
+};
 
 /// The making of an adjusted blocklist.
 struct Adjusted {
     now: Timestamp,
     lists: Vec<CompiledList>,
     inactive: RuleSet,
+    /// The rules that act again, for their withdrawal has ended.
+    lapsed: HashSet<u32, RandomState>,
     next_change: Option<Timestamp>,
 }
 
@@ -32,11 +36,13 @@ impl Blocklist {
             now: levers.now,
             lists: self.lists.clone(),
             inactive: self.removed.clone(),
+            lapsed: HashSet::with_hasher(RandomState::default()),
             next_change: None,
         };
         for (list, held) in adjusted.lists.iter_mut().zip(&self.held) {
             list.entries = held.entries.iter().map(|(kind, n)| (*kind, *n)).collect();
             (list.not_in_effect, list.withdrawn, list.overdue) = (0, 0, 0);
+            list.lapsed = 0;
         }
         for (index, first) in self.indexes() {
             adjusted.note_lives(index, first);
@@ -46,16 +52,18 @@ impl Blocklist {
             .iter()
             .filter_map(|(name, withdrawals)| Some((self.place_of(name)?, withdrawals)));
         for (place, withdrawals) in withdrawn {
-            let in_time = withdrawals.iter().filter(|one| one.until > levers.now);
-            let mut ids = HashSet::with_hasher(RandomState::default());
-            for withdrawal in in_time {
+            let (in_time, ended): (Vec<&Withdrawal>, Vec<_>) =
+                withdrawals.iter().partition(|one| one.until > levers.now);
+            for withdrawal in &in_time {
                 adjusted.note_change(withdrawal.until);
-                match &withdrawal.what {
-                    Withdrawn::Id(id) => _ = ids.insert(id.as_str()),
-                    Withdrawn::Value(value) => self.withdraw_value(&mut adjusted, place, value),
-                }
             }
-            self.withdraw_ids(&mut adjusted, place, &ids);
+            self.each_named(place, &in_time, &mut |rule, number| {
+                adjusted.withdraw(rule, number);
+            });
+            // What another still lets through has not come back.
+            self.each_named(place, &ended, &mut |rule, number| {
+                adjusted.lapse(rule, number);
+            });
         }
         for list in &mut adjusted.lists {
             list.entries.retain(|(_, count)| *count > 0);
@@ -88,29 +96,37 @@ impl Blocklist {
         place.and_then(|place| u16::try_from(place).ok())
     }
 
-    fn withdraw_value(&self, adjusted: &mut Adjusted, place: u16, value: &str) {
-        let Some(trigger) = trigger_of(value) else {
-            return;
-        };
-        for (index, first) in self.indexes() {
-            index.with_value(&trigger, |number| {
-                if let Some(rule) = index.rules.get(number).filter(|rule| rule.list == place) {
-                    adjusted.withdraw(rule, first.saturating_add(number));
-                }
-            });
+    /// Calls `act` with each rule of a list that one of these withdrawals names.
+    fn each_named(&self, place: u16, withdrawals: &[&Withdrawal], act: &mut dyn FnMut(&Rule, u32)) {
+        let mut ids = HashSet::with_hasher(RandomState::default());
+        for withdrawal in withdrawals {
+            match &withdrawal.what {
+                Withdrawn::Id(id) => _ = ids.insert(id.as_str()),
+                Withdrawn::Value(value) => self.each_with_value(place, value, act),
+            }
         }
-    }
-
-    fn withdraw_ids(&self, adjusted: &mut Adjusted, place: u16, ids: &HashSet<&str, RandomState>) {
         if ids.is_empty() {
             return;
         }
         for (index, first) in self.indexes() {
             for (number, rule) in index.rules.iter() {
                 if rule.list == place && ids.contains(index.rules.id(rule)) {
-                    adjusted.withdraw(rule, first.saturating_add(number));
+                    act(rule, first.saturating_add(number));
                 }
             }
+        }
+    }
+
+    fn each_with_value(&self, place: u16, value: &str, act: &mut dyn FnMut(&Rule, u32)) {
+        let Some(trigger) = trigger_of(value) else {
+            return;
+        };
+        for (index, first) in self.indexes() {
+            index.with_value(&trigger, |number| {
+                if let Some(rule) = index.rules.get(number).filter(|rule| rule.list == place) {
+                    act(rule, first.saturating_add(number));
+                }
+            });
         }
     }
 }
@@ -161,6 +177,18 @@ impl Adjusted {
         let may_be = rule.action != Action::PassThru && !rule.canary;
         if may_be && self.inactive.insert(number) {
             self.count(rule, |list| list.withdrawn += 1);
+        }
+    }
+
+    /// Notes a rule that acts again, for its withdrawal has ended.
+    fn lapse(&mut self, rule: &Rule, number: u32) {
+        let acts =
+            rule.action != Action::PassThru && !rule.canary && !self.inactive.contains(number);
+        if acts
+            && self.lapsed.insert(number)
+            && let Some(list) = self.lists.get_mut(usize::from(rule.list))
+        {
+            list.lapsed += 1;
         }
     }
 

@@ -846,6 +846,25 @@ fn a_withdrawal_only_lets_through() {
         "it lapses by itself"
     );
     assert_eq!(later.next_change(), None);
+    assert_eq!(
+        (later.lists()[0].withdrawn, later.lists()[0].lapsed),
+        (0, 1)
+    );
+    assert_eq!(withdrawn.lists()[0].lapsed, 0);
+    let again = |what: Withdrawn, seconds| Withdrawal {
+        what,
+        reason: WithdrawalReason::Appeal,
+        until: Timestamp::from_second(seconds).unwrap(),
+    };
+    for (running, lapsed) in [(61, 0), (60, 1)] {
+        let both = vec![again(id("l-0"), 60), again(value("w.test"), running)];
+        let both = blocklist.with(&Levers {
+            now: end,
+            withdrawn: [("l".to_owned(), both)].into(),
+            ..Levers::default()
+        });
+        assert_eq!(both.lists()[0].lapsed, lapsed);
+    }
 }
 
 #[test]

@@ -407,6 +407,13 @@ impl Editions {
         .ok()
     }
 
+    /// How many entries of a list are in force again, for their withdrawal has ended.
+    #[must_use]
+    pub(super) fn lapsed(&self, list: &str) -> usize {
+        let edition = self.in_force.load();
+        find(&edition.blocklist, list).map_or(0, |list| list.lapsed)
+    }
+
     /// Tells the report how a list stands.
     pub(super) fn note_standing(&self, list: &str, standing: &ListStanding) {
         let held = standing.held.as_ref().map(|held| HeldVersion {
@@ -421,6 +428,7 @@ impl Editions {
             before: held.difference.change.before,
             added: held.difference.change.added,
             removed: held.difference.change.removed,
+            accepted: held.accepted.clone(),
         });
         let pinned = standing.pin.as_ref().map(|pin| PinnedVersion {
             version: pin.version.to_string(),

@@ -107,7 +107,7 @@ impl Person {
     ///
     /// # Errors
     /// A sentence where they are not.
-    fn check(&self) -> Result<(), String> {
+    pub(super) fn check(&self) -> Result<(), String> {
         for (option, text, most) in [
             ("--by", &self.by, WHO_CHARS_MAX),
             ("--reason", &self.reason, REASON_CHARS_MAX),

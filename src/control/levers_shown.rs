@@ -39,6 +39,9 @@ pub(super) fn shown_held(config: &Config) -> Result<Shown, String> {
             for trip in &held.trips {
                 let _ = writeln!(text, "  {}: {}", trip.guard.as_str(), trip.sentence);
             }
+            if let Some(reason) = &held.accepted {
+                let _ = writeln!(text, "  the authority knew, and says: {reason}");
+            }
             for line in held.difference.to_text(true).lines() {
                 let _ = writeln!(text, "  {line}");
             }
@@ -53,6 +56,7 @@ pub(super) fn shown_held(config: &Config) -> Result<Shown, String> {
                 "since": held.since,
                 "trips": held.trips,
                 "difference": held.difference,
+                "accepted": held.accepted,
             }));
         }
     }

@@ -42,6 +42,9 @@ pub(super) struct Held {
     pub(super) trips: Vec<Trip>,
     /// What it would change.
     pub(super) difference: Difference,
+    /// Why the authority signed it all the same, in its words.
+    #[serde(default)]
+    pub(super) accepted: Option<String>,
 }
 
 /// A version that a person went back to. It stays until one above the one it left arrives.
@@ -191,31 +194,48 @@ impl ListStanding {
 
     /// Follows the guards: a version that trips none, or only warns, goes in force; another
     /// is held in place of one that was held before.
-    pub(super) fn judged(&mut self, version: Version, verdict: Verdict, now: Timestamp) -> Ruling {
+    pub(super) fn judged(
+        &mut self,
+        version: Version,
+        verdict: Verdict,
+        accepted: Option<String>,
+        now: Timestamp,
+    ) -> Ruling {
         if verdict.is_held {
-            self.hold(version, verdict.trips, verdict.difference, now);
+            self.hold(version, verdict.trips, verdict.difference, accepted, now);
             return Ruling::Held;
         }
-        self.guard_events += u64::from(!verdict.trips.is_empty());
+        let is_known = self.holds(&version);
+        self.guard_events += u64::from(!verdict.trips.is_empty() && !is_known);
         self.take(version, &verdict.difference.change, now);
         Ruling::InForce
     }
 
-    /// Holds a version in place of one that was held before.
+    /// Holds a version in place of one that was held before. One that is judged again stays
+    /// held since when it was.
     pub(super) fn hold(
         &mut self,
         version: Version,
         trips: Vec<Trip>,
         difference: Difference,
+        accepted: Option<String>,
         now: Timestamp,
     ) {
-        self.guard_events += u64::from(!trips.is_empty());
+        let before = self.held.take().filter(|held| held.version == version);
+        self.guard_events += u64::from(!trips.is_empty() && before.is_none());
         self.held = Some(Held {
             version,
-            since: now,
+            since: before.map_or(now, |held| held.since),
             trips,
             difference,
+            accepted,
         });
+    }
+
+    /// Whether that version is held.
+    fn holds(&self, version: &Version) -> bool {
+        let held = self.held.as_ref();
+        held.is_some_and(|held| held.version == *version)
     }
 
     /// Puts a version in force; nothing is held or pinned any more.
@@ -338,7 +358,7 @@ mod tests {
         let version = serial(version);
         match standing.ruling(&version) {
             Some(ruling) => ruling,
-            None => standing.judged(version, verdict(trips), at()),
+            None => standing.judged(version, verdict(trips), None, at()),
         }
     }
 

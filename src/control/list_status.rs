@@ -23,6 +23,10 @@ pub(super) struct ListStatus {
     title: Option<String>,
     serial: Option<u64>,
     signers: Vec<String>,
+    /// How many signatures it needed.
+    threshold: Option<usize>,
+    /// How many keys may sign it.
+    keys: Option<usize>,
     age_seconds: Option<i64>,
     expires: Option<String>,
     /// The list's role has expired: it stays in force, and nothing new is taken.
@@ -42,6 +46,8 @@ pub(super) struct ListStatus {
     security_events: u64,
     /// Entries that are withdrawn at the moment.
     withdrawn: usize,
+    /// Entries in force again, for their withdrawal has ended.
+    lapsed: usize,
     /// Entries whose review is overdue.
     overdue: usize,
     /// What its rows and changes must be within, and whether its repository says so.
@@ -86,6 +92,8 @@ struct Held {
     before: u64,
     added: u64,
     removed: u64,
+    /// Why the authority signed it all the same, in its words.
+    accepted: Option<String>,
 }
 
 /// A version that a person went back to.
@@ -123,6 +131,8 @@ impl ListStatus {
             title: None,
             serial: None,
             signers: Vec::new(),
+            threshold: None,
+            keys: None,
             age_seconds: None,
             expires: None,
             expired: false,
@@ -137,6 +147,7 @@ impl ListStatus {
             error: None,
             security_events: 0,
             withdrawn: 0,
+            lapsed: 0,
             overdue: 0,
             bounds: Bounds::default(),
             held: None,
@@ -163,11 +174,14 @@ impl ListStatus {
         self.quarantined_rows = list.rejects.iter().take(ROWS_SHOWN_MAX).map(row).collect();
         self.holes.clone_from(&list.holes);
         self.withdrawn = list.withdrawn;
+        self.lapsed = list.lapsed;
         self.overdue = list.overdue;
         self.bounds = Bounds::of(&list.border);
         if let Origin::Signed {
             seq,
             signers,
+            threshold,
+            keys,
             issued_at,
             expires,
             ..
@@ -175,6 +189,8 @@ impl ListStatus {
         {
             self.serial = Some(*seq);
             self.signers.clone_from(signers);
+            self.threshold = Some(*threshold);
+            self.keys = Some(*keys);
             self.age_seconds = issued_at.map(|issued| now.as_second() - issued.as_second());
             self.expires = Some(expires.to_string());
             self.expired = *expires <= now;
@@ -204,6 +220,7 @@ impl ListStatus {
             before: held.before,
             added: held.added,
             removed: held.removed,
+            accepted: held.accepted.clone(),
         });
         self.pinned = round.pinned.as_ref().map(|pinned| Pinned {
             version: pinned.version.clone(),
@@ -246,13 +263,15 @@ impl ListStatus {
                 let _ = writeln!(text, "  in force, {} entries", self.entries);
             }
         }
-        if !self.signers.is_empty() {
-            let signers: Vec<&str> = self
-                .signers
-                .iter()
-                .map(|id| id.get(..8).unwrap_or(id))
-                .collect();
-            let _ = writeln!(text, "  signed by {}", signers.join(", "));
+        if let (Some(threshold), Some(keys)) = (self.threshold, self.keys) {
+            let short = |id: &String| id.get(..8).unwrap_or(id).to_owned();
+            let signers: Vec<String> = self.signers.iter().map(short).collect();
+            let _ = writeln!(
+                text,
+                "  signed by {} of {keys} keys, threshold {threshold}: {}",
+                signers.len(),
+                signers.join(", ")
+            );
         }
         if let Some(expires) = &self.expires {
             let word = if self.expired {
@@ -336,6 +355,9 @@ impl ListStatus {
             );
             for (guard, sentence) in &held.guards {
                 let _ = writeln!(text, "    {guard}: {sentence}");
+            }
+            if let Some(reason) = &held.accepted {
+                let _ = writeln!(text, "    the authority knew, and says: {reason}");
             }
         }
         if self.guard_events > 0 {

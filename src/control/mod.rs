@@ -15,6 +15,7 @@ mod error;
 mod expiry;
 mod explain;
 mod keeper;
+mod lapsed;
 mod left_out;
 mod lever;
 mod levers_shown;

@@ -5,18 +5,43 @@ use std::collections::BTreeMap;
 use super::clock;
 use super::clock_judge::plausible;
 use super::editions::Changed;
-use super::list_standing::Ruling;
+use super::list_standing::{Held, Ruling};
 use super::local::read_local;
 use super::repositories::{Repositories, subscriptions};
 use super::update::Updater;
 use super::version::{Stored, Version};
 use super::versions::{Judging, stored, text_of};
 use crate::compile::{self, Border, Levers};
+use crate::guard::Guard;
 use crate::verify::{ListFile, Verified};
 
 impl Updater {
     /// Offers a version of a list; says whether it is to be put in force.
     pub(super) fn offer(&mut self, settings: &compile::Settings, changed: Changed) -> bool {
+        self.decide(settings, changed, false)
+    }
+
+    /// Judges what is held of a list again, as by other limits; says whether it is to be put
+    /// in force. Without its text it stays held.
+    pub(super) fn judge_held(&mut self, settings: &compile::Settings) -> bool {
+        let standing = self.versions.standing(&settings.name);
+        let held = standing.and_then(|standing| standing.held.as_ref());
+        // What failed the self-test is not let through by other limits.
+        let by_guards = |held: &&Held| held.trips.iter().all(|trip| trip.guard != Guard::SelfTest);
+        let Some(version) = held.filter(by_guards).map(|held| held.version.stored()) else {
+            return false;
+        };
+        match self.stored_text(settings, &version) {
+            Ok(file) => self.decide(settings, Changed::whole(file), true),
+            Err(error) => {
+                tracing::error!(list = settings.name, %version, %error, "what is held cannot be judged again, and stays held");
+                false
+            }
+        }
+    }
+
+    /// Lets a version be judged, for the first time or `again`.
+    fn decide(&mut self, settings: &compile::Settings, changed: Changed, again: bool) -> bool {
         let border = self.border(settings);
         let withdrawn = self.levers().withdrawn.remove(&settings.name);
         let judging = Judging {
@@ -30,13 +55,17 @@ impl Updater {
         let version = self.versions.standing(&settings.name);
         let before = version.and_then(|standing| standing.in_force.clone());
         let (state, repositories) = (&self.config.state, &mut self.repositories);
-        let ruling = self.versions.offer(&judging, &changed, || {
+        let before = || {
             let version = before?.stored();
             text_of(state, settings, &version, |name| repositories.puller(name)).ok()
-        });
+        };
+        let ruling = match again {
+            true => self.versions.judge_held(&judging, &changed, before),
+            false => Some(self.versions.offer(&judging, &changed, before)),
+        };
         self.tell(&settings.name);
         let version = Version::of(&changed.file.get().provenance);
-        let is_new = ruling == Ruling::InForce
+        let is_new = ruling == Some(Ruling::InForce)
             && self.editions.version(&settings.name).as_ref() != Some(&version);
         if is_new {
             self.fresh.insert(settings.name.clone(), changed);
@@ -193,6 +222,7 @@ impl Updater {
     pub(super) fn move_levers(&mut self) {
         let levers = self.levers();
         self.editions.move_levers(&self.config, &levers);
+        self.tell_lapsed();
     }
 
     /// Tells the report since when what is in force is known to be the newest, and ends the
@@ -204,11 +234,10 @@ impl Updater {
                 updates.was_newest(&subscription.name, at);
             }
         }
-        updates.alarms.keep(|kind, about| {
-            let repository = about.split('/').next().unwrap_or(about);
-            let mut configured = self.config.repositories.iter();
-            !kind.is_of_repository() || configured.any(|of| of.name == repository)
-        });
+        updates
+            .alarms
+            .keep(|kind, about| !kind.is_of_repository() || self.is_configured(about));
+        self.tell_lapsed();
     }
 
     /// Tells the report how a list stands.

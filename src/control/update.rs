@@ -261,7 +261,18 @@ impl Updater {
         self.move_levers();
         // Other terms may quarantine other rows of what is in force.
         let terms = round.changes.policy || round.changes.never_block;
-        self.judge(round) || terms
+        let brought = self.judge(round);
+        if terms {
+            // And let through what is held.
+            let config = Arc::clone(&self.config);
+            let names = subscriptions.iter().map(|subscribed| &subscribed.name);
+            for name in names {
+                if let Some(settings) = config.lists.iter().find(|list| list.name == *name) {
+                    self.judge_held(settings);
+                }
+            }
+        }
+        brought || terms || self.expired(clock::timestamp()) != self.dropped
     }
 
     /// Judges what a round brought; says whether a list is to be put in force.
@@ -329,6 +340,7 @@ impl Updater {
                 }
                 None => self.begin(settings),
             }
+            self.judge_held(settings);
         }
         let tested = self.put_in_force_on_trial(runtime);
         Ok(tested.err().unwrap_or_default())

@@ -14,7 +14,7 @@ use super::version::{Stored, Version};
 use crate::compile::{Border, From, Protected, Settings};
 use crate::config::Config;
 use crate::guard::{Comparison, Difference, Guard, Trip, Verdict};
-use crate::policy::Withdrawal;
+use crate::policy::{Origin, Withdrawal};
 use crate::source::ListStates;
 use crate::verify::{ListFile, Subscription, Verified};
 
@@ -141,21 +141,52 @@ impl Versions {
     ) -> Ruling {
         let list = &judging.settings.name;
         let version = Version::of(&changed.file.get().provenance);
-        let mut standing = self.standings.get(list).cloned().unwrap_or_default();
+        let standing = self.standings.get(list).cloned().unwrap_or_default();
         if let Some(ruling) = standing.ruling(&version) {
             return ruling;
         }
+        self.judge(judging, standing, changed, before)
+    }
+
+    /// What becomes of the version that is held, by other limits than those it was held by;
+    /// nothing where it is not held.
+    pub(super) fn judge_held(
+        &mut self,
+        judging: &Judging<'_>,
+        changed: &Changed,
+        before: impl FnOnce() -> Option<Verified<ListFile>>,
+    ) -> Option<Ruling> {
+        let version = Version::of(&changed.file.get().provenance);
+        let standing = self.standings.get(&judging.settings.name).cloned()?;
+        let is_held = standing.ruling(&version) == Some(Ruling::Held);
+        is_held.then(|| self.judge(judging, standing, changed, before))
+    }
+
+    /// Lets the guards decide, durably.
+    fn judge(
+        &mut self,
+        judging: &Judging<'_>,
+        mut standing: ListStanding,
+        changed: &Changed,
+        before: impl FnOnce() -> Option<Verified<ListFile>>,
+    ) -> Ruling {
+        let list = &judging.settings.name;
+        let version = Version::of(&changed.file.get().provenance);
         let difference = difference(judging, &standing, changed, before);
         let day = standing.day(judging.now, &difference.change);
         let verdict = Verdict::of(judging.border, difference, &day);
         let (sentence, text) = (verdict.sentence(), verdict.to_text(false));
         let tripped = !verdict.trips.is_empty();
+        let accepted = match &changed.file.get().provenance.origin {
+            Origin::Signed { accepted, .. } => accepted.clone(),
+            Origin::Unsigned { .. } => None,
+        };
         let untested = Untested {
             version: version.clone(),
             difference: verdict.difference.clone(),
             before: standing.clone(),
         };
-        let ruling = standing.judged(version.clone(), verdict, judging.now);
+        let ruling = standing.judged(version.clone(), verdict, accepted, judging.now);
         if ruling == Ruling::InForce {
             self.untested.insert(list.clone(), untested);
         }
@@ -191,7 +222,7 @@ impl Versions {
             guard: Guard::SelfTest,
             sentence,
         };
-        standing.hold(untested.version, vec![trip], untested.difference, now);
+        standing.hold(untested.version, vec![trip], untested.difference, None, now);
         self.keep(list, standing);
     }
 

@@ -30,6 +30,12 @@ pub enum Origin {
         state: String,
         /// The ids of the keys whose signatures on the list's role counted.
         signers: Vec<String>,
+        /// How many of them were needed.
+        threshold: usize,
+        /// How many keys the role has.
+        keys: usize,
+        /// Why the authority signed it although its own guards said that nodes will hold it.
+        accepted: Option<String>,
         /// When the authority issued it, by its own clock.
         issued_at: Option<Timestamp>,
         /// When the list's role expires.

@@ -33,6 +33,10 @@ pub(super) struct Draft {
     pub(super) rejected: u64,
     /// Of these, rows that would block what may never be blocked.
     pub(super) never_blocked: u64,
+    /// Entries that have expired already: no node enforces them.
+    pub(super) expired: u64,
+    /// Entries of another category than the list was delegated for.
+    pub(super) of_other_category: u64,
 }
 
 /// What a draft is made of.
@@ -104,6 +108,31 @@ impl Draft {
         builder.check_any_row()?;
         builder.add_canary(&header)?;
         Ok(builder.finish(text))
+    }
+}
+
+impl Draft {
+    /// What its keeper should know of it before nodes do; `category` is that of the
+    /// delegation.
+    pub(super) fn warnings(&self, category: Option<&str>) -> Vec<String> {
+        let entries = |count| match count {
+            1 => "1 entry".to_owned(),
+            many => format!("{many} entries"),
+        };
+        let mut warnings = Vec::new();
+        if self.expired > 0 {
+            let entries = entries(self.expired);
+            warnings.push(format!(
+                "{entries} expired before this version: no node enforces what has; see `expires_at`"
+            ));
+        }
+        if self.of_other_category > 0 {
+            let (entries, category) = (entries(self.of_other_category), category.unwrap_or(""));
+            warnings.push(format!(
+                "{entries} of another category than {category}, for which the list is delegated; see `category` in the file of rows and in the legal file"
+            ));
+        }
+        warnings
     }
 }
 
@@ -247,6 +276,14 @@ impl Builder<'_> {
             }
             None => {}
         }
+        let has_expired = read
+            .life
+            .expires_at
+            .is_some_and(|end| end <= self.material.now);
+        self.draft.expired += u64::from(has_expired);
+        let category = self.material.category;
+        let is_other = category.is_some_and(|category| category != read.record.category.as_str());
+        self.draft.of_other_category += u64::from(is_other);
         self.ids.insert(id.clone(), (line, key.clone()));
         self.keys.insert(key.clone());
         self.lines.insert((key.0, key.1, id), text);

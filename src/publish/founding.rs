@@ -60,6 +60,10 @@ impl Repository {
         if let Some((_, file)) = newest_root(&folder)? {
             return Err(exists(&file));
         }
+        // Its roots may be lost; what nodes pin could never be made again.
+        if folder.path("metadata/timestamp.json").exists() {
+            return Err(exists("metadata/timestamp.json"));
+        }
         if !Stage::read(&folder)?.is_empty() {
             return Err(exists("staged"));
         }
@@ -68,6 +72,9 @@ impl Repository {
         let officers = founders.of_role(WITHDRAW);
         if officers.is_empty() {
             keys.check_free(&key_names(WITHDRAW, 1))?;
+        } else if !is_staging {
+            let ids: Vec<String> = officers.iter().map(|key| key.id.clone()).collect();
+            keys.check_at_hand(WITHDRAW, &ids, 1)?;
         }
         let mut made = repository.appoint(keys, founders)?;
         made.extend(repository.add_withdraw(keys, &officers)?);

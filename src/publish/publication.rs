@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
-use serde_json::Value;
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::draft::{Draft, Material};
@@ -111,6 +111,7 @@ impl Repository {
         });
         let border = self.border(list)?;
         let draft = self.draft(publication, &border, &before_text, now, progress)?;
+        warnings.extend(draft.warnings(self.about(list).1.as_deref()));
         let state = hex(&Sha256::digest(&draft.plaintext));
         let versions = Versions::new(list, &before);
         let current = versions.newest();
@@ -152,6 +153,7 @@ impl Repository {
             return Ok(published);
         }
         progress(Progress::Compress);
+        let accepted = accepted(publication, &published.verdict);
         published.seq = seq.saturating_add(1);
         let named = versions.next(&Version {
             seq: published.seq,
@@ -163,6 +165,7 @@ impl Repository {
             state: &state,
             before: &before_text,
             change: published.verdict.difference.change,
+            accepted: accepted.as_ref(),
             now,
         })?;
         progress(Progress::Sign);
@@ -219,6 +222,20 @@ impl Repository {
             None => Ok(Vec::new()),
         }
     }
+}
+
+/// What a version says of itself that nodes will hold: why it was signed all the same, and
+/// which guards it trips. Who decides on a node sees it.
+fn accepted(publication: &Publication, verdict: &Verdict) -> Option<Value> {
+    let reason = publication.accept_guard.as_ref()?;
+    let trips: Vec<&str> = verdict
+        .trips
+        .iter()
+        .map(|trip| trip.guard.as_str())
+        .collect();
+    verdict
+        .is_held
+        .then(|| json!({"reason": reason, "trips": trips}))
 }
 
 /// The generation of a list that was never begun anew.

@@ -79,6 +79,14 @@ impl Repository {
         };
         match newest_root(&repository.folder)? {
             Some((_, root)) => repository.read_published(&root)?,
+            None if repository.folder.path("metadata/timestamp.json").exists() => {
+                return Err(PublishError::Repository {
+                    path: repository.folder.path("metadata"),
+                    reason: "has no root, such as 1.root.json, though there is a timestamp.json; \
+                             copy every root back from a mirror or a backup"
+                        .to_owned(),
+                });
+            }
             None if repository.stage.is_empty() => return Err(none()),
             None => {}
         }

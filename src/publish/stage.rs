@@ -132,7 +132,17 @@ pub(super) fn read_target(folder: &Folder, file: &str) -> Result<Vec<u8>, Publis
     if !folder.path(file).exists() && folder.path(&waiting).exists() {
         return folder.read(&waiting);
     }
-    folder.read(file)
+    folder.read(file).map_err(|error| match error {
+        PublishError::Io { path, source } if source.kind() == std::io::ErrorKind::NotFound => {
+            PublishError::Repository {
+                path,
+                reason: "is missing, and the newest version of its role names it; copy it back \
+                         from a mirror or a backup"
+                    .to_owned(),
+            }
+        }
+        other => other,
+    })
 }
 
 /// The file of a signature.

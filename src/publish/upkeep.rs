@@ -1,6 +1,6 @@
 //! Keeping a repository: renewing what expires, and saying how it stands.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use super::commit::is_online;
@@ -9,12 +9,15 @@ use super::versions::Versions;
 use super::{Keyring, PublishError, Renewed, Repository, Withdrawing};
 
 /// What a refresh did.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Refreshed {
     /// The roles that were signed anew.
     pub renewed: Vec<Renewed>,
     /// The roles that are past half their life and whose keys are not at hand.
     pub left: Vec<Left>,
+    /// Withdrawals that end within twelve hours or have ended, and whose list still has the
+    /// entry, by list.
+    pub unconfirmed: Vec<Withdrawing>,
 }
 
 /// A role that somebody else must renew.
@@ -111,7 +114,32 @@ impl Repository {
             self.renews = true;
             refreshed.renewed = self.commit(keys, now)?;
         }
+        let soon = now.checked_add(UNCONFIRMED_BEFORE).unwrap_or(now);
+        refreshed.unconfirmed = self
+            .status_of_withdrawals(now)
+            .filter_map(Result::ok)
+            .collect();
+        for list in &mut refreshed.unconfirmed {
+            list.running = list.unconfirmed(soon).cloned().collect();
+        }
+        refreshed
+            .unconfirmed
+            .retain(|list| !(list.running.is_empty() && list.lapsed.is_empty()));
         Ok(refreshed)
+    }
+
+    /// What is withdrawn of each list of which something is, or why that cannot be said.
+    fn status_of_withdrawals(
+        &self,
+        now: Timestamp,
+    ) -> impl Iterator<Item = Result<Withdrawing, String>> {
+        let lists = self.lists.keys().map(move |list| {
+            self.withdrawing(list, now)
+                .map_err(|error| error.to_string())
+        });
+        lists.filter(
+            |list| !matches!(list, Ok(list) if list.running.is_empty() && list.lapsed.is_empty()),
+        )
     }
 
     /// Stages the next version of every role past half its life that only its keepers sign;
@@ -147,15 +175,7 @@ impl Repository {
                 .iter()
                 .map(|(list, role)| self.list_status(list, role))
                 .collect(),
-            withdrawn: self
-                .lists
-                .keys()
-                .map(|list| {
-                    self.withdrawing(list, now)
-                        .map_err(|error| error.to_string())
-                })
-                .filter(|list| !matches!(list, Ok(list) if list.running.is_empty()))
-                .collect(),
+            withdrawn: self.status_of_withdrawals(now).collect(),
         }
     }
 
@@ -192,3 +212,6 @@ impl Repository {
         }
     }
 }
+
+/// So long before a withdrawal ends that the list never confirmed, it is said.
+const UNCONFIRMED_BEFORE: SignedDuration = SignedDuration::from_hours(12);

@@ -37,6 +37,8 @@ pub(super) struct Version<'a> {
     pub(super) before: &'a [u8],
     /// What it changes upon the version before, in entries rather than lines.
     pub(super) change: Change,
+    /// Why it is signed although nodes will hold it, and by which guards.
+    pub(super) accepted: Option<&'a Value>,
     /// When it is issued.
     pub(super) now: Timestamp,
 }
@@ -291,7 +293,7 @@ impl<'a> Versions<'a> {
 
     /// The fields of our own of a version (trust.md section 7.3).
     fn custom(&self, version: &Version<'_>) -> Value {
-        json!({
+        let mut custom = json!({
             "comp": "zstd",
             "enc": null,
             "entries": version.entries,
@@ -303,7 +305,11 @@ impl<'a> Versions<'a> {
             "seq": version.seq,
             "size": version.plaintext.len(),
             "state": version.state,
-        })
+        });
+        if let (Some(accepted), Value::Object(custom)) = (version.accepted, &mut custom) {
+            custom.insert("accepted".to_owned(), accepted.clone());
+        }
+        custom
     }
 
     fn add(&self, named: &mut Named, path: &str, target: Value, file: Vec<u8>) {
@@ -415,6 +421,7 @@ mod tests {
                 state: &hex(&Sha256::digest(plaintext)),
                 before: &before,
                 change: Change::default(),
+                accepted: None,
                 now: begin + SignedDuration::from_mins(minutes * index),
             };
             let named = versions.next(&version).unwrap();
@@ -493,6 +500,7 @@ mod tests {
                     removed: 1,
                     ..Change::default()
                 },
+                accepted: None,
                 now: "2026-11-24T06:00:00Z".parse().unwrap(),
             };
             let named = versions.next(&version).unwrap();

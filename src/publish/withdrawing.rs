@@ -31,14 +31,25 @@ pub struct Withdraw {
     pub undo: bool,
 }
 
-/// The withdrawals of a list that are running.
+/// The withdrawals of a list, as they are signed now.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Withdrawing {
     /// The list.
     pub list: String,
-    /// Each, with the entries of the newest version that it lets through: where there are
-    /// none, the list confirms it.
+    /// Each that runs, with the entries of the newest version that it lets through: where
+    /// there are none, the list confirms it.
     pub running: Vec<(Withdrawal, Vec<String>)>,
+    /// Each that has ended and that the list never confirmed: these entries are enforced
+    /// again.
+    pub lapsed: Vec<(Withdrawal, Vec<String>)>,
+}
+
+impl Withdrawing {
+    /// Those that run no longer than until `by` and whose entries are still on the list.
+    pub fn unconfirmed(&self, by: Timestamp) -> impl Iterator<Item = &(Withdrawal, Vec<String>)> {
+        let running = self.running.iter();
+        running.filter(move |(item, entries)| item.until <= by && !entries.is_empty())
+    }
 }
 
 impl Repository {
@@ -74,6 +85,10 @@ impl Repository {
             make_keys(keys, WITHDRAW, 1)?
         } else {
             check_signers(WITHDRAW, officers, 1)?;
+            if !self.is_staging {
+                let ids: Vec<String> = officers.iter().map(|key| key.id.clone()).collect();
+                keys.check_at_hand(WITHDRAW, &ids, 1)?;
+            }
             keys.remember(officers)?;
             Vec::new()
         };
@@ -156,12 +171,16 @@ impl Repository {
         self.withdrawing(list, now)
     }
 
-    /// The withdrawals of a list that run at `now`.
+    /// The withdrawals of a list at `now`.
     ///
     /// # Errors
     /// [`PublishError`] for files that cannot be read.
     pub fn withdrawing(&self, list: &str, now: Timestamp) -> Result<Withdrawing, PublishError> {
-        let entries = self.entries_of(list)?;
+        let items = self.withdrawn(list)?;
+        let entries = match items.as_slice() {
+            [] => HashMap::new(),
+            _ => self.entries_of(list)?,
+        };
         let hits = |item: &Withdrawal| {
             let covers = |(id, value): &(&String, &String)| match &item.what {
                 Withdrawn::Id(wanted) => wanted.as_str() == id.as_str(),
@@ -170,10 +189,20 @@ impl Repository {
             let hits = entries.iter().filter(covers);
             hits.map(|(id, value)| format!("{id} {value}")).collect()
         };
-        let running = self.running(list, now)?.into_iter();
+        let items = items.into_iter().map(|item| {
+            let hits: Vec<String> = hits(&item);
+            (item, hits)
+        });
+        let (running, mut lapsed): (Vec<_>, Vec<_>) = items.partition(|(item, _)| item.until > now);
+        let stands = |entry: &String| running.iter().any(|(_, entries)| entries.contains(entry));
+        for (_, entries) in &mut lapsed {
+            entries.retain(|entry| !stands(entry));
+        }
+        lapsed.retain(|(_, entries)| !entries.is_empty());
         Ok(Withdrawing {
             list: list.to_owned(),
-            running: running.map(|item| (item.clone(), hits(&item))).collect(),
+            running,
+            lapsed,
         })
     }
 
@@ -183,6 +212,13 @@ impl Repository {
         list: &str,
         now: Timestamp,
     ) -> Result<Vec<Withdrawal>, PublishError> {
+        let mut running = self.withdrawn(list)?;
+        running.retain(|item| item.until > now);
+        Ok(running)
+    }
+
+    /// What is signed now, whether it has ended or not.
+    fn withdrawn(&self, list: &str) -> Result<Vec<Withdrawal>, PublishError> {
         let Some((path, target)) = self.withdraw_target(list) else {
             return Ok(Vec::new());
         };
@@ -194,8 +230,7 @@ impl Repository {
             path: self.folder.path(&file),
             reason: format!("{reason}. Put the file back from a copy of the repository"),
         })?;
-        let running = read.items.into_iter().filter(|item| item.until > now);
-        Ok(running.collect())
+        Ok(read.items)
     }
 
     /// Signs what is withdrawn from now on.

@@ -38,6 +38,8 @@ pub enum AlarmKind {
     SelfTest,
     /// No upstream resolver knows a name that must work.
     Upstream,
+    /// A withdrawal has ended, and its list still has the entry.
+    Withdrawal,
 }
 
 /// How urgent it is.
@@ -97,18 +99,19 @@ impl Alarms {
 
 impl AlarmKind {
     /// Every kind.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Clock,
         Self::Disk,
         Self::KeyMisuse,
         Self::SelfTest,
         Self::Upstream,
+        Self::Withdrawal,
     ];
 
     /// Whether it is about a repository, and not about the whole node.
     #[must_use]
     pub const fn is_of_repository(self) -> bool {
-        matches!(self, Self::Clock | Self::Disk | Self::KeyMisuse)
+        !matches!(self, Self::SelfTest | Self::Upstream)
     }
 
     /// The word for it in metrics and the API.
@@ -120,6 +123,7 @@ impl AlarmKind {
             Self::KeyMisuse => "key_misuse",
             Self::SelfTest => "self_test",
             Self::Upstream => "upstream",
+            Self::Withdrawal => "withdrawal",
         }
     }
 }

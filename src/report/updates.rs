@@ -78,6 +78,8 @@ pub struct HeldVersion {
     pub added: u64,
     /// Entries that it would remove.
     pub removed: u64,
+    /// Why the authority signed it all the same, in its words.
+    pub accepted: Option<String>,
 }
 
 /// A version that a person went back to.

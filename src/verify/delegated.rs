@@ -21,6 +21,17 @@ pub(super) struct Scope {
     folder: String,
 }
 
+/// Whose signatures on a role counted.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) struct Signing {
+    /// The ids of the keys.
+    pub(super) signers: Vec<String>,
+    /// How many had to.
+    pub(super) threshold: usize,
+    /// How many keys the role has.
+    pub(super) keys: usize,
+}
+
 impl Scope {
     /// The role of a list.
     pub(super) fn of_list(list: &str) -> Self {
@@ -175,8 +186,11 @@ impl Chain {
         Offer::read(list, role)
     }
 
-    /// The ids of the keys whose signatures on the role of a list counted.
-    pub(super) fn signers(&self, list: &str, role: &[u8]) -> Result<Vec<String>, VerifyError> {
+    /// Whose signatures on the role of a list counted, and how many had to.
+    ///
+    /// # Errors
+    /// [`VerifyError`] where the list is not delegated, or its role is none.
+    pub(super) fn signing(&self, list: &str, role: &[u8]) -> Result<Signing, VerifyError> {
         let scope = Scope::of_list(list);
         let (delegated, keys) = self.delegation(&scope)?;
         let file = scope.role;
@@ -188,12 +202,12 @@ impl Chain {
             alone.threshold = 1;
             metadata.verify_threshold(keys, &alone, &file).is_ok()
         };
-        Ok(delegated
-            .keyids
-            .iter()
-            .filter(|id| signed(id))
-            .cloned()
-            .collect())
+        let signers = delegated.keyids.iter().filter(|id| signed(id));
+        Ok(Signing {
+            signers: signers.cloned().collect(),
+            threshold: delegated.threshold,
+            keys: delegated.keyids.len(),
+        })
     }
 
     /// The delegation of a role, linted, with the keys that delegations may use.

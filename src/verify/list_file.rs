@@ -30,6 +30,7 @@ pub(super) fn list_file(
             reason: "has no header that names its list".to_owned(),
         });
     }
+    let signing = chain.signing(list, role)?;
     let expires = chain.delegated(&Scope::of_list(list));
     let provenance = Provenance {
         list: name.clone(),
@@ -43,7 +44,10 @@ pub(super) fn list_file(
             generation: state.version.generation,
             seq: state.version.seq,
             state: state.version.state.clone(),
-            signers: chain.signers(list, role)?,
+            signers: signing.signers,
+            threshold: signing.threshold,
+            keys: signing.keys,
+            accepted: state.accepted.clone(),
             issued_at: state.issued_at.or_else(|| chain.issued_at()),
             expires: expires.map(|role| role.expires).unwrap_or_default(),
         },

@@ -39,6 +39,8 @@ pub(super) struct SignedState {
     size: u64,
     /// When the authority issued it, by its own clock.
     pub(super) issued_at: Option<Timestamp>,
+    /// Why the authority signed it although nodes will hold it, in its words.
+    pub(super) accepted: Option<String>,
 }
 
 /// What is signed about a step (trust.md section 7.6).
@@ -81,6 +83,10 @@ impl ListTarget {
                 .get("issued_at")
                 .and_then(Value::as_str)
                 .and_then(|text| text.parse().ok()),
+            accepted: custom
+                .pointer("/accepted/reason")
+                .and_then(Value::as_str)
+                .map(|reason| one_line(reason, ACCEPTED_CHARS_MAX)),
         };
         let step = if name == FULL {
             None
@@ -349,6 +355,17 @@ const PLAINTEXT_OCTETS_MAX: u64 = 1 << 30;
 const RATIO_MAX: u64 = 64;
 /// What a plaintext may always have.
 const SHORT_OCTETS: u64 = 64 << 10;
+
+/// A text of somebody else as one line that is safe to show.
+fn one_line(text: &str, chars_max: usize) -> String {
+    let chars = text.chars().take(chars_max);
+    chars
+        .map(|one| if one.is_control() { ' ' } else { one })
+        .collect()
+}
+
+/// So much of the authority's reason is shown.
+const ACCEPTED_CHARS_MAX: usize = 500;
 
 #[cfg(test)]
 mod tests {

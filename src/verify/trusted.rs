@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::chain::Chain;
+use super::delegated::Scope;
 use super::floors::Floors;
 use super::list_steps::Fetch;
 use super::term_steps::{TermPlace, after};
@@ -337,8 +338,21 @@ impl TrustedMetadata {
     /// round that reached it.
     #[must_use]
     pub fn role_expires(&self, list: &str) -> Option<Timestamp> {
-        let role = self.chain.set().targets_role(&format!("list-{list}"));
-        role.map(|role| role.expires)
+        let scope = Scope::of_list(list);
+        if let Some(role) = self.chain.set().targets_role(&scope.role) {
+            return Some(role.expires);
+        }
+        // Before the first round, what is stored is asked, and verified as all that is.
+        let held = self.held.get(&scope.file())?;
+        let mut chain = self.chain.clone();
+        if let Some(targets) = self.held.get("targets.json") {
+            let taken = chain.take_targets(&targets.bytes, targets.accepted_at);
+            taken.ok()?;
+        }
+        chain
+            .take_delegated(&scope, &held.bytes, held.accepted_at)
+            .ok()?;
+        chain.delegated(&scope).map(|role| role.expires)
     }
 
     /// The version of the timestamp that is trusted.

@@ -76,6 +76,20 @@ impl Publisher {
         must(self.repo("never-block").arg("--from").arg(file));
     }
 
+    /// The fields of our own of the newest step or complete state.
+    fn custom(&self) -> serde_json::Value {
+        let roles = fs::read_dir(self.path().join("repo/metadata")).unwrap();
+        let names = roles.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let version = |name: &String| name.strip_suffix(".list-a.json")?.parse::<u64>().ok();
+        let newest = names.max_by_key(version).unwrap();
+        let role = fs::read(self.path().join("repo/metadata").join(newest)).unwrap();
+        let role: serde_json::Value = serde_json::from_slice(&role).unwrap();
+        let targets = role["signed"]["targets"].as_object().unwrap();
+        let mut customs: Vec<_> = targets.values().map(|target| &target["custom"]).collect();
+        customs.sort_by_key(|custom| custom["seq"].as_u64());
+        customs.last().copied().unwrap().clone()
+    }
+
     /// The serial of the list.
     fn serial(&self) -> Option<u64> {
         let mut command = cordon();
@@ -184,10 +198,40 @@ fn growth_is_held_by_version_and_by_day_unless_a_person_says_why() {
         "{said}"
     );
     assert_eq!(publisher.serial(), Some(4));
+    // Whoever has to decide on a node finds the reason in the version itself.
+    let custom = publisher.custom();
+    assert_eq!(custom["accepted"]["reason"], "order EX-2026-9");
+    assert_eq!(custom["accepted"]["trips"][0], "growth_per_day", "{custom}");
     let empty = run(publisher
         .publish(&names("bad", 0..1), "domains")
         .args(["--accept-guard", ""]));
     assert_eq!(empty.status.code(), Some(64), "a reason is one");
+}
+
+#[test]
+fn what_no_node_enforces_or_the_list_is_not_for_is_said() {
+    let publisher = Publisher::new();
+    let row = |value: &str, more: &str| {
+        format!(
+            "{{\"kind\":\"domain\",\"match\":\"exact\",\"value\":\"{value}\",\"legal\":{{\"basis\":\"Act\",\"authority\":\"Court\"}}{more}}}"
+        )
+    };
+    let header = "{\"format\":1,\"list\":\"a\"}".to_owned();
+    let rows = [
+        header,
+        row("one.test", ""),
+        row("two.test", ",\"expires_at\":\"2026-01-01T00:00:00Z\""),
+        row("three.test", ",\"category\":\"gambling\""),
+    ];
+    let said = run(&mut publisher.publish(&rows, "native"));
+    let said = String::from_utf8_lossy(&[said.stdout, said.stderr].concat()).into_owned();
+    for part in [
+        "3 entries",
+        "1 entry expired before this version",
+        "1 entry of another category than phishing",
+    ] {
+        assert!(said.contains(part), "{part}\n{said}");
+    }
 }
 
 #[test]

@@ -89,6 +89,7 @@ fn a_list_that_doubles_is_held_over_a_restart_until_somebody_accepts_it() {
         "300 added",
         "n599.test",
         "hold accept a 2",
+        "the authority knew, and says: a test of nodes",
     ] {
         assert!(
             said.contains(part) || part == "n599.test",
@@ -97,6 +98,9 @@ fn a_list_that_doubles_is_held_over_a_restart_until_somebody_accepts_it() {
     }
     let status = plant.node.command(&["status"]);
     assert!(status.contains("HELD: serial 2"), "{status}");
+    assert!(status.contains("says: a test of nodes"), "{status}");
+    let signed = "signed by 1 of 1 keys, threshold 1: ";
+    assert!(status.contains(signed), "{status}");
     let metrics = plant.node.report("/metrics").body;
     assert!(
         metrics.contains("cordon_list_held{list=\"a\"} 1"),
@@ -149,6 +153,32 @@ fn a_list_that_doubles_is_held_over_a_restart_until_somebody_accepts_it() {
     ] {
         assert!(log.contains(part), "{part} is not in\n{log}");
     }
+}
+
+#[test]
+fn other_limits_let_go_what_is_held() {
+    let plant = Plant::new();
+    plant.publish(0..600);
+    assert_eq!(plant.held(), Some(2));
+    let since = plant.list()["held"]["since"].clone();
+    let configure = |guard: &str| {
+        let text = fs::read_to_string(plant.node.configuration()).unwrap();
+        let (begin, end) = text.split_once("list: a }").unwrap();
+        let end = end.split_once('}').unwrap().1;
+        let text = format!("{begin}list: a }}, guard: {{ {guard} }} }}{end}");
+        plant.node.write_configuration(&text);
+        plant.node.command(&["reload"]);
+    };
+    let configured = fs::read_to_string(plant.node.configuration()).unwrap();
+    // Limits that it still trips: it stays held since when it was.
+    configure("growth: 60%, growth_per_day: 60%");
+    assert_eq!(plant.held(), Some(2));
+    assert_eq!(plant.list()["held"]["since"], since);
+    assert_eq!(plant.list()["guard_events"], 1);
+    plant.node.write_configuration(&configured);
+    configure("growth: 200%, growth_per_day: 200%");
+    assert_eq!(plant.held(), None);
+    assert!(plant.blocks(1) && plant.blocks(599));
 }
 
 #[test]

@@ -403,6 +403,110 @@ fn every_role_gets_other_keys_and_the_node_follows() {
 }
 
 #[test]
+fn keepers_bound_the_lists_and_duty_officers_withdraw() {
+    let keepers = Keepers::published();
+    let mut node = keepers.node();
+    must(keepers.publish_rows("one.test\ntwo.test\n").arg("--stage"));
+    fs::write(
+        keepers.path("policy.yaml"),
+        "lists:\n  a: { max_entries: 9 }\n",
+    )
+    .unwrap();
+    fs::write(keepers.path("never"), "bank.test\n").unwrap();
+    for (command, file) in [("policy", "policy.yaml"), ("never-block", "never")] {
+        let mut bound = keepers.repo(command);
+        bound.arg("--from").arg(keepers.path(file));
+        let said = refused(&mut bound);
+        assert!(said.contains("--stage"), "{command}: {said}");
+        must(bound.arg("--stage"));
+    }
+    // Who has to sign it sees what it would bound.
+    let said = must(cordon().args(["repo", "status"]).arg(keepers.path("repo")));
+    assert!(
+        said.contains("never-block") && said.contains("policy"),
+        "{said}"
+    );
+    keepers.all_sign(&["anna", "bert"]);
+    keepers.publish_staged();
+    assert_eq!(node.outcome(now()), "new");
+    assert_eq!(node.puller.never_block().len(), 1);
+    let most = node.puller.policy().unwrap().bounds("a").unwrap();
+    assert_eq!(most.guard.max_entries, Some(9));
+
+    // The role that withdraws goes to two duty officers, each of whom is enough.
+    let old = keepers.key_ids("withdraw").remove(0);
+    let mut rotate = keepers.repo("rotate");
+    rotate.args(["--role", "withdraw", "--remove", &old, "--stage"]);
+    for name in ["dora", "emil"] {
+        keepers.make_key(name);
+        rotate.arg("--add").arg(keepers.public(name));
+    }
+    must(&mut rotate);
+    keepers.all_sign(&["anna", "bert", "emil"]);
+    keepers.publish_staged();
+    for name in ["dora", "emil"] {
+        let value = if name == "dora" {
+            "one.test"
+        } else {
+            "two.test"
+        };
+        let mut withdraw = keepers.repo("withdraw");
+        withdraw.args(["--list", "a", "--value", value, "--reason", "appeal"]);
+        refused(&mut withdraw);
+        must(withdraw.arg("--stage"));
+        keepers.all_sign(&[name]);
+        keepers.publish_staged();
+    }
+    assert_eq!(node.outcome(now()), "unchanged");
+    assert_eq!(node.puller.withdrawals("a").len(), 2);
+}
+
+#[test]
+fn a_repository_without_duty_officers_gets_some() {
+    let authority = Authority::new(&["a"]);
+    authority.publish("a", &["one.test"], now());
+    authority.forge("targets", |targets| {
+        let roles = targets["delegations"]["roles"].as_array_mut().unwrap();
+        roles.retain(|role| role["name"] != "withdraw");
+    });
+    let repo = |command: &str| {
+        let mut program = cordon();
+        program.args(["repo", command]).arg(authority.repo());
+        program.arg("--keys").arg(authority.keys_folder());
+        program
+    };
+    let withdraw = || {
+        let mut program = repo("withdraw");
+        program.args(["--list", "a", "--value", "one.test", "--reason", "error"]);
+        program
+    };
+    let said = refused(&mut withdraw());
+    assert!(
+        said.contains("delegate REPO --keys KEYS --withdraw"),
+        "{said}"
+    );
+    let said = refused(repo("delegate").args(["--withdraw", "--list", "a"]));
+    assert!(said.contains("--list"), "{said}");
+    must(
+        cordon()
+            .args(["repo", "key", "--new", "duty", "--keys"])
+            .arg(authority.keys_folder()),
+    );
+    must(
+        repo("delegate")
+            .arg("--withdraw")
+            .arg("--key")
+            .arg(authority.keys_folder().join("duty.pub")),
+    );
+    must(&mut withdraw());
+    let said = refused(repo("delegate").arg("--withdraw"));
+    assert!(said.contains("rotate --role withdraw"), "{said}");
+    let mut node = Node::new(&authority);
+    assert_eq!(node.outcome(now()), "new");
+    assert_eq!(node.puller.withdrawals("a").len(), 1);
+}
+
+#[test]
 fn forty_root_keys_later_the_node_still_follows() {
     let authority = Authority::new(&["a"]);
     authority.publish("a", &["one.test"], hour(0));
@@ -515,11 +619,25 @@ fn damage_in_the_folder_is_named_and_nothing_is_lost() {
     fs::write(&foreign, "a note").unwrap();
     publish("9.root.json: is not the signed file of role root; move it away");
     fs::remove_file(&foreign).unwrap();
+    // The root itself: neither opened nor founded anew.
+    let root = repo.join("metadata/1.root.json");
+    fs::rename(&root, repo.join("kept")).unwrap();
+    publish("has no root, such as 1.root.json");
+    let mut init = cordon();
+    init.args(["repo", "init"]).arg(&repo).arg("--keys");
+    let said = refused(init.arg(authority.keys_folder().join("new")));
+    assert!(said.contains("there is a repository already"), "{said}");
+    fs::rename(repo.join("kept"), &root).unwrap();
     fs::write(repo.join("metadata/note.txt"), "a note").unwrap();
     // The list's file before: it counts as none, and the list is published all the same.
     for entry in fs::read_dir(repo.join("targets/a")).unwrap() {
         fs::remove_file(entry.unwrap().path()).unwrap();
     }
+    let mut withdraw = cordon();
+    withdraw.args(["repo", "withdraw"]).arg(&repo).arg("--keys");
+    withdraw.arg(authority.keys_folder()).args(["--list", "a"]);
+    let said = refused(withdraw.args(["--value", "one.test", "--reason", "error"]));
+    assert!(said.contains(".full: is missing"), "{said}");
     let published = authority.publish("a", &["one.test", "two.test"], hour(1));
     assert_eq!((published.seq, published.added), (2, 2));
     assert_eq!(published.warnings.len(), 1, "{:?}", published.warnings);

@@ -235,6 +235,83 @@ fn a_withdrawn_name_resolves_within_three_seconds() {
 }
 
 #[test]
+fn a_withdrawal_that_the_list_never_confirms_is_an_alarm_on_both_sides() {
+    let plant = Plant::new(&["one.test", "two.test"], "1s");
+    let end = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(5);
+    let mut withdraw = plant.authority.repo("withdraw");
+    withdraw.args(["--list", "a", "--value", "one.test", "--reason", "error"]);
+    must(withdraw.args(["--until", &end.to_string()]));
+    until("the name resolves", Duration::from_secs(10), || {
+        !plant.blocks("one.test")
+    });
+    // The authority hears of it from its job, before it ends and after.
+    let refreshed = || must(&mut plant.authority.repo("refresh"));
+    let said = refreshed();
+    assert!(
+        said.contains("one.test") && said.contains("still has"),
+        "{said}"
+    );
+    let alarms = || {
+        let status = plant.node.command(&["status", "--json"]);
+        let status: Value = serde_json::from_str(&status).unwrap();
+        status["alarms"].clone()
+    };
+    assert_eq!(alarms(), serde_json::json!([]));
+    until("it is enforced again", Duration::from_secs(15), || {
+        plant.blocks("one.test")
+    });
+    let alarm = alarms();
+    assert_eq!(alarm[0]["name"], "withdrawal", "{alarm}");
+    assert_eq!(alarm[0]["severity"], "alarm");
+    let sentence = alarm[0]["sentence"].as_str().unwrap();
+    assert!(sentence.contains("list a: 1 entry"), "{sentence}");
+    let metrics = plant.node.report("/metrics").body;
+    let metric = "cordon_alarm{alarm=\"withdrawal\",severity=\"alarm\"} 1";
+    assert!(metrics.contains(metric), "{metrics}");
+    assert_eq!(plant.list("a")["lapsed"], 1);
+    let said = must(&mut plant.authority.repo("status"));
+    assert!(
+        said.contains("LAPSED") && said.contains("one.test"),
+        "{said}"
+    );
+    let said = refreshed();
+    assert!(said.contains("enforced again"), "{said}");
+    // It is over once the list has dropped the entry.
+    plant.publish(&["two.test", "three.test"]);
+    until("the alarm is over", Duration::from_secs(10), || {
+        alarms() == serde_json::json!([])
+    });
+    let said = must(&mut plant.authority.repo("status"));
+    assert!(!said.contains("LAPSED"), "{said}");
+}
+
+#[test]
+fn a_name_that_may_never_be_blocked_passes_without_any_new_list() {
+    let plant = Plant::new(&["one.test", "two.test"], "1s");
+    let never = |names: &str| {
+        let file = plant.node.folder().join("never-block.txt");
+        fs::write(&file, names).unwrap();
+        must(plant.authority.repo("never-block").arg("--from").arg(file));
+    };
+    never("one.test\n");
+    until("the name resolves", Duration::from_secs(10), || {
+        !plant.blocks("www.one.test")
+    });
+    assert!(plant.blocks("two.test"));
+    let list = plant.list("a");
+    assert_eq!(
+        (list["serial"].as_u64(), list["quarantined"].as_u64()),
+        (Some(1), Some(1))
+    );
+    let reason = list["quarantined_rows"][0]["reason"].as_str().unwrap();
+    assert!(reason.contains("one.test"), "{reason}");
+    never("other.test\n");
+    until("it is blocked again", Duration::from_secs(10), || {
+        plant.blocks("www.one.test")
+    });
+}
+
+#[test]
 fn an_entry_ends_by_itself_without_any_new_list() {
     let plant = Plant::new(&["one.test"], "1h");
     let end = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(5);

@@ -1,11 +1,15 @@
 //! What the README says is so: its commands run, its configuration is good, its pictures
 //! are there.
 
+use std::ffi::OsString;
 use std::fs;
 use std::path::Path;
 
 use cordon::config::Config;
 
+use crate::harness::authority::Authority;
+use crate::harness::node::Node;
+use crate::harness::upstream::Upstream;
 use crate::harness::{cordon, must};
 
 fn root() -> &'static Path {
@@ -29,28 +33,112 @@ fn words(line: &str) -> Vec<String> {
     words
 }
 
-#[test]
-fn the_authoritys_four_commands_make_a_repository_that_the_example_configuration_takes() {
-    let folder = tempfile::tempdir().unwrap();
-    let lists = root().join("blocklists");
+/// The commands of the passage that begins with `first`, without what they say of themselves.
+fn passage(first: &str) -> Vec<String> {
     let readme = readme();
-    let commands: Vec<&str> = readme
-        .lines()
-        .filter(|line| line.starts_with("cordon repo "))
-        .map(|line| line.split(" # ").next().unwrap())
-        .collect();
-    assert_eq!(commands.len(), 4, "{commands:?}");
-    for command in commands {
+    let blocks = readme.split("```sh\n").skip(1);
+    let mut blocks = blocks.map(|block| block.split("```").next().unwrap());
+    let block = blocks.find(|block| block.starts_with(first));
+    let lines = block.unwrap_or_else(|| panic!("no passage begins with {first}"));
+    let commands = lines.lines().map(|line| line.split(" # ").next().unwrap());
+    commands.map(|line| line.trim_end().to_owned()).collect()
+}
+
+/// The words of a command of the authority, with the places of the README below `folder`.
+fn placed(command: &str, folder: &Path) -> Vec<OsString> {
+    let lists = root().join("blocklists");
+    let words = words(command).into_iter().skip(1);
+    let place = |word: String| match word.as_str() {
+        "REPO" | "KEYS" | "ONLINE" | "ANNA" | "BERT" | "CLEO" => folder.join(word).into(),
+        "entries.txt" => lists.join("example.names").into(),
+        "legal.yaml" => lists.join("legal.yaml").into(),
+        "never-block.txt" => root().join("config/never-block.example.txt").into(),
+        "policy.yaml" => {
+            // The example, without the list that this repository does not have.
+            let policy = fs::read_to_string(root().join("config/policy.example.yaml")).unwrap();
+            let file = folder.join(&word);
+            fs::write(&file, policy.split("\n  gambling:").next().unwrap()).unwrap();
+            file.into()
+        }
+        key if key.ends_with(".pub") => match key.split_once('=') {
+            Some((role, file)) => format!("{role}={}", folder.join(file).display()).into(),
+            None => folder.join(key).into(),
+        },
+        _ => word.into(),
+    };
+    words.map(place).collect()
+}
+
+#[test]
+fn an_operators_levers_are_as_the_readme_has_them() {
+    let authority = Authority::new();
+    authority.delegate("csam");
+    let names = |count: usize| (0..count).map(|number| format!("n{number}.test"));
+    authority.publish_unguarded("csam", &names(300).collect::<Vec<_>>());
+    let upstream = Upstream::start();
+    let lists = format!(
+        "repositories:\n  - {{ name: hotline, mirrors: [\"{}\"], trust: {}, poll: 1h }}\nlists:\n  - {{ name: csam, from: {{ repository: hotline, list: csam }} }}",
+        authority.mirror(),
+        authority.root().display()
+    );
+    let mut node = Node::new(&lists, upstream.address);
+    node.start();
+    authority.publish_unguarded("csam", &names(600).collect::<Vec<_>>());
+    node.command(&["update"]);
+    let commands = passage("cordon hold ");
+    let said = [
+        "serial 2 is held",
+        "serial 2 of list csam is in force",
+        "serial 1 of list csam is in force again",
+        "drive.example and all below it pass until",
+        "whole",
+    ];
+    assert_eq!(commands.len(), said.len());
+    for (command, part) in commands.iter().zip(said) {
+        let words = words(command);
+        let words: Vec<&str> = words.iter().skip(1).map(String::as_str).collect();
+        let text = node.command(&words);
+        assert!(text.contains(part), "{command}: {text}");
+    }
+    let log = fs::read_to_string(node.state().join("audit.log")).unwrap();
+    assert!(log.contains("A. Person") && log.contains("confirmed by telephone"));
+}
+
+#[test]
+fn two_of_three_keepers_publish_as_the_readme_has_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let commands = passage("cordon repo key ");
+    assert_eq!(commands.len(), 9, "{commands:?}");
+    for command in &commands {
         let mut program = cordon();
-        for word in words(command).into_iter().skip(1) {
-            program.arg(match word.as_str() {
-                "REPO" | "KEYS" => folder.path().join(word).into_os_string(),
-                "entries.txt" => lists.join("example.names").into_os_string(),
-                "legal.yaml" => lists.join("legal.yaml").into_os_string(),
-                _ => word.into(),
-            });
+        program.args(placed(command, folder.path()));
+        if command.starts_with("cordon repo sign") {
+            // The person is shown it, and says yes to that.
+            let mut shown = cordon();
+            let shown = must(shown.args(placed(command, folder.path())).arg("--json"));
+            let shown: serde_json::Value = serde_json::from_str(&shown).unwrap();
+            program.args(["--yes", shown["digest"].as_str().unwrap()]);
         }
         must(&mut program);
+    }
+    assert!(
+        folder
+            .path()
+            .join("REPO/metadata/1.list-csam.json")
+            .exists()
+    );
+}
+
+#[test]
+fn the_authoritys_commands_make_a_repository_that_the_example_configuration_takes() {
+    let folder = tempfile::tempdir().unwrap();
+    let readme = readme();
+    for (first, count) in [("cordon repo init ", 4), ("cordon repo policy ", 3)] {
+        let commands = passage(first);
+        assert_eq!(commands.len(), count, "{commands:?}");
+        for command in commands {
+            must(cordon().args(placed(&command, folder.path())));
+        }
     }
 
     let yaml = readme

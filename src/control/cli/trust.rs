@@ -178,6 +178,7 @@ fn audit(config: &Config, replace: &Replace, after: &TrustSummary) -> Result<(),
         after.root_keys.join(" ")
     );
     let person = Person::here(&replace.by, &replace.reason);
+    person.check().map_err(ExitError::usage)?;
     let act = person.act("trust_replace", subject, "done".to_owned());
     AuditLog::new(&config.state)
         .append(&act, clock::timestamp())

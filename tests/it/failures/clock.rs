@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::{block_list, blocked, metric, update};
 use crate::harness::authority::Authority;
 use crate::harness::client::until;
+use crate::harness::must;
 use crate::harness::node::Node;
 use crate::harness::upstream::Upstream;
 use crate::trust::forge::{self, hour};
@@ -91,6 +92,43 @@ fn clock_far_ahead_keeps_enforcing_and_recovers_when_the_clock_does() {
     faked.node.stop();
     faked.start();
     faked.status_says(&["EXPIRED"]);
+    faked.set("+0");
+    assert!(update(&faked.node).status.success());
+    faked.status_says(&["ready\n"]);
+}
+
+#[test]
+fn a_list_that_has_expired_is_dropped_where_its_policy_says_so() {
+    let mut faked = Faked::new();
+    // A list that is required and dropped would leave the node not ready.
+    let configured = fs::read_to_string(faked.node.configuration()).unwrap();
+    let configured = configured.replace("list: list }\n", "list: list }\n    required: false\n");
+    faked.node.write_configuration(&configured);
+    let policy = faked.node.folder().join("policy.yaml");
+    fs::write(
+        &policy,
+        "lists: { list: { on_expiry: drop, drop_after: 1d } }\n",
+    )
+    .unwrap();
+    must(faked.authority.repo("policy").arg("--from").arg(&policy));
+    faked.set("+0");
+    faked.start();
+    // The role of a list ends after a week; then the policy's day runs.
+    faked.set("+180h");
+    assert!(!update(&faked.node).status.success());
+    faked.status_says(&["EXPIRED"]);
+    faked.set("+193h");
+    assert!(!update(&faked.node).status.success());
+    assert!(!blocked(&faked.node, "one.test"));
+    for restarts in [false, true] {
+        if restarts {
+            faked.node.stop();
+            faked.start();
+        }
+        let status = faked.node.command(&["status"]);
+        assert!(status.contains("DROPPED since"), "{status}");
+        assert!(!blocked(&faked.node, "one.test"));
+    }
     faked.set("+0");
     assert!(update(&faked.node).status.success());
     faked.status_says(&["ready\n"]);

@@ -16,7 +16,10 @@ const TABLE: &[(&str, &[&str])] = &[
     ),
     (
         "a list role expired",
-        &["trust::one_authority_that_fails_leaves_every_other_working"],
+        &[
+            "trust::one_authority_that_fails_leaves_every_other_working",
+            "failures::clock::a_list_that_has_expired_is_dropped_where_its_policy_says_so",
+        ],
     ),
     (
         "root expired",

@@ -100,6 +100,18 @@ fn a_running_daemon_keeps_its_lists_until_the_new_root_has_newer_ones() {
     let no_root = old.folder().join("metadata/timestamp.json");
     let (code, text) = replace(&no_root, &["--yes"]);
     assert!(code == Some(1) && text.contains("timestamp.json"), "{text}");
+    let nobody = run(cordon()
+        .args([
+            "trust", "replace", "hotline", "--by", " ", "--reason", "x", "--yes",
+        ])
+        .arg(new.root())
+        .arg("--config")
+        .arg(node.configuration()));
+    let text = String::from_utf8_lossy(&nobody.stderr).into_owned();
+    assert!(
+        !nobody.status.success() && text.contains("who decides"),
+        "{text}"
+    );
     let (code, text) = replace(&new.root(), &[]);
     assert!(code == Some(64) && text.contains("--yes"), "{text}");
     assert_eq!(
@@ -108,6 +120,15 @@ fn a_running_daemon_keeps_its_lists_until_the_new_root_has_newer_ones() {
     );
     let (code, text) = replace(&new.root(), &["--yes"]);
     assert!(code == Some(0) && text.contains("restart"), "{text}");
+    // It is on record, and the chain of the daemon's own entries goes on.
+    let log = std::fs::read_to_string(node.state().join("audit.log")).unwrap();
+    for part in ["\"trust_replace\"", "A. Person", "keys were stolen"] {
+        assert!(log.contains(part), "{part} is not in\n{log}");
+    }
+    assert!(
+        node.command(&["status", "--verify-audit"])
+            .contains("whole")
+    );
     assert_eq!(
         std::fs::read(&pinned).unwrap(),
         std::fs::read(new.root()).unwrap()

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::at_hand::public_keys;
-use super::delegate::delegate;
+use super::delegate::DelegateArguments;
 use super::init::init;
 use super::key::{NewKey, key};
 use super::never_block::NeverBlock;
@@ -17,8 +17,7 @@ use super::status::status;
 use super::withdraw::WithdrawArguments;
 use crate::compile::Format;
 use crate::control::ExitError;
-use crate::policy::Category;
-use crate::publish::{Delegation, Keyring, Publication, Rotation};
+use crate::publish::{Keyring, Publication, Rotation};
 
 /// Make and keep a signed repository of lists: a static folder for any web server.
 #[derive(Debug, clap::Subcommand)]
@@ -31,7 +30,7 @@ pub(crate) enum RepoCommand {
         /// none are given.
         #[arg(long, default_value_t = 1)]
         threshold: usize,
-        /// A keeper's public key, for root, targets, snapshot or timestamp; repeat it.
+        /// A keeper's public key, for root, targets, snapshot, timestamp or withdraw; repeat it.
         #[arg(long, value_name = "ROLE=FILE.pub", value_parser = role_and_file)]
         key: Vec<(String, PathBuf)>,
         #[command(flatten)]
@@ -58,30 +57,8 @@ pub(crate) enum RepoCommand {
         #[command(flatten)]
         output: Output,
     },
-    /// Delegate a list to keys of its own.
-    Delegate {
-        #[command(flatten)]
-        place: Place,
-        /// The list's name: a-z, 0-9 and -.
-        #[arg(long)]
-        list: String,
-        /// Its title, in English.
-        #[arg(long)]
-        title: String,
-        /// The class of its content.
-        #[arg(long, value_parser = category)]
-        category: Category,
-        /// How many keys must sign the list; as many are made where none are given.
-        #[arg(long, default_value_t = 1)]
-        threshold: usize,
-        /// A keeper's public key; repeat it.
-        #[arg(long, value_name = "FILE.pub")]
-        key: Vec<PathBuf>,
-        #[command(flatten)]
-        stage: Stage,
-        #[command(flatten)]
-        output: Output,
-    },
+    /// Delegate a list to keys of its own, or withdrawals to duty officers.
+    Delegate(DelegateArguments),
     /// Publish a version of a list, a full replacement, or what is staged.
     Publish {
         #[command(flatten)]
@@ -140,7 +117,7 @@ pub(crate) enum RepoCommand {
     Rotate {
         #[command(flatten)]
         place: Place,
-        /// The role: root, targets, snapshot, timestamp, or list-NAME.
+        /// The role: root, targets, snapshot, timestamp, withdraw, or list-NAME.
         #[arg(long)]
         role: String,
         /// The public key of a keeper who comes; repeat it.
@@ -253,24 +230,7 @@ pub(crate) fn run(command: RepoCommand) -> Result<(), ExitError> {
             };
             key(&keys, &wanted, repo.as_deref(), &output)
         }
-        RepoCommand::Delegate {
-            place,
-            list,
-            title,
-            category,
-            threshold,
-            key,
-            stage,
-            output,
-        } => {
-            let delegation = Delegation {
-                list,
-                title,
-                category,
-                threshold,
-            };
-            delegate(&place, &delegation, &key, stage, &output)
-        }
+        RepoCommand::Delegate(arguments) => arguments.run(),
         RepoCommand::Publish { .. } => run_publish(command),
         RepoCommand::Policy(policy) => policy.run(),
         RepoCommand::NeverBlock(names) => names.run(),
@@ -375,26 +335,20 @@ fn run_publish(command: RepoCommand) -> Result<(), ExitError> {
 
 fn role_and_file(text: &str) -> Result<(String, PathBuf), String> {
     match text.split_once('=') {
-        Some((role @ ("root" | "targets" | "snapshot" | "timestamp"), file))
-            if !file.is_empty() =>
-        {
+        Some((role, file)) if FOUNDED.contains(&role) && !file.is_empty() => {
             Ok((role.to_owned(), file.into()))
         }
-        _ => Err("is not ROLE=FILE.pub; ROLE is root, targets, snapshot or timestamp".to_owned()),
+        _ => Err(format!(
+            "is not ROLE=FILE.pub; ROLE is one of {}",
+            FOUNDED.join(", ")
+        )),
     }
-}
-
-fn category(word: &str) -> Result<Category, String> {
-    let published = Category::ALL
-        .into_iter()
-        .filter(|category| *category != Category::Local);
-    let words: Vec<&str> = published.map(Category::as_str).collect();
-    Category::from_word(word)
-        .filter(|category| *category != Category::Local)
-        .ok_or_else(|| format!("is none of {}", words.join(", ")))
 }
 
 fn format(word: &str) -> Result<Format, String> {
     let words = Format::ALL.map(Format::as_str);
     Format::from_word(word).ok_or_else(|| format!("is none of {}", words.join(", ")))
 }
+
+/// The roles that a new repository has.
+const FOUNDED: [&str; 5] = ["root", "targets", "snapshot", "timestamp", "withdraw"];

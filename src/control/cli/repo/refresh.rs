@@ -8,6 +8,7 @@ use super::at_hand::keys;
 use super::command::{Output, Place, Stage};
 use super::outcome::{exit, say, say_json};
 use super::proposal::staged_next;
+use super::withdraw::{lapsed_lines, running_json, running_lines};
 use crate::control::{ExitError, clock};
 use crate::publish::{Refreshed, Repository};
 
@@ -15,7 +16,11 @@ use crate::publish::{Refreshed, Repository};
 pub(super) fn refresh(place: &Place, stage: Stage, output: &Output) -> Result<(), ExitError> {
     let keys = keys(place)?;
     let mut repository = Repository::open(&place.repo).map_err(exit)?;
-    let Refreshed { renewed, left } = repository
+    let Refreshed {
+        renewed,
+        left,
+        unconfirmed,
+    } = repository
         .refresh(&keys, clock::timestamp())
         .map_err(exit)?;
     drop(repository);
@@ -36,11 +41,15 @@ pub(super) fn refresh(place: &Place, stage: Stage, output: &Output) -> Result<()
             .iter()
             .map(|role| json!({"role": role.role, "expires": role.expires, "reason": role.reason}))
             .collect();
-        return say_json(&json!({"renewed": renewed, "left": left, "staged": staged}));
+        let unconfirmed: Vec<_> = unconfirmed.iter().map(running_json).collect();
+        return say_json(&json!({
+            "renewed": renewed, "left": left, "staged": staged, "unconfirmed": unconfirmed,
+        }));
     }
     let mut lines = Vec::new();
     // A job that runs every few minutes is to be heard when it did something.
-    if renewed.is_empty() && left.is_empty() && !std::io::stdout().is_terminal() {
+    let is_quiet = renewed.is_empty() && left.is_empty() && unconfirmed.is_empty();
+    if is_quiet && !std::io::stdout().is_terminal() {
         return Ok(());
     }
     if renewed.is_empty() {
@@ -63,6 +72,14 @@ pub(super) fn refresh(place: &Place, stage: Stage, output: &Output) -> Result<()
     if !staged.is_empty() {
         lines.push(format!("Staged {}.", staged.join(", ")));
         lines.push(staged_next(place, &keys)?);
+    }
+    for list in &unconfirmed {
+        lines.push(format!(
+            "Withdrawn of list {}, which still has it; publish the list without it in time:",
+            list.list
+        ));
+        lines.extend(running_lines(list));
+        lines.extend(lapsed_lines(list));
     }
     say(&lines.join("\n"))?;
     // A root that others sign is named in time; what ends soon is an error.

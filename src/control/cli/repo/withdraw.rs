@@ -108,12 +108,22 @@ pub(super) fn running_lines(running: &Withdrawing) -> Vec<String> {
     running.running.iter().map(line).collect()
 }
 
+/// What ended and the list never confirmed, a line for each.
+pub(super) fn lapsed_lines(withdrawing: &Withdrawing) -> Vec<String> {
+    let line = |(item, entries): &(Withdrawal, Vec<String>)| {
+        format!(
+            "  LAPSED {}, and enforced again: {}; publish the list without it, or withdraw it anew",
+            item.until,
+            entries.join(", ")
+        )
+    };
+    withdrawing.lapsed.iter().map(line).collect()
+}
+
 /// The same for programs.
 pub(super) fn running_json(running: &Withdrawing) -> serde_json::Value {
-    let items: Vec<_> = running
-        .running
-        .iter()
-        .map(|(item, entries)| {
+    let items = |items: &[(Withdrawal, Vec<String>)]| -> Vec<_> {
+        let item = |(item, entries): &(Withdrawal, Vec<String>)| {
             let (id, value) = match &item.what {
                 Withdrawn::Id(id) => (Some(id.as_str()), None),
                 Withdrawn::Value(value) => (None, Some(value.as_str())),
@@ -122,9 +132,13 @@ pub(super) fn running_json(running: &Withdrawing) -> serde_json::Value {
                 "entry": id, "value": value, "reason": item.reason.as_str(),
                 "until": item.until, "on_list": entries,
             })
-        })
-        .collect();
-    json!({"list": running.list, "withdrawn": items})
+        };
+        items.iter().map(item).collect()
+    };
+    json!({
+        "list": running.list,
+        "withdrawn": items(&running.running), "lapsed": items(&running.lapsed),
+    })
 }
 
 fn reason(word: &str) -> Result<WithdrawalReason, String> {

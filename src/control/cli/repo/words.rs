@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use super::command::Place;
-use super::withdraw::{running_json, running_lines};
+use super::withdraw::{lapsed_lines, running_json, running_lines};
 use crate::publish::{PublicKey, Published, Status};
 
 /// What was staged of a list.
@@ -101,6 +101,7 @@ pub(super) fn published_json(published: &Published) -> serde_json::Value {
         "octets": published.octets,
         "step_octets": published.step_octets,
         "expires": published.expires,
+        "warnings": published.warnings,
     })
 }
 
@@ -126,6 +127,7 @@ pub(super) fn status_text(repo: &Path, status: &Status, now: Timestamp) -> Strin
             Ok(running) => {
                 lines.push(format!("withdrawn of list {}:", running.list));
                 lines.extend(running_lines(running));
+                lines.extend(lapsed_lines(running));
             }
             Err(error) => lines.push(format!("withdrawals cannot be read: {error}")),
         }

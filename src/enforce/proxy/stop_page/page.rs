@@ -278,6 +278,7 @@ mod tests {
             never_blocked: 0,
             not_in_effect: 0,
             withdrawn: 0,
+            lapsed: 0,
             overdue: 0,
             border: Border::default(),
             holes: Vec::new(),
@@ -291,6 +292,9 @@ mod tests {
             seq: 42,
             state: String::new(),
             signers: Vec::new(),
+            threshold: 1,
+            keys: 1,
+            accepted: None,
             issued_at: None,
             expires: Timestamp::UNIX_EPOCH,
         }
