@@ -67,6 +67,8 @@ impl Daemon {
         // A second provider would be a second TLS stack; where one is there already, it is ours.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let lock = prepare_state(&config.state)?;
+        // From here on no change of a file is missed, whenever it is read.
+        let watch = Watch::new(watched(file, &config));
         let bound = Bound::bind(&config)?;
         let control = socket::bind(&config.state).map_err(|error| {
             ExitError::system(format!(
@@ -152,7 +154,7 @@ impl Daemon {
         start_control_socket(control, &shared, &tasks)?;
         start_settling(&ledger, &shared, &tasks, config.count.settle_interval);
         start_self_tests(&self_tester, &shared, &tasks);
-        start_watching(&shared, &tasks, watched(file, &config));
+        start_watching(&shared, &tasks, watch);
         let updater = spawn_thread("updates", move || updater.run(&ordered))?;
         Ok(Self {
             runtime,
@@ -359,11 +361,10 @@ fn start_self_tests(tester: &Arc<SelfTester>, shared: &Shared, tasks: &Tasks) {
 }
 
 /// Takes the configuration anew whenever it or a file that it names has changed.
-fn start_watching(shared: &Shared, tasks: &Tasks, files: Vec<PathBuf>) {
+fn start_watching(shared: &Shared, tasks: &Tasks, mut watch: Watch) {
     let (shared, token) = (shared.clone(), tasks.token.clone());
     let runtime = tokio::runtime::Handle::current();
     let watching = move || {
-        let mut watch = Watch::new(files);
         while !token.is_cancelled() {
             if watch.changed(WATCH_TURN).is_empty() {
                 continue;
