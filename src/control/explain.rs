@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::left_out::{self, Asked, LeftOut};
+use super::list_status::short;
 use super::versions::peek;
 use crate::compile::{Blocklist, Mode, RuleView};
 use crate::config::Config;
@@ -239,7 +240,8 @@ impl Explanation {
         if let Some(until) = &self.allowed {
             let _ = writeln!(
                 text,
-                "  allowed until {until}: `cordon allow` outranks every list"
+                "  allowed until {}: `cordon allow` outranks every list",
+                short(until)
             );
         }
         for verdict in &self.surfaces {
@@ -425,13 +427,16 @@ fn standings(config: &Config) -> Vec<String> {
         if let Some(held) = standing.held {
             notes.push(format!(
                 "Of list {list} {} is held since {}, so what it would change does not act; `cordon hold` shows it",
-                held.version, held.since
+                held.version,
+                short(&held.since.to_string())
             ));
         }
         if let Some(pin) = standing.pin {
             notes.push(format!(
                 "List {list} is pinned to {} since {}, until one comes after {}",
-                pin.version, pin.at, pin.left
+                pin.version,
+                short(&pin.at.to_string()),
+                pin.left
             ));
         }
     }

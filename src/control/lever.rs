@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::allowed;
 use super::audit_log::{Act, REASON_CHARS_MAX, WHO_CHARS_MAX};
 use super::clock;
+use super::list_status::short;
 use super::update::Updater;
 use super::version::Stored;
 use crate::compile::Settings;
@@ -318,7 +319,7 @@ impl Updater {
                 self.move_levers();
                 Ok(format!(
                     "{name} and all below it pass until {}. Who was answered before keeps that answer for as long as its TTL.",
-                    given.until
+                    short(&given.until.to_string())
                 ))
             }
             Prepared::EndAllow(name) => {

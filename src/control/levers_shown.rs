@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::allowed::Allowed;
 use super::clock;
+use super::list_status::short;
 use super::shown::Shown;
 use super::versions::peek;
 use crate::config::Config;
@@ -32,7 +33,8 @@ pub(super) fn shown_held(config: &Config) -> Result<Shown, String> {
             let _ = writeln!(
                 text,
                 "{list}: {} is held since {}; {in_force}",
-                held.version, held.since
+                held.version,
+                short(&held.since.to_string())
             );
             for trip in &held.trips {
                 let _ = writeln!(text, "  {}: {}", trip.guard.as_str(), trip.sentence);
@@ -77,7 +79,11 @@ pub(super) fn shown_allowed(config: &Config) -> Result<Shown, String> {
         let _ = writeln!(
             text,
             "{} and all below it pass until {}\n  by {}, {}: {}",
-            name.name, name.until, name.by, name.since, name.reason
+            name.name,
+            short(&name.until.to_string()),
+            name.by,
+            short(&name.since.to_string()),
+            name.reason
         );
     }
     if names.is_empty() {
