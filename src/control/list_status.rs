@@ -361,7 +361,11 @@ impl ListStatus {
             }
         }
         if self.guard_events > 0 {
-            let _ = writeln!(text, "  {} versions tripped a guard", self.guard_events);
+            let versions = match self.guard_events {
+                1 => "1 version".to_owned(),
+                many => format!("{many} versions"),
+            };
+            let _ = writeln!(text, "  {versions} tripped a guard");
         }
         if self.bounds.signed {
             *text += "  bounded by the signed policy of its repository\n";
