@@ -369,6 +369,7 @@ fn difference(
         border: judging.border,
         protected: judging.protected,
         withdrawn: judging.withdrawn,
+        now: judging.now,
     };
     let after = &changed.file.get().bytes;
     let in_force = standing.in_force.as_ref().map(Version::digest);

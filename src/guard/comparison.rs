@@ -1,19 +1,28 @@
 //! [`Comparison`]: finds what a version of a list changes upon the one before.
 
-use std::collections::hash_map::Entry as Slot;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::BuildHasher;
 
+use jiff::{SignedDuration, Timestamp};
 use rapidhash::fast::RandomState;
 use sha2::{Digest, Sha256};
 
 use super::{Difference, Example, Tally};
 use crate::compile::parse::{self, Format, Parsed, Reading};
 use crate::compile::{Border, Protected};
-use crate::policy::{Action, Category, Entry, Kind, QueryMatch, Trigger, Withdrawal, Withdrawn};
+use crate::policy::{
+    Action, Category, Entry, Kind, Life, QueryMatch, Trigger, Window, Withdrawal, Withdrawn,
+};
 
 /// How two versions of a list are compared. An entry is what it matches and whether it acts,
 /// not its id: the same ids with other values are other entries.
+///
+/// Both versions are judged at one time, so that time alone changes nothing: an entry that
+/// ends when it said it would trips no guard. What a version says anew of when an entry is in
+/// effect counts, so that nobody empties a list by letting its entries end: it *goes* where it
+/// is no longer in effect, or no longer for the next seven days; it *comes* where it was not
+/// in effect, or had ended. One that begins later comes with the version that brings it. Rows
+/// that say the same are counted apart, so that none hides behind another.
 #[derive(Clone, Copy, Debug)]
 pub struct Comparison<'a> {
     /// How both are read.
@@ -24,16 +33,30 @@ pub struct Comparison<'a> {
     pub protected: &'a Protected,
     /// Entries that are withdrawn: that they go is no surprise.
     pub withdrawn: &'a [Withdrawal],
+    /// When both are judged.
+    pub now: Timestamp,
 }
 
-/// Which version has an entry.
-#[derive(Clone, Copy, Eq, PartialEq)]
-enum Side {
-    Before,
-    Both,
-    After,
-    /// The one before, and that is noted.
-    Gone,
+/// How many rows of each version stand for an entry.
+#[derive(Clone, Copy, Default)]
+struct Sides {
+    before: Rows,
+    after: Rows,
+    /// How many of those that went are noted.
+    gone: u16,
+    /// Whether a row that says so may never be blocked, and that is noted.
+    is_refused: bool,
+}
+
+/// Rows that stand for one entry.
+#[derive(Clone, Copy, Default)]
+struct Rows {
+    /// Those that have not ended.
+    alive: u16,
+    /// Of these, those in effect now.
+    acting: u16,
+    /// Of these, those in effect for all the next seven days.
+    lasting: u16,
 }
 
 /// What stands for an entry: the start of a digest of what it matches.
@@ -74,40 +97,40 @@ impl Comparison<'_> {
 
     /// Compares two texts, which may lack what both versions have.
     fn compare(&self, entries: Option<u64>, before: &[u8], after: &[u8]) -> Difference {
-        let mut sides: HashMap<Identity, Side> = HashMap::new();
+        let mut sides: HashMap<Identity, Sides> = HashMap::new();
         let mut tallies = Tallies::new();
         let mut found = Difference::default();
         let mut read = 0;
         self.read(before, &mut |entry, is_admitted| {
-            let is_new = sides.insert(identity(entry), Side::Before).is_none();
-            read += u64::from(is_new && is_admitted);
+            let sides = sides.entry(identity(entry)).or_default();
+            if is_admitted {
+                read += u64::from(sides.before.note(&entry.life, self.now));
+            } else {
+                sides.is_refused = true;
+            }
         });
         self.read(after, &mut |entry, is_admitted| {
-            match sides.entry(identity(entry)) {
-                Slot::Vacant(slot) => _ = slot.insert(Side::After),
-                Slot::Occupied(mut slot) => {
-                    if *slot.get() == Side::Before {
-                        slot.insert(Side::Both);
-                    }
-                    return;
-                }
-            }
+            let sides = sides.entry(identity(entry)).or_default();
             if is_admitted {
-                found.change.added += 1;
-                tallies.entry(class(entry)).or_default().0 += 1;
-                keep(&mut found.added, entry);
-            } else {
+                let came = sides.came();
+                sides.after.note(&entry.life, self.now);
+                if sides.came() > came {
+                    found.change.added += 1;
+                    tallies.entry(class(entry)).or_default().0 += 1;
+                    keep(&mut found.added, entry);
+                }
+            } else if !std::mem::replace(&mut sides.is_refused, true) {
                 found.change.refused += 1;
                 keep(&mut found.refused, entry);
             }
         });
         let withdrawn: HashSet<&Withdrawn> = self.withdrawn.iter().map(|it| &it.what).collect();
         self.read(before, &mut |entry, is_admitted| {
-            match sides.get_mut(&identity(entry)) {
-                Some(side) if *side == Side::Before => *side = Side::Gone,
-                _ => return,
-            }
-            if is_admitted {
+            let Some(sides) = sides.get_mut(&identity(entry)).filter(|_| is_admitted) else {
+                return;
+            };
+            if sides.gone < sides.went() && !has_ended(&entry.life, self.now) {
+                sides.gone += 1;
                 found.change.removed += 1;
                 found.change.withdrawn += u64::from(is_withdrawn(&withdrawn, entry));
                 tallies.entry(class(entry)).or_default().1 += 1;
@@ -134,6 +157,48 @@ impl Comparison<'_> {
             }
         });
     }
+}
+
+impl Sides {
+    /// How many came: in all, or of those in effect now.
+    fn came(&self) -> u16 {
+        let (before, after) = (&self.before, &self.after);
+        let acting = after.acting.saturating_sub(before.acting);
+        acting.max(after.alive.saturating_sub(before.alive))
+    }
+
+    /// How many went: in all, of those in effect now, or of those that stay so for a while.
+    fn went(&self) -> u16 {
+        let (before, after) = (&self.before, &self.after);
+        let alive = before.alive.saturating_sub(after.alive);
+        let acting = before.acting.saturating_sub(after.acting);
+        let lasting = before.lasting.saturating_sub(after.lasting);
+        alive.max(acting).max(lasting)
+    }
+}
+
+impl Rows {
+    /// Counts a row; says whether it is one, and has not ended.
+    fn note(&mut self, life: &Life, now: Timestamp) -> bool {
+        if has_ended(life, now) {
+            return false;
+        }
+        let is_acting = life.is_effective(now);
+        let noticed = now.saturating_add(NOTICE).unwrap_or(Timestamp::MAX);
+        let is_lasting = is_acting && life.windows.is_empty() && life.is_effective(noticed);
+        self.alive = self.alive.saturating_add(1);
+        self.acting = self.acting.saturating_add(is_acting.into());
+        self.lasting = self.lasting.saturating_add(is_lasting.into());
+        true
+    }
+}
+
+/// Whether an entry is not in effect at `now` and never will be.
+fn has_ended(life: &Life, now: Timestamp) -> bool {
+    let end = life.expires_at.unwrap_or(Timestamp::MAX);
+    let begin = life.effective_from.map_or(now, |from| from.max(now));
+    let is_in_a_window = |window: &Window| window.from < end && window.to > begin;
+    end <= begin || !(life.windows.is_empty() || life.windows.iter().any(is_in_a_window))
 }
 
 /// The lines of native versions that differ, each with its header in front; nothing where
@@ -231,6 +296,10 @@ fn keep(examples: &mut Vec<Example>, entry: &Entry) {
     }
 }
 
+/// How long before their end entries may be given one without that they count as gone: time
+/// to see it, and to object.
+const NOTICE: SignedDuration = SignedDuration::from_hours(7 * 24);
+
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
@@ -284,7 +353,7 @@ mod tests {
         let withdrawal = |what| Withdrawal {
             what,
             reason: WithdrawalReason::Error,
-            until: jiff::Timestamp::MAX,
+            until: Timestamp::MAX,
         };
         let withdrawn = [
             withdrawal(Withdrawn::Value("gone.test".into())),
@@ -295,6 +364,7 @@ mod tests {
             border: &border,
             protected: &Protected::default(),
             withdrawn: &withdrawn,
+            now: "2026-11-24T12:00:00Z".parse().unwrap(),
         };
         comparison.versions(before.as_bytes(), known, after.as_bytes())
     }
@@ -337,6 +407,60 @@ mod tests {
             removed: 2,
         };
         assert_eq!(found.tallies, [expected]);
+    }
+
+    /// How many of 3 entries come and go where their lives change.
+    #[track_caller]
+    fn check_lives(before: &str, after: &str, expected: [u64; 2]) {
+        let text = |life: &str| {
+            let text = native(&["1 a.test", "2 b.test", "3 c.test"]);
+            text.replace("{\"id", &format!("{{{life}\"id"))
+        };
+        for known in [None, Some(3)] {
+            let change = compare(Format::Native, &text(before), known, &text(after)).change;
+            assert_eq!([change.added, change.removed], expected, "{before} {after}");
+        }
+    }
+
+    #[test]
+    fn a_list_is_not_emptied_by_letting_its_entries_end() {
+        let ended = r#""expires_at":"2020-01-01T00:00:00Z","#;
+        let soon = r#""expires_at":"2026-11-24T12:01:00Z","#;
+        let late = r#""expires_at":"2027-11-24T12:00:00Z","#;
+        let later = r#""expires_at":"2028-11-24T12:00:00Z","#;
+        let begins = r#""effective_from":"9999-01-01T00:00:00Z","#;
+        let never =
+            r#""effective_from":"2028-01-01T00:00:00Z","expires_at":"2027-01-01T00:00:00Z","#;
+        let window = r#""window":[{"from":"2026-11-25T00:00:00Z","to":"2026-11-25T00:00:01Z"}],"#;
+        let now = r#""window":[{"from":"2026-11-24T00:00:00Z","to":"2026-11-24T12:00:01Z"}],"#;
+        for life in [ended, soon, begins, never, window, now] {
+            check_lives("", life, [0, 3]);
+            check_lives(late, life, [0, 3]);
+            check_lives(life, life, [0, 0]);
+        }
+        for (before, after) in [("", late), (late, later), (soon, late), (ended, never)] {
+            check_lives(before, after, [0, 0]);
+        }
+        for life in [ended, begins, window] {
+            check_lives(life, late, [3, 0]);
+        }
+    }
+
+    #[test]
+    fn a_list_is_not_emptied_by_the_ends_of_its_header() {
+        let before = native(&["1 a.test", "2 b.test"]);
+        let ends = r#""defaults":{"expires_at":"2020-01-01T00:00:00Z","#;
+        let after = before.replacen("\"defaults\":{", ends, 1);
+        let change = compare(Format::Native, &before, Some(2), &after).change;
+        assert_eq!((change.removed, change.entries()), (2, 0));
+    }
+
+    #[test]
+    fn rows_that_say_the_same_hide_nothing() {
+        let many: Vec<String> = (0..50).map(|row| format!("{row} a.test")).collect();
+        let many: Vec<&str> = many.iter().map(String::as_str).collect();
+        check(&["0 a.test"], &many, [1, 49, 0, 0, 0]);
+        check(&many, &["0 a.test"], [50, 0, 49, 0, 0]);
     }
 
     #[test]

@@ -68,6 +68,7 @@ impl Repository {
             border,
             protected: &Protected::default(),
             withdrawn: &self.running(judged.list, now)?,
+            now,
         };
         let versions = Versions::new(judged.list, judged.role);
         let entries = (!judged.before.is_empty()).then(|| versions.entries());
