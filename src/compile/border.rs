@@ -20,6 +20,9 @@ pub struct Border {
     signed: Option<Bounds>,
     /// Whether an authority signs the list, so that each entry needs a legal basis.
     needs_legal_basis: bool,
+    /// The name that the list has in its repository, where it comes from one: its own test
+    /// entry stands at that name, and nowhere else.
+    own_name: Option<Name>,
 }
 
 /// Why a row is left out.
@@ -49,6 +52,10 @@ impl Border {
             on_trip: settings.guard.on_trip,
             signed: signed.cloned(),
             needs_legal_basis: matches!(settings.from, From::Repository { .. }),
+            own_name: match &settings.from {
+                From::Repository { list, .. } => Name::from_text(list).ok(),
+                From::File { .. } => None,
+            },
         }
     }
 
@@ -72,6 +79,7 @@ impl Border {
             on_trip: OnTrip::Hold,
             signed: signed.cloned(),
             needs_legal_basis: true,
+            own_name: None,
         }
     }
 
@@ -90,7 +98,7 @@ impl Border {
     /// Why it is left out; the rest of the list is kept.
     pub fn check(&self, protected: &Protected, entry: &Entry) -> Result<(), Refusal> {
         if entry.canary {
-            return check_canary(entry);
+            return check_canary(self.own_name.as_ref(), entry);
         }
         self.check_signed_scope(entry).map_err(Refusal::plain)?;
         self.check_legal_basis(entry).map_err(Refusal::plain)?;
@@ -222,18 +230,22 @@ impl Refusal {
 }
 
 /// A list's own test entry is exempt from every check and from every count, so it may stand
-/// at the one place alone where it can do no harm.
-fn check_canary(entry: &Entry) -> Result<(), Refusal> {
-    let is_there = match &entry.trigger {
-        Trigger::Name { name, .. } => Name::from_text(CANARY_PARENT)
+/// at the one place alone where it can do no harm; that of a list whose name is known at that
+/// name's.
+fn check_canary(own: Option<&Name>, entry: &Entry) -> Result<(), Refusal> {
+    let is_there = match (&entry.trigger, own) {
+        (Trigger::Name { name, scope }, Some(own)) => {
+            *scope == Scope::Subtree && name.to_string() == format!("{own}.{CANARY_PARENT}")
+        }
+        (Trigger::Name { name, .. }, None) => Name::from_text(CANARY_PARENT)
             .is_ok_and(|parent| *name != parent && name.is_at_or_below(&parent)),
-        Trigger::Url { .. } | Trigger::Address(_) => false,
+        (Trigger::Url { .. } | Trigger::Address(_), _) => false,
     };
     if is_there {
         return Ok(());
     }
     Err(Refusal::plain(format!(
-        "it says that it is the list's own test entry, which is a domain below {CANARY_PARENT}"
+        "it says that it is the list's own test entry, which is LIST.{CANARY_PARENT} with all below it"
     )))
 }
 
@@ -258,18 +270,32 @@ fn check_own(protected: &Protected, entry: &Entry) -> Result<(), String> {
     Ok(())
 }
 
-/// Refuses an entry that would cover every name under a suffix that many share.
+/// Refuses an entry that would cover every name under a suffix that many share, or the name of
+/// a registry itself.
 fn check_suffix(entry: &Entry) -> Result<(), String> {
     let Trigger::Name { name, scope } = &entry.trigger else {
         return Ok(());
     };
-    if *scope == Scope::Exact {
-        return Ok(());
-    }
+    let is_exact = *scope == Scope::Exact;
     if name.is_root() {
-        return Err("this would cover every name there is".to_owned());
+        return Err(match is_exact {
+            true => "this is the root of all names".to_owned(),
+            false => "this would cover every name there is".to_owned(),
+        });
     }
     let text = name.to_string();
+    if is_exact {
+        let suffix = psl::suffix(text.as_bytes());
+        let is_registry = suffix.is_some_and(|suffix| {
+            suffix.as_bytes() == text.as_bytes() && suffix.typ() == Some(psl::Type::Icann)
+        });
+        return match is_registry && !entry.is_shared_acknowledged {
+            true => Err(format!(
+                "{text} is a public suffix: this would block the name of a registry"
+            )),
+            false => Ok(()),
+        };
+    }
     if SHARED_PARENTS.contains(&text.as_str()) {
         return check_shared(&text, entry);
     }
@@ -493,6 +519,9 @@ mod tests {
             check(&entry, "", Ok(&[]));
         }
         check("domain subtree co.uk", "", Err(("public suffix", true)));
+        check("domain exact co.uk", "", Err(("name of a registry", true)));
+        check("domain exact com", "", Err(("name of a registry", true)));
+        check("domain exact a.com", "", Ok(&[]));
         check("domain children dk", "", Err(("public suffix", true)));
     }
 
@@ -511,6 +540,7 @@ mod tests {
             check(entry, less, Err(("a platform that many share", true)));
         }
         check("domain exact github.io", "", Ok(&[]));
+        check("domain exact com", whole, Ok(&[]));
         let icann = "domain subtree co.uk";
         check(icann, whole, Err(("public suffix", true)));
     }
@@ -554,6 +584,29 @@ mod tests {
             "{}",
             refusal.reason
         );
+    }
+
+    #[test]
+    fn a_list_has_one_test_entry_alone() {
+        let header = r#"{"format":1,"list":"l","defaults":{"category":"csam","legal":{"basis":"b","authority":"a"}}}"#;
+        let header = read_header(header).unwrap();
+        let border = Border {
+            own_name: Some(name("l")),
+            ..Border::default()
+        };
+        for (word, value, is_taken) in [
+            ("subtree", "l.canary.invalid", true),
+            ("exact", "l.canary.invalid", false),
+            ("subtree", "m.canary.invalid", false),
+            ("subtree", "a.l.canary.invalid", false),
+        ] {
+            let line = format!(
+                r#"{{"canary":true,"id":"1","kind":"domain","match":"{word}","value":"{value}"}}"#
+            );
+            let entry = read_entry(&line, &header).unwrap();
+            let found = border.check(&Protected::default(), &entry);
+            assert_eq!(found.is_ok(), is_taken, "{word} {value}");
+        }
     }
 
     #[test]

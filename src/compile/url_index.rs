@@ -142,11 +142,15 @@ impl UrlIndex {
         let Some((_, sorted)) = self.rules_of(rules, url.authority()) else {
             return;
         };
-        for (number, ..) in at_path(rules, sorted, url.path()) {
-            if RuleUrl::of(rules, number).query == url.query() {
-                take(number);
-            }
-        }
+        let wanted = RuleUrl {
+            authority: url.authority(),
+            path: url.path(),
+            query: url.query(),
+        };
+        let first = sorted.partition_point(|number| RuleUrl::of(rules, *number) < wanted);
+        let same = sorted.iter().skip(first);
+        same.take_while(|number| RuleUrl::of(rules, **number) == wanted)
+            .for_each(|number| take(*number));
     }
 
     /// The rules of a host and port.

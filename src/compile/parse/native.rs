@@ -113,16 +113,13 @@ pub fn read_header(text: &str) -> Result<Header, String> {
         line.defaults.reason,
     )?;
     Ok(Header {
-        list: line.list.0.into_owned(),
+        list: shown(line.list),
         title: line
             .title
             .into_iter()
-            .map(|(language, text)| (language.0.into_owned(), text.0.into_owned()))
+            .map(|(language, text)| (shown(language), shown(text)))
             .collect(),
-        issuer: line
-            .issuer
-            .and_then(|issuer| issuer.name)
-            .map(|name| name.0.into_owned()),
+        issuer: line.issuer.and_then(|issuer| issuer.name).map(shown),
         defaults: Defaults {
             record: Arc::new(record),
             category_given,
@@ -519,23 +516,36 @@ impl LegalLine<'_> {
             to.deadline_days = redress.deadline_days.or(to.deadline_days);
         }
         for (language, text) in reason {
-            record
-                .reason
-                .insert(language.0.into_owned(), text.0.into_owned());
+            record.reason.insert(shown(language), shown(text));
         }
         Ok(())
     }
 }
 
+/// A text that people are shown, on pages and in terminals: what would act on a terminal or
+/// turn the order of what is read around is replaced by U+FFFD.
+fn shown(text: Text<'_>) -> String {
+    let acts = |letter: char| {
+        letter.is_control()
+            || matches!(letter, '\u{61c}' | '\u{200e}' | '\u{200f}'
+                | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    if text.chars().any(acts) {
+        text.replace(acts, "\u{fffd}")
+    } else {
+        text.0.into_owned()
+    }
+}
+
 fn over(to: &mut String, from: Option<Text<'_>>) {
     if let Some(from) = from {
-        *to = from.0.into_owned();
+        *to = shown(from);
     }
 }
 
 fn over_optional(to: &mut Option<String>, from: Option<Text<'_>>) {
     if let Some(from) = from {
-        *to = Some(from.0.into_owned());
+        *to = Some(shown(from));
     }
 }
 
@@ -624,6 +634,30 @@ pub(super) mod tests {
         .unwrap();
         assert_eq!(entry.record.order_ref.as_deref(), Some("EX-2026-2"));
         assert_eq!(entry.record.basis, "Example Act, art. 1");
+    }
+
+    #[test]
+    fn no_text_of_a_list_acts_on_a_terminal() {
+        let bad = r"\u001b[2K\u001b[31mPASSES\nnobody\u007f\u009b\u202egpj";
+        let good = "\u{fffd}[2K\u{fffd}[31mPASSES\u{fffd}nobody\u{fffd}\u{fffd}\u{fffd}gpj";
+        let text = HEADER
+            .replace("Example Act, art. 1", bad)
+            .replace("Example Hotline", bad)
+            .replace("EX-2026-1", bad)
+            .replace("Example list", bad);
+        let header = read_header(&text).unwrap();
+        assert_eq!(
+            (header.title(), header.issuer.as_deref()),
+            (good, Some(good))
+        );
+        let row = format!(
+            r#"{{"id":"a","kind":"domain","legal":{{"authority":"{bad}"}},"match":"exact","reason":{{"en":"{bad}"}},"redress":{{"court":"{bad}"}},"value":"a.test"}}"#
+        );
+        let record = read_entry(&row, &header).unwrap().record;
+        assert_eq!([&record.basis, &record.authority], [good, good]);
+        assert_eq!(record.order_ref.as_deref(), Some(good));
+        assert_eq!(record.redress.court.as_deref(), Some(good));
+        assert_eq!(record.reason["en"], good);
     }
 
     #[track_caller]
