@@ -10,8 +10,10 @@ use super::compiled_list::HeldList;
 use super::compiler::hash_of_header;
 use super::index::Index;
 use super::parse::{Reject, native};
+use super::repeats::Repeats;
 use super::row::{HOLES_KEPT_MAX, NO_ROOM, admit, effective_action};
 use super::rule_set::RuleSet;
+use super::rules::Rule;
 use super::{Blocklist, Border, CompiledList, From, REJECTS_KEPT_MAX, Settings};
 use crate::policy::{Entry, LegalRecord};
 use crate::verify::ListFile;
@@ -25,6 +27,11 @@ struct Change<'a> {
     overlay: Index,
     removed: RuleSet,
     records: HashSet<Arc<LegalRecord>, RandomState>,
+    /// What the lines that came say.
+    repeats: Repeats,
+    /// Whether one of them says what another says, or a line that was there: which of them
+    /// stands is for a full compiling to say.
+    is_repeated: bool,
 }
 
 impl Blocklist {
@@ -33,7 +40,7 @@ impl Blocklist {
     ///
     /// Nothing where the list is to be compiled anew: it is not there or was compiled in
     /// another way, its header changed, the lines are none of the text that it was compiled
-    /// from, or so much changed since the last full compiling that it is better.
+    /// from, rows of it say the same, or so much changed since the last full compiling that it is better.
     #[must_use]
     pub fn apply(
         &self,
@@ -55,6 +62,9 @@ impl Blocklist {
             if let Err(reason) = begun.add(line, &header) {
                 fresh.push((rapidhash_v3(line), reason));
             }
+        }
+        if begun.is_repeated {
+            return None;
         }
         begun.set_rejects(fresh, &file.bytes)?;
         let lines = memchr::memchr_iter(b'\n', &file.bytes).count();
@@ -94,7 +104,9 @@ impl<'a> Change<'a> {
         let removed = before.removed.len() + removed;
         let is_small = overlay <= OVERLAY_RULES_MAX && removed <= REMOVED_RULES_MAX;
         // What is not kept cannot be kept up.
-        let is_known = list.rejected <= REJECTS_KEPT_MAX && list.holes.len() < HOLES_KEPT_MAX;
+        let is_known = list.rejected <= REJECTS_KEPT_MAX
+            && list.holes.len() < HOLES_KEPT_MAX
+            && held.repeats == 0;
         let fits =
             is_native && is_same && is_small && is_known && *header == hash_of_header(plaintext);
         fits.then(|| Self {
@@ -105,6 +117,8 @@ impl<'a> Change<'a> {
             overlay: Index::clone(&before.overlay),
             removed: before.removed.clone(),
             records: HashSet::default(),
+            repeats: Repeats::default(),
+            is_repeated: false,
         })
     }
 
@@ -135,15 +149,21 @@ impl<'a> Change<'a> {
     /// The rule of an entry that is there.
     fn find(&self, entry: &Entry) -> Option<u32> {
         self.before.indexes().find_map(|(index, first)| {
-            index
-                .with_trigger(self.place, &entry.trigger)
-                .into_iter()
-                .find(|number| {
-                    let rule = index.rules.get(*number);
-                    rule.is_some_and(|rule| index.rules.id(rule) == entry.id.as_str())
-                        && !self.removed.contains(first.saturating_add(*number))
-                })
-                .map(|number| first.saturating_add(number))
+            let is_it = |number: u32, rule: &Rule| {
+                index.rules.id(rule) == entry.id.as_str()
+                    && !self.removed.contains(first.saturating_add(number))
+            };
+            let number = index.find(self.place, &entry.trigger, is_it)?;
+            Some(first.saturating_add(number))
+        })
+    }
+
+    /// Whether a rule that is there matches what this entry does.
+    fn is_known(&self, entry: &Entry) -> bool {
+        self.before.indexes().any(|(index, first)| {
+            let is_there =
+                |number: u32, _: &Rule| !self.removed.contains(first.saturating_add(number));
+            index.find(self.place, &entry.trigger, is_there).is_some()
         })
     }
 
@@ -157,7 +177,13 @@ impl<'a> Change<'a> {
             Some(shared) => entry.record = Arc::clone(shared),
             None => _ = self.records.insert(Arc::clone(&entry.record)),
         }
-        admit(&self.before.protected, &mut self.list, &entry)?;
+        let mut is_repeated = self.is_known(&entry);
+        let repeats = &mut self.repeats;
+        admit(&self.before.protected, &mut self.list, &entry, |entry| {
+            is_repeated |= repeats.note(0, entry).is_err();
+            Ok(())
+        })?;
+        self.is_repeated |= is_repeated;
         let action = effective_action(&self.list.settings, &entry);
         self.overlay
             .add(self.place, action, &entry)

@@ -48,6 +48,8 @@ pub(super) struct HeldList {
     pub(super) header: Option<(u64, native::Header)>,
     /// The hashes of the rows that were left out, in the order of its `rejects`.
     pub(super) rejects: Vec<u64>,
+    /// How many of these say what another row says, or stand behind too many of one value.
+    pub(super) repeats: usize,
 }
 
 impl CompiledList {

@@ -8,6 +8,7 @@ use rapidhash::v3::rapidhash_v3;
 use super::compiled_list::HeldList;
 use super::index::Index;
 use super::parse::{self, Parsed, Reject};
+use super::repeats::Repeats;
 use super::row::{NO_ROOM, admit, effective_action};
 use super::{Blocklist, Border, CompiledList, Levers, Protected, Settings};
 use crate::policy::Entry;
@@ -52,6 +53,7 @@ impl Compiler {
         let reading = settings.reading();
         let mut list = CompiledList::new(settings, border, &file.provenance);
         let mut held = HeldList::default();
+        let mut repeats = Repeats::default();
         parse::read(&reading, &file.bytes, &mut |parsed| match parsed {
             Parsed::Header(header) => {
                 header.title().clone_into(&mut list.provenance.title);
@@ -60,7 +62,14 @@ impl Compiler {
             }
             Parsed::Reject(reject) => list.reject(reject),
             Parsed::Entry(line, entry) => {
-                if let Err(reason) = self.insert(place, &mut list, &entry) {
+                let is_new = |entry: &Entry| {
+                    let is_new = repeats.note(line, entry);
+                    held.repeats += usize::from(is_new.is_err());
+                    is_new
+                };
+                let admitted = admit(&self.protected, &mut list, &entry, is_new);
+                let inserted = admitted.and_then(|()| self.insert(place, &list, &entry));
+                if let Err(reason) = inserted {
                     list.reject(Reject { line, reason });
                 } else {
                     held.note(&entry);
@@ -88,8 +97,7 @@ impl Compiler {
         })
     }
 
-    fn insert(&mut self, place: u16, list: &mut CompiledList, entry: &Entry) -> Result<(), String> {
-        admit(&self.protected, list, entry)?;
+    fn insert(&mut self, place: u16, list: &CompiledList, entry: &Entry) -> Result<(), String> {
         let action = effective_action(&list.settings, entry);
         let added = self.index.add(place, action, entry);
         added.map(|_| ()).ok_or_else(|| NO_ROOM.to_owned())

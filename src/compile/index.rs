@@ -74,16 +74,21 @@ impl Index {
         &self.terms
     }
 
-    /// The rules of one list with that trigger, whatever their ids.
-    pub(super) fn with_trigger(&self, list: u16, trigger: &Trigger) -> Vec<u32> {
-        let mut found = Vec::new();
-        let Some(shape) = Shape::of(trigger) else {
-            return found;
-        };
+    /// The first rule of one list with that trigger that `is_it` takes.
+    pub(super) fn find(
+        &self,
+        list: u16,
+        trigger: &Trigger,
+        is_it: impl Fn(u32, &Rule) -> bool,
+    ) -> Option<u32> {
+        let shape = Shape::of(trigger)?;
+        let mut found = None;
         self.with_value(trigger, |number| {
-            let rule = self.rules.get(number);
-            if rule.is_some_and(|rule| rule.list == list && rule.shape == shape) {
-                found.push(number);
+            let rule = self.rules.get(number).filter(|_| found.is_none());
+            let is_it =
+                |rule: &Rule| rule.list == list && rule.shape == shape && is_it(number, rule);
+            if rule.is_some_and(is_it) {
+                found = Some(number);
             }
         });
         found

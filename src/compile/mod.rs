@@ -12,6 +12,7 @@ mod name_index;
 mod name_map;
 pub mod parse;
 mod protected;
+mod repeats;
 mod reserved;
 mod row;
 mod rule_set;

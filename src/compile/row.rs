@@ -5,7 +5,8 @@ use std::sync::Arc;
 use super::{CompiledList, Protected, Settings};
 use crate::policy::{Action, Entry, LegalRecord, Name};
 
-/// Whether a row may be enforced; else why not. Names below it that stay open are noted.
+/// Whether a row may be enforced and `is_new` does not object; else why not. Names below it
+/// that stay open are noted.
 ///
 /// # Errors
 /// A sentence that says why not.
@@ -13,11 +14,13 @@ pub(super) fn admit(
     protected: &Protected,
     list: &mut CompiledList,
     entry: &Entry,
+    is_new: impl FnOnce(&Entry) -> Result<(), String>,
 ) -> Result<(), String> {
     if let Err(refusal) = list.border.check(protected, entry) {
         list.never_blocked += usize::from(refusal.never_blocked);
         return Err(refusal.reason);
     }
+    is_new(entry)?;
     let room = HOLES_KEPT_MAX.saturating_sub(list.holes.len());
     let holes = list.border.holes(protected, entry, room);
     let hole = |name: Name| (entry.id.to_string(), name.to_string());
