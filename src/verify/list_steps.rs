@@ -198,6 +198,18 @@ impl TrustedMetadata {
             let reason = format!("it is of generation {generation}, and {least} is the lowest");
             return Err(refused(reason));
         }
+        // Whoever holds the list's key alone must not begin it anew: its guards would measure
+        // by nothing, and its floor be out of reach.
+        let floor = self.floors.lists.get(list);
+        let most = floor.map_or(1, |floor| floor.generation.max(1));
+        let most = most.max(bounds.generation_min);
+        if generation > most {
+            let reason = format!(
+                "it is of generation {generation}, and {most} is the highest: `min_generation` of the signed policy raises it"
+            );
+            return Err(refused(reason));
+        }
+        newest.version.check_serial(list, floor)?;
         // The list's own test entry is none of the authority's.
         let entries = newest.entries.saturating_sub(1);
         match bounds.guard.max_entries {
