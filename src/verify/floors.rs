@@ -50,8 +50,9 @@ pub struct ListVersion {
 }
 
 impl ListVersion {
-    /// By what versions are ordered.
-    pub(super) const fn rank(&self) -> (u64, u64) {
+    /// Generation and serial, by which versions are ordered.
+    #[must_use]
+    pub const fn rank(&self) -> (u64, u64) {
         (self.generation, self.seq)
     }
 

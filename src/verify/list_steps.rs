@@ -25,8 +25,8 @@ pub(super) struct Fetch {
 pub(super) enum Next<'a> {
     /// A file of the list.
     File(&'a ListTarget),
-    /// The stored plaintext of that serial.
-    Stored(u64),
+    /// The stored plaintext of that generation and serial.
+    Stored((u64, u64)),
 }
 
 impl Fetch {
@@ -35,7 +35,7 @@ impl Fetch {
         let step = self.way.steps.get(self.steps.len());
         match step.or(self.way.full.as_ref()) {
             Some(target) => Next::File(target),
-            None => Next::Stored(self.stored.as_ref().map_or(0, |stored| stored.seq)),
+            None => Next::Stored(self.stored.as_ref().map_or((0, 0), ListVersion::rank)),
         }
     }
 
@@ -90,7 +90,7 @@ impl TrustedMetadata {
                 });
             }
             (Next::Stored(_), Answer::File(plaintext)) => make_of_stored(&fetch, plaintext),
-            (Next::Stored(seq), Answer::Absent | Answer::Unchanged) => Err(VerifyError::Missing {
+            (Next::Stored((_, seq)), Answer::Absent | Answer::Unchanged) => Err(VerifyError::Missing {
                 file: format!("the stored state {seq} of {}", subscription.name),
             }),
         };
