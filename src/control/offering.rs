@@ -284,7 +284,7 @@ pub(super) fn border_of(repositories: &Repositories, settings: &compile::Setting
     };
     // What a policy demands and this version cannot hold to costs the list its updates, and
     // not what is in force.
-    let signed = puller.policy().and_then(|policy| policy.bounds(list).ok());
+    let signed = puller.policy().map(|policy| policy.understood(list));
     Border::of(
         settings,
         signed.as_ref(),
