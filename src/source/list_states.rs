@@ -119,7 +119,10 @@ impl ListStates {
     /// # Errors
     /// [`SourceError::Io`]; the version that was current still is then.
     pub fn set_current(&self, rank: StateRank) -> Result<(), SourceError> {
-        durable::replace(&self.path(CURRENT), format!("{}\n", name_of(rank)).as_bytes())
+        durable::replace(
+            &self.path(CURRENT),
+            format!("{}\n", name_of(rank)).as_bytes(),
+        )
     }
 
     /// The version that was made current last; nothing before the first.

@@ -90,9 +90,11 @@ impl TrustedMetadata {
                 });
             }
             (Next::Stored(_), Answer::File(plaintext)) => make_of_stored(&fetch, plaintext),
-            (Next::Stored((_, seq)), Answer::Absent | Answer::Unchanged) => Err(VerifyError::Missing {
-                file: format!("the stored state {seq} of {}", subscription.name),
-            }),
+            (Next::Stored((_, seq)), Answer::Absent | Answer::Unchanged) => {
+                Err(VerifyError::Missing {
+                    file: format!("the stored state {seq} of {}", subscription.name),
+                })
+            }
         };
         let made = made.and_then(|(plaintext, change)| {
             self.verdict(&subscription, &fetch.offer.newest, plaintext, change)

@@ -109,7 +109,11 @@ impl TrustedMetadata {
                             list: list.clone(),
                             rank,
                         },
-                        ..wanted(format!("the stored state {} of {list}", rank.1), u64::MAX, cost)
+                        ..wanted(
+                            format!("the stored state {} of {list}", rank.1),
+                            u64::MAX,
+                            cost,
+                        )
                     },
                 })
             }
