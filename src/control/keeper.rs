@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use crate::source::{ListStates, Reserve, SourceError, Store};
+use crate::source::{ListStates, Reserve, SourceError, StateRank, Store};
 use crate::verify::{Evidence, ListFile, ListVersion, Subscription, Verified, Write, digest};
 
 /// Makes durable what was accepted, in its order. Metadata that cannot be stored stops the
@@ -19,7 +19,7 @@ pub(super) struct Keeper {
     /// The newest version of each list that is not durable yet, by its configured name.
     unsaved: BTreeMap<String, Unsaved>,
     /// The stored serials of each list that must stay, as those in force, held or pinned.
-    kept: BTreeMap<String, Vec<u64>>,
+    kept: BTreeMap<String, Vec<StateRank>>,
     /// Why the disk took nothing at the last try.
     error: Option<String>,
     /// Whether it may set files aside: others only read the state, as to explain.
@@ -69,7 +69,7 @@ impl Keeper {
     }
 
     /// Sets which stored serials of a list must stay.
-    pub(super) fn keep(&mut self, list: &str, serials: Vec<u64>) {
+    pub(super) fn keep(&mut self, list: &str, serials: Vec<StateRank>) {
         self.kept.insert(list.to_owned(), serials);
     }
 
@@ -178,16 +178,16 @@ impl Keeper {
     }
 
     /// The plaintext of a version, from memory or disk; nothing where it cannot be read.
-    pub(super) fn plaintext(&self, list: &str, seq: u64) -> Option<Vec<u8>> {
+    pub(super) fn plaintext(&self, list: &str, rank: StateRank) -> Option<Vec<u8>> {
         match self
             .unsaved
             .get(list)
-            .filter(|unsaved| unsaved.version.seq == seq)
+            .filter(|unsaved| unsaved.version.rank() == rank)
         {
             Some(unsaved) => Some(unsaved.file.get().bytes.clone()),
             None => {
                 let states = ListStates::open(&self.state, list).ok()?;
-                Some(states.load(seq).ok()?.plaintext)
+                Some(states.load(rank).ok()?.plaintext)
             }
         }
     }
@@ -233,7 +233,7 @@ impl Keeper {
         let states = ListStates::open(&self.state, list);
         let kept = self.kept.get(list).map_or(&[][..], Vec::as_slice);
         let saved =
-            states.and_then(|states| states.save(version.seq, &file.get().bytes, proof, kept));
+            states.and_then(|states| states.save(version.rank(), &file.get().bytes, proof, kept));
         saved.inspect_err(|error| self.error = Some(error.to_string()))
     }
 }

@@ -262,7 +262,7 @@ impl Updater {
             Some(text) => earlier.into_iter().find(|version| version.answers_to(text)),
             // Of local versions the one written last; of signed ones the next below.
             None => earlier.into_iter().find(|version| match version {
-                Stored::Serial(_) => *version < in_force.stored(),
+                Stored::Serial(..) => *version < in_force.stored(),
                 Stored::Digest(_) => true,
             }),
         };

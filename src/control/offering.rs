@@ -10,7 +10,7 @@ use super::local::read_local;
 use super::repositories::{Repositories, subscriptions};
 use super::update::Updater;
 use super::version::{Stored, Version};
-use super::versions::{Judging, stored, text_of};
+use super::versions::{Judging, in_force_before, stored, text_of};
 use crate::compile::{self, Border, Levers};
 use crate::guard::Guard;
 use crate::verify::{ListFile, Verified};
@@ -44,20 +44,26 @@ impl Updater {
     fn decide(&mut self, settings: &compile::Settings, changed: Changed, again: bool) -> bool {
         let border = self.border(settings);
         let withdrawn = self.levers().withdrawn.remove(&settings.name);
+        // What another origin put in force is no measure for this one.
+        let in_force = self.versions.standing(&settings.name);
+        let in_force = in_force.and_then(|standing| standing.in_force.clone());
+        let is_same = in_force.is_some() && in_force == self.editions.version(&settings.name);
+        let entries = self.editions.entries(&settings.name).filter(|_| is_same);
         let judging = Judging {
             settings,
             border: &border,
             protected: &self.config.protect,
             withdrawn: withdrawn.as_deref().unwrap_or_default(),
-            entries: self.editions.entries(&settings.name),
+            entries,
             now: plausible(clock::timestamp(), self.repositories.issued()),
         };
-        let version = self.versions.standing(&settings.name);
-        let before = version.and_then(|standing| standing.in_force.clone());
+        let before = in_force;
         let (state, repositories) = (&self.config.state, &mut self.repositories);
         let before = || {
-            let version = before?.stored();
-            text_of(state, settings, &version, |name| repositories.puller(name)).ok()
+            let version = before?;
+            let stored = version.stored();
+            let file = text_of(state, settings, &stored, |name| repositories.puller(name)).ok()?;
+            (Version::of(&file.get().provenance) == version).then_some(file)
         };
         let ruling = match again {
             true => self.versions.judge_held(&judging, &changed, before),
@@ -114,7 +120,10 @@ impl Updater {
             }
         }
         match texts.into_iter().next() {
-            Some((version, file)) if Some(&version) == in_force.as_ref() => {
+            Some((version, file))
+                if Some(&version) == in_force.as_ref()
+                    && standing.in_force == Some(Version::of(&file.get().provenance)) =>
+            {
                 self.fresh.insert(name.clone(), Changed::whole(file));
             }
             _ => self.begin_anew(settings),
@@ -131,7 +140,7 @@ impl Updater {
         };
         let newest = stored(&self.config.state, settings).into_iter().next();
         let found = match newest {
-            Some(Stored::Serial(serial)) => Some(serial),
+            Some(Stored::Serial(generation, seq)) => Some((generation, seq)),
             _ => None,
         };
         let puller = self.repositories.of(settings);
@@ -139,15 +148,34 @@ impl Updater {
             tracing::error!(
                 list = settings.name,
                 accepted,
-                found,
+                found = found.map(|(_, seq)| seq),
                 "the version that was accepted last is not on disk; an older one is used until it is fetched again"
             );
         }
     }
 
-    /// Offers what is on disk, as if it arrived now: the newest version but one, then the
-    /// newest.
+    /// Begins with what the list's folder says was in force last, and offers the newest
+    /// version as if it arrived now. Where that is not known, the newest but one is offered
+    /// before.
     fn begin_anew(&mut self, settings: &compile::Settings) {
+        // What the standing says was in force is nowhere: it is no measure for what is.
+        self.versions.forget_in_force(&settings.name);
+        let before = in_force_before(&self.config.state, settings);
+        let before = before.and_then(|version| self.stored_text(settings, &version).ok());
+        let standing = self.versions.standing(&settings.name);
+        // Where people or guards are known to have decided otherwise, that holds.
+        let before = before.filter(|file| {
+            let version = Version::of(&file.get().provenance);
+            standing.is_none_or(|standing| standing.ruling(&version).is_none())
+        });
+        let at_most = if before.is_some() { 1 } else { 2 };
+        if let Some(file) = before {
+            let version = Version::of(&file.get().provenance);
+            let now = plausible(clock::timestamp(), self.repositories.issued());
+            self.versions.begin_with(&settings.name, version, now);
+            self.fresh
+                .insert(settings.name.clone(), Changed::whole(file));
+        }
         let mut newest = Vec::new();
         for version in stored(&self.config.state, settings) {
             match self.stored_text(settings, &version) {
@@ -156,12 +184,10 @@ impl Updater {
                     tracing::error!(list = settings.name, %version, %error, "a stored version cannot be used");
                 }
             }
-            if newest.len() == 2 {
+            if newest.len() == at_most {
                 break;
             }
         }
-        // What was in force is nowhere: it is no measure for what is.
-        self.versions.forget_in_force(&settings.name);
         for file in newest.into_iter().rev() {
             self.offer(settings, Changed::whole(file));
         }
@@ -258,7 +284,7 @@ pub(super) fn border_of(repositories: &Repositories, settings: &compile::Setting
     };
     // What a policy demands and this version cannot hold to costs the list its updates, and
     // not what is in force.
-    let signed = puller.policy().and_then(|policy| policy.bounds(list).ok());
+    let signed = puller.policy().map(|policy| policy.understood(list));
     Border::of(
         settings,
         signed.as_ref(),

@@ -53,7 +53,7 @@ fn compile(config: &Config) -> Blocklist {
         if let From::Repository { repository, list } = &settings.from
             && let Some(puller) = pullers.get(repository)
         {
-            let signed = puller.policy().and_then(|policy| policy.bounds(list).ok());
+            let signed = puller.policy().map(|policy| policy.understood(list));
             let never_block = Reserved::new(Arc::clone(puller.never_block()));
             border = Border::of(settings, signed.as_ref(), Arc::new(never_block));
             let withdrawn = puller.withdrawals(list).to_vec();

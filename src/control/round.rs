@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use super::clock::BUILT_AFTER;
 use super::keeper::Keeper;
 use crate::policy::{Name, Withdrawal};
-use crate::source::{self, Fetched, Source, SourceError, StoredState, Validator};
+use crate::source::{self, Fetched, Source, SourceError, StateRank, StoredState, Validator};
 use crate::verify::{
     self, Answer, Cost, Evidence, FLOORS, ListFile, ListVersion, NetChange, Place, REPLACED,
     Replacement, SetAside, SignedPolicy, Subscription, TermChanges, TrustSummary, TrustedMetadata,
@@ -190,7 +190,7 @@ impl Puller {
     }
 
     /// Sets which stored serials of a list must stay, as those in force, held or pinned.
-    pub fn keep(&mut self, list: &str, serials: Vec<u64>) {
+    pub fn keep(&mut self, list: &str, serials: Vec<StateRank>) {
         self.keeper.keep(list, serials);
     }
 
@@ -202,23 +202,23 @@ impl Puller {
     pub fn restore_version(
         &mut self,
         subscription: &Subscription,
-        seq: u64,
+        rank: StateRank,
     ) -> Result<(Verified<ListFile>, ListVersion), RoundError> {
         let waiting = self.keeper.unsaved(&subscription.name);
-        if let Some(unsaved) = waiting.filter(|(_, version)| version.seq == seq) {
+        if let Some(unsaved) = waiting.filter(|(_, version)| version.rank() == rank) {
             return Ok(unsaved);
         }
         let states = self
             .keeper
             .states(subscription)
             .map_err(RoundError::Store)?;
-        let restored = self.restore_one(subscription, states.load(seq));
+        let restored = self.restore_one(subscription, states.load(rank));
         if let Err(error) = &restored
             && self.keeper.is_owner()
             && is_damage(error, &subscription.list)
         {
             // One that cannot be set aside is passed over at the next start again.
-            let _ = states.set_aside(seq);
+            let _ = states.set_aside(rank);
         }
         restored
     }
@@ -226,9 +226,9 @@ impl Puller {
     /// The serial of a list that was accepted last, where it is above `found`: what is on disk
     /// is older then, for it was never stored, or is damaged.
     #[must_use]
-    pub fn accepted_beyond(&self, list: &str, found: Option<u64>) -> Option<u64> {
-        let floor = self.trusted.floor_of(list)?.seq;
-        (Some(floor) > found).then_some(floor)
+    pub fn accepted_beyond(&self, list: &str, found: Option<StateRank>) -> Option<u64> {
+        let floor = self.trusted.floor_of(list)?;
+        (Some(floor.rank()) > found).then_some(floor.seq)
     }
 
     /// The last good version of a list on disk, verified again; needs no network. Called
@@ -249,8 +249,8 @@ impl Puller {
         };
         let damage = states.damage_of_current().map(RoundError::Store);
         restored.damaged.extend(damage);
-        for seq in states.serials() {
-            match self.restore_version(subscription, seq) {
+        for rank in states.serials() {
+            match self.restore_version(subscription, rank) {
                 Ok(file) => {
                     restored.file = Some(file);
                     break;
@@ -258,7 +258,7 @@ impl Puller {
                 Err(error) => restored.damaged.push(error),
             }
         }
-        let found = restored.file.as_ref().map(|(_, version)| version.seq);
+        let found = restored.file.as_ref().map(|(_, version)| version.rank());
         restored.accepted = self.accepted_beyond(&subscription.list, found);
         restored
     }
@@ -392,8 +392,8 @@ impl Puller {
 
     /// Gets one file from the first mirror that has it right.
     async fn get(&mut self, wanted: &Wanted, round: &mut Round) -> Result<(), Arc<RoundError>> {
-        if let Place::Store { list, seq } = &wanted.place {
-            return self.get_stored(list, *seq).map_err(Arc::new);
+        if let Place::Store { list, rank } = &wanted.place {
+            return self.get_stored(list, *rank).map_err(Arc::new);
         }
         let count = self.source.mirror_count();
         let mut failed = None;
@@ -462,8 +462,8 @@ impl Puller {
 
     /// Gets the stored plaintext of a list and has steps applied to it; where it cannot be
     /// read, there is another way.
-    fn get_stored(&mut self, list: &str, seq: u64) -> Result<(), RoundError> {
-        let stored = self.keeper.plaintext(list, seq);
+    fn get_stored(&mut self, list: &str, rank: StateRank) -> Result<(), RoundError> {
+        let stored = self.keeper.plaintext(list, rank);
         let answer = match &stored {
             Some(plaintext) => Answer::File(plaintext),
             None => Answer::Absent,

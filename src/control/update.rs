@@ -227,7 +227,7 @@ impl Updater {
             let needed = standing
                 .map(|standing| standing.needed())
                 .unwrap_or_default();
-            let serials = needed.iter().filter_map(|version| version.serial());
+            let serials = needed.iter().filter_map(|version| version.rank());
             pulled.puller.keep(&subscription.name, serials.collect());
         }
         let now = clock::timestamp();

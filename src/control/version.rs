@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::policy::{Origin, Provenance};
+use crate::source::StateRank;
 
 /// Which version of a list: of a signed one its serial, of a local file its digest.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -22,8 +23,8 @@ pub(super) struct Version {
 pub(super) enum Stored {
     /// A local one, by its digest.
     Digest(String),
-    /// A signed one, by its serial.
-    Serial(u64),
+    /// A signed one, by its generation and serial.
+    Serial(u64, u64),
 }
 
 impl Version {
@@ -61,11 +62,17 @@ impl Version {
         self.serial
     }
 
+    /// Its generation and serial; a local file has none.
+    #[must_use]
+    pub(super) fn rank(&self) -> Option<StateRank> {
+        Some((self.generation, self.serial?))
+    }
+
     /// What it is called on disk.
     #[must_use]
     pub(super) fn stored(&self) -> Stored {
         match self.serial {
-            Some(serial) => Stored::Serial(serial),
+            Some(serial) => Stored::Serial(self.generation, serial),
             None => Stored::Digest(self.digest.clone()),
         }
     }
@@ -98,7 +105,7 @@ impl Stored {
     #[must_use]
     pub(super) fn answers_to(&self, text: &str) -> bool {
         match self {
-            Self::Serial(serial) => text.parse() == Ok(*serial),
+            Self::Serial(_, serial) => text.parse() == Ok(*serial),
             Self::Digest(digest) => text.len() >= DIGITS_MIN && digest.starts_with(text),
         }
     }
@@ -113,7 +120,7 @@ impl fmt::Display for Version {
 impl fmt::Display for Stored {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Serial(serial) => write!(f, "serial {serial}"),
+            Self::Serial(_, serial) => write!(f, "serial {serial}"),
             Self::Digest(digest) => {
                 let digits = digest.get(..DIGITS_SHOWN).unwrap_or(digest);
                 write!(f, "version {digits}")

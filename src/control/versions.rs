@@ -13,7 +13,7 @@ use super::round::Puller;
 use super::version::{Stored, Version};
 use crate::compile::{Border, From, Protected, Settings};
 use crate::config::Config;
-use crate::guard::{Comparison, Difference, Guard, Trip, Verdict};
+use crate::guard::{Change, Comparison, Difference, Guard, Trip, Verdict};
 use crate::policy::{Origin, Withdrawal};
 use crate::source::ListStates;
 use crate::verify::{ListFile, Subscription, Verified};
@@ -105,9 +105,9 @@ impl Versions {
         let mut standing = self.standings.get(list).cloned().unwrap_or_default();
         change(&mut standing);
         standing.save(&self.state, list)?;
-        if let Some(serial) = standing.in_force.as_ref().and_then(Version::serial) {
+        if let Some(rank) = standing.in_force.as_ref().and_then(Version::rank) {
             ListStates::open(&self.state, list)
-                .and_then(|states| states.set_current(serial))
+                .and_then(|states| states.set_current(rank))
                 .map_err(|error| error.to_string())?;
         }
         self.standings.insert(list.to_owned(), standing);
@@ -119,6 +119,13 @@ impl Versions {
         if let Some(standing) = self.standings.get_mut(list) {
             standing.begin_anew();
         }
+    }
+
+    /// Begins with a version that was in force before; what else was decided is forgotten.
+    pub(super) fn begin_with(&mut self, list: &str, version: Version, now: Timestamp) {
+        let mut standing = self.standings.get(list).cloned().unwrap_or_default();
+        standing.take(version, &Change::default(), now);
+        self.keep(list, standing);
     }
 
     /// Stores what the disk did not take before.
@@ -290,9 +297,20 @@ pub(super) fn current<'a>(
     }
     let version = match &standing.in_force {
         Some(version) => version.stored(),
-        None => stored(&config.state, settings).into_iter().next()?,
+        None => in_force_before(&config.state, settings)
+            .or_else(|| stored(&config.state, settings).into_iter().next())?,
     };
     text_of(&config.state, settings, &version, puller).ok()
+}
+
+/// The signed version of a list that was in force last, as its folder says.
+#[must_use]
+pub(super) fn in_force_before(state: &Path, settings: &Settings) -> Option<Stored> {
+    let found = stored(state, settings);
+    let states = ListStates::open(state, &settings.name);
+    let (generation, seq) = states.ok()?.current()?;
+    let version = Stored::Serial(generation, seq);
+    found.contains(&version).then_some(version)
 }
 
 /// The versions of a list on disk, the newest first.
@@ -304,7 +322,10 @@ pub(super) fn stored(state: &Path, settings: &Settings) -> Vec<Stored> {
             let serials = ListStates::open(state, name).map(|states| states.serials());
             let mut serials = serials.unwrap_or_default();
             serials.sort_unstable();
-            serials.into_iter().rev().map(Stored::Serial).collect()
+            let ranks = serials.into_iter().rev();
+            ranks
+                .map(|(generation, seq)| Stored::Serial(generation, seq))
+                .collect()
         }
         From::Repository { .. } => Vec::new(),
         From::File { .. } => {
@@ -326,14 +347,14 @@ pub(super) fn text_of<'a>(
     puller: impl FnOnce(&str) -> Option<&'a mut Puller>,
 ) -> Result<Verified<ListFile>, String> {
     match (&settings.from, version) {
-        (From::Repository { repository, list }, Stored::Serial(serial)) => {
+        (From::Repository { repository, list }, Stored::Serial(generation, seq)) => {
             let subscription = Subscription {
                 name: settings.name.clone(),
                 list: list.clone(),
             };
             let puller =
                 puller(repository).ok_or_else(|| format!("there is no repository {repository}"))?;
-            let restored = puller.restore_version(&subscription, *serial);
+            let restored = puller.restore_version(&subscription, (*generation, *seq));
             restored
                 .map(|(file, _)| file)
                 .map_err(|error| error.to_string())

@@ -116,10 +116,14 @@ impl Repository {
         let versions = Versions::new(list, &before);
         let current = versions.newest();
         let seq = number_in(current, "seq");
+        let generation = number_in(current, "generation").max(FIRST_GENERATION);
+        let generation_min = self.bounds(list)?.generation_min;
+        // The offline keys begin the list anew: every node is to have it in that generation.
+        let is_begun_anew = !before_text.is_empty() && generation_min > generation;
         let mut published = Published {
             list: list.to_owned(),
             seq,
-            is_new: current.get("state").and_then(Value::as_str) != Some(&state),
+            is_new: is_begun_anew || current.get("state").and_then(Value::as_str) != Some(&state),
             entries: draft.entries.saturating_sub(1),
             added: draft.added,
             removed: draft.removed,
@@ -154,12 +158,16 @@ impl Repository {
         }
         progress(Progress::Compress);
         let accepted = accepted(publication, &published.verdict);
-        published.seq = seq.saturating_add(1);
+        // A serial that a thief put out of reach is left behind with its generation.
+        let before_seq = if is_begun_anew && seq > SEQ_KEPT_MAX {
+            0
+        } else {
+            seq
+        };
+        published.seq = before_seq.saturating_add(1);
         let named = versions.next(&Version {
             seq: published.seq,
-            generation: number_in(current, "generation")
-                .max(self.bounds(list)?.generation_min)
-                .max(FIRST_GENERATION),
+            generation: generation.max(generation_min),
             entries: draft.entries,
             plaintext: &draft.plaintext,
             state: &state,
@@ -238,5 +246,7 @@ fn accepted(publication: &Publication, verdict: &Verdict) -> Option<Value> {
         .then(|| json!({"reason": reason, "trips": trips}))
 }
 
+/// The highest serial that a new generation counts on from; above it, it begins at 1.
+const SEQ_KEPT_MAX: u64 = 1 << 52;
 /// The generation of a list that was never begun anew.
 const FIRST_GENERATION: u64 = 1;

@@ -8,18 +8,22 @@ use super::SourceError;
 use super::durable::{self, failed};
 
 /// `state/lists/NAME/`: `SEQ.state` with the plaintext and `SEQ.proof` with the files that
-/// prove it, of the last [`STATES_KEPT_MAX`] versions, and `current`, which names the one in
+/// prove it (`GENERATION-SEQ` where the list was begun anew, so that no generation overwrites
+/// another's), of the last [`STATES_KEPT_MAX`] versions, and `current`, which names the one in
 /// force; a newer one may be held.
 #[derive(Debug)]
 pub struct ListStates {
     folder: PathBuf,
 }
 
+/// Generation and serial of a version; the first generation is 1.
+pub type StateRank = (u64, u64);
+
 /// One version on disk.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct StoredState {
-    /// The serial.
-    pub seq: u64,
+    /// Which.
+    pub rank: StateRank,
     /// The plaintext.
     pub plaintext: Vec<u8>,
     /// The files that prove it.
@@ -45,33 +49,34 @@ impl ListStates {
 
     /// The serials on disk: the current one first, then the last written first.
     #[must_use]
-    pub fn serials(&self) -> Vec<u64> {
+    pub fn serials(&self) -> Vec<StateRank> {
         let current = self.current();
-        let mut found: Vec<(bool, SystemTime, u64)> = fs::read_dir(&self.folder)
+        let mut found: Vec<(bool, SystemTime, StateRank)> = fs::read_dir(&self.folder)
             .into_iter()
             .flatten()
             .flatten()
             .filter_map(|entry| {
                 let name = entry.file_name();
-                let seq = name.to_str()?.strip_suffix(".state")?.parse().ok()?;
+                let rank = rank_of(name.to_str()?.strip_suffix(".state")?)?;
                 let modified = entry.metadata().ok()?.modified().ok()?;
-                Some((current == Some(seq), modified, seq))
+                Some((current == Some(rank), modified, rank))
             })
             .collect();
         found.sort_unstable();
-        found.into_iter().rev().map(|(.., seq)| seq).collect()
+        found.into_iter().rev().map(|(.., rank)| rank).collect()
     }
 
     /// One version.
     ///
     /// # Errors
     /// [`SourceError::Io`].
-    pub fn load(&self, seq: u64) -> Result<StoredState, SourceError> {
+    pub fn load(&self, rank: StateRank) -> Result<StoredState, SourceError> {
+        let name = name_of(rank);
         let read = |path: PathBuf| fs::read(&path).map_err(|error| failed(&path, error));
         Ok(StoredState {
-            seq,
-            plaintext: read(self.path(&format!("{seq}.state")))?,
-            proof: read(self.path(&format!("{seq}.proof")))?,
+            rank,
+            plaintext: read(self.path(&format!("{name}.state")))?,
+            proof: read(self.path(&format!("{name}.proof")))?,
         })
     }
 
@@ -83,25 +88,26 @@ impl ListStates {
     /// [`SourceError::Io`]; every version that was there still is then.
     pub fn save(
         &self,
-        seq: u64,
+        rank: StateRank,
         plaintext: &[u8],
         proof: &[u8],
-        keep: &[u64],
+        keep: &[StateRank],
     ) -> Result<(), SourceError> {
-        durable::replace(&self.path(&format!("{seq}.proof")), proof)?;
-        durable::replace(&self.path(&format!("{seq}.state")), plaintext)?;
+        let name = name_of(rank);
+        durable::replace(&self.path(&format!("{name}.proof")), proof)?;
+        durable::replace(&self.path(&format!("{name}.state")), plaintext)?;
         let current = self.current();
         let must_stay =
-            |other: &u64| *other == seq || Some(*other) == current || keep.contains(other);
-        let (mut kept, others): (Vec<u64>, Vec<u64>) =
+            |other: &StateRank| *other == rank || Some(*other) == current || keep.contains(other);
+        let (mut kept, others): (Vec<StateRank>, Vec<StateRank>) =
             self.serials().into_iter().partition(must_stay);
         let room = STATES_KEPT_MAX.saturating_sub(kept.len());
         kept.extend(others.into_iter().take(room));
         let entries = fs::read_dir(&self.folder).map_err(|error| failed(&self.folder, error))?;
         for path in entries.flatten().map(|entry| entry.path()) {
-            let seq = path.file_stem().and_then(|stem| stem.to_str());
-            let seq = seq.and_then(|stem| stem.parse::<u64>().ok());
-            if seq.is_some_and(|seq| !kept.contains(&seq)) {
+            let stem = path.file_stem().and_then(|stem| stem.to_str());
+            let rank = stem.and_then(rank_of);
+            if rank.is_some_and(|rank| !kept.contains(&rank)) {
                 durable::remove(&path)?;
             }
         }
@@ -112,15 +118,18 @@ impl ListStates {
     ///
     /// # Errors
     /// [`SourceError::Io`]; the version that was current still is then.
-    pub fn set_current(&self, seq: u64) -> Result<(), SourceError> {
-        durable::replace(&self.path(CURRENT), format!("{seq}\n").as_bytes())
+    pub fn set_current(&self, rank: StateRank) -> Result<(), SourceError> {
+        durable::replace(
+            &self.path(CURRENT),
+            format!("{}\n", name_of(rank)).as_bytes(),
+        )
     }
 
-    /// The serial that was made current last; nothing before the first.
+    /// The version that was made current last; nothing before the first.
     #[must_use]
-    pub fn current(&self) -> Option<u64> {
+    pub fn current(&self) -> Option<StateRank> {
         let text = fs::read_to_string(self.path(CURRENT)).ok()?;
-        text.trim().parse().ok()
+        rank_of(text.trim())
     }
 
     /// Sets a damaged version aside: its files become `SEQ.state.damaged` and
@@ -128,7 +137,8 @@ impl ListStates {
     ///
     /// # Errors
     /// [`SourceError::Io`].
-    pub fn set_aside(&self, seq: u64) -> Result<(), SourceError> {
+    pub fn set_aside(&self, rank: StateRank) -> Result<(), SourceError> {
+        let name = name_of(rank);
         let entries = fs::read_dir(&self.folder).map_err(|error| failed(&self.folder, error))?;
         for path in entries.flatten().map(|entry| entry.path()) {
             if path
@@ -138,8 +148,8 @@ impl ListStates {
                 durable::remove(&path)?;
             }
         }
-        durable::set_aside(&self.path(&format!("{seq}.state")))?;
-        durable::set_aside(&self.path(&format!("{seq}.proof")))
+        durable::set_aside(&self.path(&format!("{name}.state")))?;
+        durable::set_aside(&self.path(&format!("{name}.proof")))
     }
 
     /// What is wrong with `current`, where it names no version; the one written last stands
@@ -149,7 +159,7 @@ impl ListStates {
         let path = self.path(CURRENT);
         let text = fs::read(&path).ok()?;
         let named = std::str::from_utf8(&text).ok();
-        match named.and_then(|text| text.trim().parse::<u64>().ok()) {
+        match named.and_then(|text| rank_of(text.trim())) {
             Some(_) => None,
             None => {
                 let reason = "does not name a version; the one that was written last is taken";
@@ -161,6 +171,22 @@ impl ListStates {
     /// A file in the folder.
     fn path(&self, name: &str) -> PathBuf {
         self.folder.join(name)
+    }
+}
+
+/// What a version is called on disk.
+fn name_of((generation, seq): StateRank) -> String {
+    match generation {
+        0 | 1 => seq.to_string(),
+        _ => format!("{generation}-{seq}"),
+    }
+}
+
+/// Which version has that name.
+fn rank_of(name: &str) -> Option<StateRank> {
+    match name.split_once('-') {
+        None => Some((1, name.parse().ok()?)),
+        Some((generation, seq)) => Some((generation.parse().ok()?, seq.parse().ok()?)),
     }
 }
 
@@ -179,47 +205,60 @@ mod tests {
         let states = ListStates::open(state.path(), "list").unwrap();
         assert!(states.serials().is_empty());
         for seq in 1..=7 {
-            save(&states, seq, &[]);
-            states.set_current(seq).unwrap();
+            save(&states, (1, seq), &[]);
+            states.set_current((1, seq)).unwrap();
         }
         fs::write(states.folder().join("7.index"), "").unwrap();
-        assert_eq!(states.serials().first(), Some(&7));
+        assert_eq!(states.serials().first(), Some(&(1, 7)));
         let mut serials = states.serials();
         serials.sort_unstable();
-        assert_eq!(serials, [3, 4, 5, 6, 7]);
-        assert_eq!(states.load(4).unwrap().plaintext, b"state 4");
-        assert_eq!(states.load(2).unwrap_err().outcome(), "io");
+        assert_eq!(serials, [3, 4, 5, 6, 7].map(|seq| (1, seq)));
+        assert_eq!(states.load((1, 4)).unwrap().plaintext, b"state 4");
+        assert_eq!(states.load((1, 2)).unwrap_err().outcome(), "io");
         assert!(!states.folder().join("2.proof").exists());
         assert!(states.folder().join("7.index").exists());
         fs::write(states.folder().join("current"), "5\n").unwrap();
-        assert_eq!(states.serials().first(), Some(&5));
+        assert_eq!(states.serials().first(), Some(&(1, 5)));
         fs::remove_file(states.folder().join("current")).unwrap();
         assert_eq!(states.serials().len(), 5);
     }
 
-    fn save(states: &ListStates, seq: u64, keep: &[u64]) {
-        let plaintext = format!("state {seq}");
+    fn save(states: &ListStates, rank: StateRank, keep: &[StateRank]) {
+        let plaintext = format!("state {}", rank.1);
         states
-            .save(seq, plaintext.as_bytes(), b"proof", keep)
+            .save(rank, plaintext.as_bytes(), b"proof", keep)
             .unwrap();
+    }
+
+    #[test]
+    fn a_new_generation_never_overwrites_what_is_in_force() {
+        let state = tempfile::tempdir().unwrap();
+        let states = ListStates::open(state.path(), "list").unwrap();
+        save(&states, (1, 1), &[]);
+        states.set_current((1, 1)).unwrap();
+        states.save((2, 1), b"another", b"proof", &[]).unwrap();
+        assert_eq!(states.load((1, 1)).unwrap().plaintext, b"state 1");
+        assert_eq!(states.load((2, 1)).unwrap().plaintext, b"another");
+        assert_eq!(states.serials(), [(1, 1), (2, 1)]);
+        states.set_current((2, 1)).unwrap();
+        assert_eq!(states.current(), Some((2, 1)));
     }
 
     #[test]
     fn what_is_in_force_or_pinned_is_never_evicted() {
         let state = tempfile::tempdir().unwrap();
         let states = ListStates::open(state.path(), "list").unwrap();
-        save(&states, 1, &[]);
-        save(&states, 2, &[]);
-        states.set_current(1).unwrap();
+        save(&states, (1, 1), &[]);
+        save(&states, (1, 2), &[]);
+        states.set_current((1, 1)).unwrap();
         for seq in 3..=20 {
-            save(&states, seq, &[2]);
+            save(&states, (1, seq), &[(1, 2)]);
         }
         let mut serials = states.serials();
-        assert_eq!(serials.first(), Some(&1), "stored is not yet in force");
+        assert_eq!(serials.first(), Some(&(1, 1)), "stored is not yet in force");
         serials.sort_unstable();
-        assert_eq!(serials, [1, 2, 18, 19, 20]);
-        let all: Vec<u64> = serials;
-        save(&states, 21, &all);
+        assert_eq!(serials, [1, 2, 18, 19, 20].map(|seq| (1, seq)));
+        save(&states, (1, 21), &serials);
         assert_eq!(states.serials().len(), 6, "whatever must stay stays");
     }
 }

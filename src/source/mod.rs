@@ -16,7 +16,7 @@ mod tls;
 pub use durable::{remove, replace};
 pub use error::SourceError;
 pub use fetcher::{Fetched, Source, Validator};
-pub use list_states::{ListStates, STATES_KEPT_MAX, StoredState};
+pub use list_states::{ListStates, STATES_KEPT_MAX, StateRank, StoredState};
 pub use pace::SPEED_MIN;
 pub use reserve::{RESERVE_OCTETS, RESERVED_FOR_OCTETS_MAX, Reserve};
 pub use settings::{ClientTls, Mirror, Settings};

@@ -50,9 +50,28 @@ pub struct ListVersion {
 }
 
 impl ListVersion {
-    /// By what versions are ordered.
-    pub(super) const fn rank(&self) -> (u64, u64) {
+    /// Generation and serial, by which versions are ordered.
+    #[must_use]
+    pub const fn rank(&self) -> (u64, u64) {
         (self.generation, self.seq)
+    }
+
+    /// Whether its serial is one that a publisher counts to: a thief's that is out of reach
+    /// would lock the list.
+    ///
+    /// # Errors
+    /// [`VerifyError::Malformed`] above [`SEQ_MAX`], or more than [`SEQ_JUMP_MAX`] above the
+    /// floor within a generation.
+    pub(super) fn check_serial(&self, list: &str, floor: Option<&Self>) -> Result<(), VerifyError> {
+        let floor = floor.filter(|floor| floor.generation == self.generation);
+        let jump = floor.map_or(0, |floor| self.seq.saturating_sub(floor.seq));
+        if self.seq <= SEQ_MAX && jump <= SEQ_JUMP_MAX {
+            return Ok(());
+        }
+        Err(VerifyError::Malformed {
+            file: format!("list {list}"),
+            reason: format!("counts up to serial {}, which no publisher does", self.seq),
+        })
     }
 }
 
@@ -150,6 +169,10 @@ struct Format {
 
 /// The format that is written.
 const FORMAT: u64 = 1;
+/// The highest serial of a list: the last that every JSON reader keeps whole.
+const SEQ_MAX: u64 = 1 << 53;
+/// So far a serial may rise at once.
+const SEQ_JUMP_MAX: u64 = 1 << 32;
 
 #[cfg(test)]
 mod tests {
@@ -183,6 +206,21 @@ mod tests {
         check(&version(2, 9, "y"), Err("rollback"));
         check(&version(1, 99, "y"), Err("rollback"));
         check(&version(2, 10, "y"), Err("equivocation"));
+    }
+
+    #[test]
+    fn a_serial_out_of_reach_is_malformed() {
+        let floor = version(1, 10, "x");
+        let check = |generation, seq, expected| {
+            let judged = version(generation, seq, "y").check_serial("a", Some(&floor));
+            assert_eq!(judged.is_ok(), expected, "{generation} {seq}");
+        };
+        check(1, 11, true);
+        check(1, 10 + (1 << 32), true);
+        check(1, 11 + (1 << 32), false);
+        check(2, 1 << 53, true);
+        check(2, (1 << 53) + 1, false);
+        assert!(version(1, u64::MAX, "y").check_serial("a", None).is_err());
     }
 
     #[test]

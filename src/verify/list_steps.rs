@@ -25,8 +25,8 @@ pub(super) struct Fetch {
 pub(super) enum Next<'a> {
     /// A file of the list.
     File(&'a ListTarget),
-    /// The stored plaintext of that serial.
-    Stored(u64),
+    /// The stored plaintext of that generation and serial.
+    Stored((u64, u64)),
 }
 
 impl Fetch {
@@ -35,7 +35,7 @@ impl Fetch {
         let step = self.way.steps.get(self.steps.len());
         match step.or(self.way.full.as_ref()) {
             Some(target) => Next::File(target),
-            None => Next::Stored(self.stored.as_ref().map_or(0, |stored| stored.seq)),
+            None => Next::Stored(self.stored.as_ref().map_or((0, 0), ListVersion::rank)),
         }
     }
 
@@ -90,9 +90,11 @@ impl TrustedMetadata {
                 });
             }
             (Next::Stored(_), Answer::File(plaintext)) => make_of_stored(&fetch, plaintext),
-            (Next::Stored(seq), Answer::Absent | Answer::Unchanged) => Err(VerifyError::Missing {
-                file: format!("the stored state {seq} of {}", subscription.name),
-            }),
+            (Next::Stored((_, seq)), Answer::Absent | Answer::Unchanged) => {
+                Err(VerifyError::Missing {
+                    file: format!("the stored state {seq} of {}", subscription.name),
+                })
+            }
         };
         let made = made.and_then(|(plaintext, change)| {
             self.verdict(&subscription, &fetch.offer.newest, plaintext, change)
@@ -198,6 +200,18 @@ impl TrustedMetadata {
             let reason = format!("it is of generation {generation}, and {least} is the lowest");
             return Err(refused(reason));
         }
+        // Whoever holds the list's key alone must not begin it anew: its guards would measure
+        // by nothing, and its floor be out of reach.
+        let floor = self.floors.lists.get(list);
+        let most = floor.map_or(1, |floor| floor.generation.max(1));
+        let most = most.max(bounds.generation_min);
+        if generation > most {
+            let reason = format!(
+                "it is of generation {generation}, and {most} is the highest: `min_generation` of the signed policy raises it"
+            );
+            return Err(refused(reason));
+        }
+        newest.version.check_serial(list, floor)?;
         // The list's own test entry is none of the authority's.
         let entries = newest.entries.saturating_sub(1);
         match bounds.guard.max_entries {

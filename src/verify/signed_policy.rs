@@ -18,7 +18,8 @@ use crate::policy::{Bounds, Category, GuardLimits, Kind, Name, OnExpiry};
 /// Members that are not known are passed over, unless `critical` names them.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct SignedPolicy {
-    lists: BTreeMap<String, Result<Bounds, String>>,
+    /// What is understood of each list's part, and why that is not enough, where it is not.
+    lists: BTreeMap<String, (Bounds, Option<String>)>,
 }
 
 impl SignedPolicy {
@@ -72,10 +73,19 @@ impl SignedPolicy {
     /// # Errors
     /// What this version cannot hold to: that list keeps its last edition.
     pub fn bounds(&self, list: &str) -> Result<Bounds, String> {
-        self.lists
-            .get(list)
-            .cloned()
-            .unwrap_or_else(|| Ok(Bounds::default()))
+        match self.lists.get(list) {
+            Some((_, Some(reason))) => Err(reason.clone()),
+            Some((bounds, None)) => Ok(bounds.clone()),
+            None => Ok(Bounds::default()),
+        }
+    }
+
+    /// What this version understands of what bounds a list, also where that is not enough to
+    /// take a new version: what is in force stays within it.
+    #[must_use]
+    pub fn understood(&self, list: &str) -> Bounds {
+        let part = self.lists.get(list);
+        part.map(|(bounds, _)| bounds.clone()).unwrap_or_default()
     }
 
     /// The names of the lists that it speaks of.
@@ -159,12 +169,72 @@ impl SignedPolicy {
     }
 }
 
-/// Reads the part of one list.
-fn read_bounds(part: &Value) -> Result<Bounds, String> {
-    let part = part
-        .as_object()
-        .ok_or("its part of the policy is no object")?;
-    for member in critical(part)? {
+/// Reads the part of one list: the members that are understood, and why that is not enough,
+/// where it is not.
+fn read_bounds(part: &Value) -> (Bounds, Option<String>) {
+    let Some(part) = part.as_object() else {
+        let reason = "its part of the policy is no object".to_owned();
+        return (Bounds::default(), Some(reason));
+    };
+    let mut reasons: Vec<String> = check_demands(part).err().into_iter().collect();
+    let kinds = words(part, "kinds", kind, &mut reasons);
+    let categories = words(part, "categories", Category::from_word, &mut reasons);
+    let top_level = |word: &str| {
+        let name = Name::from_text(word).ok();
+        name.filter(|name| name.label_count() == 1)
+    };
+    let top_level = words(part, "top_level", top_level, &mut reasons);
+    let on_expiry = read_on_expiry(part).unwrap_or_else(|reason| {
+        reasons.push(reason);
+        OnExpiry::Keep
+    });
+    let mut too_large = Vec::new();
+    let mut number = |name: &str| {
+        number(part, name).unwrap_or_else(|reason| {
+            reasons.push(reason);
+            None
+        })
+    };
+    let mut percent = |name: &str| {
+        let percent = number(name)?;
+        let percent = u32::try_from(percent);
+        percent
+            .map_err(|_| too_large.push(format!("`{name}` is too large")))
+            .ok()
+    };
+    let (growth, shrink) = (percent("growth_percent"), percent("shrink_percent"));
+    let growth_per_day = percent("growth_per_day_percent");
+    let shrink_per_day = percent("shrink_per_day_percent");
+    let bounds = Bounds {
+        kinds,
+        categories,
+        top_level,
+        guard: GuardLimits {
+            growth,
+            shrink,
+            growth_per_day,
+            shrink_per_day,
+            from_changes: number("from_changes"),
+            min_entries: number("min_entries"),
+            max_entries: number("max_entries"),
+        },
+        largest_withdrawal: number("largest_withdrawal"),
+        on_expiry,
+        generation_min: number("min_generation").unwrap_or(0),
+        add_within: number("add_within_seconds").map(Duration::from_secs),
+        withdraw_within: number("withdraw_within_seconds").map(Duration::from_secs),
+    };
+    (bounds, reasons.into_iter().chain(too_large).next())
+}
+
+/// Whether the policy demands nothing that this version does not know.
+fn check_demands(part: &Map<String, Value>) -> Result<(), String> {
+    let mut reasons = Vec::new();
+    let critical = words(part, "critical", |word| Some(word.to_owned()), &mut reasons);
+    if let Some(reason) = reasons.pop() {
+        return Err(reason);
+    }
+    for member in critical.unwrap_or_default() {
         if !SignedPolicy::MEMBERS.contains(&member.as_str()) {
             return Err(format!(
                 "the policy demands `{member}`, which this version does not know"
@@ -177,53 +247,23 @@ fn read_bounds(part: &Value) -> Result<Bounds, String> {
         return Err(format!("the policy demands list format {format}"));
     }
     match part.get("log").and_then(Value::as_str) {
-        None | Some("off" | "warn") => {}
-        Some(mode) => {
-            return Err(format!(
-                "the policy demands `log: {mode}`, which is not in this version"
-            ));
-        }
+        None | Some("off" | "warn") => Ok(()),
+        Some(mode) => Err(format!(
+            "the policy demands `log: {mode}`, which is not in this version"
+        )),
     }
-    let percent = |name: &str| {
-        let percent = number(part, name)?;
-        percent
-            .map(|percent| u32::try_from(percent).map_err(|_| format!("`{name}` is too large")))
-            .transpose()
-    };
-    let seconds = |name: &str| Ok::<_, String>(number(part, name)?.map(Duration::from_secs));
-    let on_expiry = match part.get("on_expiry").and_then(Value::as_str) {
-        None | Some("keep") => OnExpiry::Keep,
-        Some("drop") => OnExpiry::Drop(seconds("drop_after_seconds")?.unwrap_or_default()),
-        Some(word) => return Err(format!("`on_expiry: {word}` is neither keep nor drop")),
-    };
-    Ok(Bounds {
-        kinds: words(part, "kinds", kind)?,
-        categories: words(part, "categories", Category::from_word)?,
-        top_level: words(part, "top_level", |word| {
-            Name::from_text(word)
-                .ok()
-                .filter(|name| name.label_count() == 1)
-        })?,
-        guard: GuardLimits {
-            growth: percent("growth_percent")?,
-            shrink: percent("shrink_percent")?,
-            growth_per_day: percent("growth_per_day_percent")?,
-            shrink_per_day: percent("shrink_per_day_percent")?,
-            from_changes: number(part, "from_changes")?,
-            min_entries: number(part, "min_entries")?,
-            max_entries: number(part, "max_entries")?,
-        },
-        largest_withdrawal: number(part, "largest_withdrawal")?,
-        on_expiry,
-        generation_min: number(part, "min_generation")?.unwrap_or(0),
-        add_within: seconds("add_within_seconds")?,
-        withdraw_within: seconds("withdraw_within_seconds")?,
-    })
 }
 
-/// What must be understood.
-fn critical(part: &Map<String, Value>) -> Result<Vec<String>, String> {
-    Ok(words(part, "critical", |word| Some(word.to_owned()))?.unwrap_or_default())
+/// What becomes of a list that expires.
+fn read_on_expiry(part: &Map<String, Value>) -> Result<OnExpiry, String> {
+    match part.get("on_expiry").and_then(Value::as_str) {
+        None | Some("keep") => Ok(OnExpiry::Keep),
+        Some("drop") => {
+            let after = number(part, "drop_after_seconds")?.unwrap_or_default();
+            Ok(OnExpiry::Drop(Duration::from_secs(after)))
+        }
+        Some(word) => Err(format!("`on_expiry: {word}` is neither keep nor drop")),
+    }
 }
 
 /// The kind of that word, of those that a list may be allowed.
@@ -233,24 +273,29 @@ fn kind(word: &str) -> Option<Kind> {
         .find(|kind| kind.as_str() == word)
 }
 
-/// A member that is a list of words.
+/// A member that is a list of words: those that are understood, and nothing where none is.
 fn words<T>(
     part: &Map<String, Value>,
     name: &str,
     read: impl Fn(&str) -> Option<T>,
-) -> Result<Option<Vec<T>>, String> {
-    let Some(value) = part.get(name) else {
-        return Ok(None);
+    reasons: &mut Vec<String>,
+) -> Option<Vec<T>> {
+    let value = part.get(name)?;
+    let Some(items) = value.as_array() else {
+        reasons.push(format!("`{name}` is not a list"));
+        return None;
     };
-    let items = value
-        .as_array()
-        .ok_or_else(|| format!("`{name}` is not a list"))?;
-    let read = |item: &Value| {
-        item.as_str()
-            .and_then(&read)
-            .ok_or_else(|| format!("`{name}` holds {item}, which this version does not know"))
-    };
-    items.iter().map(read).collect::<Result<_, _>>().map(Some)
+    let mut known = Vec::new();
+    for item in items {
+        match item.as_str().and_then(&read) {
+            Some(word) => known.push(word),
+            None => reasons.push(format!(
+                "`{name}` holds {item}, which this version does not know"
+            )),
+        }
+    }
+    // A list of which nothing is understood is no bound, and not one that nothing is within.
+    (items.is_empty() || !known.is_empty()).then_some(known)
 }
 
 /// A member that is a whole number.
@@ -282,7 +327,7 @@ mod tests {
             (Ok(bounds), Ok(expected)) => {
                 assert_eq!(bounds, expected);
                 let again = SignedPolicy::part(&bounds);
-                assert_eq!(read_bounds(&again), Ok(bounds));
+                assert_eq!(read_bounds(&again), (bounds, None));
             }
             (Err(error), Err(expected)) => assert!(error.contains(expected), "{error}"),
             (found, _) => panic!("{part}: {found:?}"),
@@ -318,6 +363,29 @@ mod tests {
                 ..Bounds::default()
             }),
         );
+    }
+
+    #[test]
+    fn what_is_understood_holds_beside_what_is_not() {
+        let understood = |part: Value| {
+            let file = SignedPolicy::file(BTreeMap::from([("a".to_owned(), part)]));
+            let policy = SignedPolicy::read(file.to_string().as_bytes()).unwrap();
+            assert!(policy.bounds("a").is_err());
+            policy.understood("a")
+        };
+        let domains = Bounds {
+            kinds: Some(vec![Kind::Domain]),
+            ..Bounds::default()
+        };
+        for part in [
+            json!({"kinds": ["domain"], "x-new": 1, "critical": ["x-new"]}),
+            json!({"kinds": ["domain", "quantum"]}),
+            json!({"kinds": ["domain"], "max_entries": "many"}),
+            json!({"kinds": ["domain"], "on_expiry": "burn", "top_level": ["a.b"]}),
+        ] {
+            assert_eq!(understood(part.clone()), domains, "{part}");
+        }
+        assert_eq!(understood(json!([])), Bounds::default());
     }
 
     #[test]

@@ -199,10 +199,9 @@ impl TrustedMetadata {
             });
         }
         let entries = self.entries.get(list).copied().unwrap_or_default();
-        let most = self
-            .bounds(list)
-            .unwrap_or_default()
-            .withdrawals_max(entries);
+        let policy = self.terms.policy.as_ref();
+        let bounds = policy.map(|policy| policy.value.understood(list));
+        let most = bounds.unwrap_or_default().withdrawals_max(entries);
         let found = items.len() as u64;
         if found > most {
             return Err(VerifyError::TooManyWithdrawn {

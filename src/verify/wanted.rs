@@ -31,8 +31,8 @@ pub enum Place {
     Store {
         /// The list, by its configured name.
         list: String,
-        /// The serial.
-        seq: u64,
+        /// Its generation and serial.
+        rank: (u64, u64),
     },
 }
 
@@ -104,12 +104,16 @@ impl TrustedMetadata {
                 };
                 Some(match fetch.next() {
                     Next::File(target) => wanted(target.file(), target.length, cost),
-                    Next::Stored(seq) => Wanted {
+                    Next::Stored(rank) => Wanted {
                         place: Place::Store {
                             list: list.clone(),
-                            seq,
+                            rank,
                         },
-                        ..wanted(format!("the stored state {seq} of {list}"), u64::MAX, cost)
+                        ..wanted(
+                            format!("the stored state {} of {list}", rank.1),
+                            u64::MAX,
+                            cost,
+                        )
                     },
                 })
             }

@@ -110,16 +110,16 @@ impl World {
     /// What a node would put in force, as the program does: the newest that it stored.
     fn put_in_force(&mut self) {
         for list in ["a", "b"] {
-            let Some(newest) = self.node.puller.accepted_beyond(list, Some(0)) else {
+            let Some(newest) = self.node.puller.accepted_beyond(list, Some((0, 0))) else {
                 continue;
             };
             let states = ListStates::open(self.node.state(), list);
             if let Ok(states) = states
-                && states.current() != Some(newest)
-                && states.serials().contains(&newest)
+                && states.current() != Some((1, newest))
+                && states.serials().contains(&(1, newest))
             {
                 // A disk that is full keeps the one before; the next start says so.
-                let _ = states.set_current(newest);
+                let _ = states.set_current((1, newest));
             }
         }
     }
@@ -132,7 +132,7 @@ impl World {
             && let Ok(newest) = self
                 .node
                 .puller
-                .restore_version(&subscriptions(&[list])[0], accepted)
+                .restore_version(&subscriptions(&[list])[0], (1, accepted))
         {
             restored.file = Some(newest);
         }

@@ -359,7 +359,7 @@ impl Node {
             {
                 let states = ListStates::open(self.state(), list).unwrap();
                 // A disk that is full has its own tests.
-                let _ = states.set_current(version.seq);
+                let _ = states.set_current(version.rank());
             }
         }
         round

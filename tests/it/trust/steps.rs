@@ -266,7 +266,7 @@ fn a_step_may_lead_from_a_version_that_was_never_in_force() {
     assert_eq!(node.outcome(hour(1)), "new");
     // A guard holds serial 2: serial 1 is in force, and what the next start begins with.
     let states = cordon::source::ListStates::open(node.state(), "a").unwrap();
-    states.set_current(1).unwrap();
+    states.set_current((1, 1)).unwrap();
     assert_eq!(node.seq("a"), Some(1));
     history.publish(true);
     let round = node.round(&["a"], hour(1));

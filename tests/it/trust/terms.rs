@@ -142,6 +142,47 @@ fn what_the_policy_demands_of_one_list_costs_no_other() {
 }
 
 #[test]
+fn only_the_signed_policy_lets_a_list_begin_anew() {
+    let (authority, mut node) = begin();
+    // A thief of the list's key begins it anew: with the serial in force, and out of reach.
+    for (generation, seq, outcome) in [
+        (2, 1, "beyond_policy"),
+        (2, 1_u64 << 63, "beyond_policy"),
+        (1, 1 << 63, "malformed"),
+        (1, 1 << 40, "malformed"),
+    ] {
+        authority.publish("a", &["one.test", "evil.test"], hour(1));
+        authority.forge("list-a", |signed| {
+            let targets = signed["targets"].as_object_mut().unwrap();
+            targets.retain(|path, _| path == "a/full");
+            for target in targets.values_mut() {
+                target["custom"]["generation"] = json!(generation);
+                target["custom"]["seq"] = json!(seq);
+            }
+        });
+        let mut newcomer = Node::new(&authority);
+        assert_eq!(node.outcome(hour(1)), outcome, "{generation} {seq}");
+        if seq != 1 << 40 {
+            assert_eq!(newcomer.outcome(hour(1)), outcome, "{generation} {seq}");
+        }
+        node.restart();
+        assert_eq!(node.seq("a"), Some(1), "{generation} {seq}");
+    }
+    // The offline keys begin it anew, where the thief's last serial leaves room for none.
+    authority.publish_term("policy", &policy(json!({"min_generation": 2})));
+    authority.publish("a", &["one.test", "three.test"], hour(1));
+    assert_eq!(node.outcome(hour(1)), "new");
+    node.restart();
+    assert_eq!(node.seq("a"), Some((1 << 40) + 1));
+    authority.publish("a", &["one.test", "four.test"], hour(1));
+    assert_eq!(node.outcome(hour(1)), "new");
+    assert_eq!(
+        node.puller.policy().unwrap().understood("a").generation_min,
+        2
+    );
+}
+
+#[test]
 fn names_never_to_block_come_and_go() {
     let (authority, mut node) = begin();
     let names = |node: &Node| -> Vec<String> {
