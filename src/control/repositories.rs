@@ -15,6 +15,8 @@ use crate::verify::Subscription;
 #[derive(Debug, Default)]
 pub(super) struct Repositories {
     pulled: Vec<Pulled>,
+    /// When the publisher of the one that is out on a round signed what is trusted of it.
+    out_issued: Option<Timestamp>,
 }
 
 /// One repository and when it is asked next.
@@ -75,7 +77,10 @@ impl Repositories {
                 never_block: Arc::new(never_block),
             });
         }
-        Ok(Self { pulled })
+        Ok(Self {
+            pulled,
+            out_issued: None,
+        })
     }
 
     /// How many there are.
@@ -87,6 +92,20 @@ impl Repositories {
     /// The one at that place.
     pub(super) fn at(&mut self, place: usize) -> Option<&mut Pulled> {
         self.pulled.get_mut(place)
+    }
+
+    /// Takes the one at that place out, for a round beside which others are asked.
+    pub(super) fn take_out(&mut self, place: usize) -> Option<Pulled> {
+        self.pulled.get(place)?;
+        let pulled = self.pulled.remove(place);
+        self.out_issued = pulled.puller.summary().issued_at;
+        Some(pulled)
+    }
+
+    /// Puts it back where it was.
+    pub(super) fn put_back(&mut self, place: usize, pulled: Pulled) {
+        self.out_issued = None;
+        self.pulled.insert(place.min(self.pulled.len()), pulled);
     }
 
     /// The places of those that are due.
@@ -111,7 +130,8 @@ impl Repositories {
     /// When each publisher signed what is trusted now, by its own clock.
     pub(super) fn issued(&self) -> impl Iterator<Item = Timestamp> {
         let pulled = self.pulled.iter();
-        pulled.filter_map(|pulled| pulled.puller.summary().issued_at)
+        let issued = pulled.filter_map(|pulled| pulled.puller.summary().issued_at);
+        issued.chain(self.out_issued)
     }
 
     /// When the newest timestamp of each repository was accepted, with its name.

@@ -3,6 +3,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -337,8 +338,13 @@ impl Puller {
             return round;
         }
         self.trusted.begin(now, subscriptions);
+        let begin = tokio::time::Instant::now();
         while let Some(wanted) = self.trusted.next() {
-            let got = self.get(&wanted, &mut round).await;
+            let most = match wanted.cost {
+                Cost::List(_) => ROUND_MAX,
+                Cost::Round | Cost::Nothing => METADATA_MAX,
+            };
+            let got = self.get(&wanted, begin + most, &mut round).await;
             self.collect(&mut round);
             let failed = match got {
                 Ok(()) => None,
@@ -390,15 +396,25 @@ impl Puller {
         round.changes.withdrawn.extend(changes.withdrawn);
     }
 
-    /// Gets one file from the first mirror that has it right.
-    async fn get(&mut self, wanted: &Wanted, round: &mut Round) -> Result<(), Arc<RoundError>> {
+    /// Gets one file until then, from the first mirror that has it right; each mirror has its
+    /// share of the time that is left, so that a slow one does not take that of the next.
+    async fn get(
+        &mut self,
+        wanted: &Wanted,
+        until: tokio::time::Instant,
+        round: &mut Round,
+    ) -> Result<(), Arc<RoundError>> {
         if let Place::Store { list, rank } = &wanted.place {
             return self.get_stored(list, *rank).map_err(Arc::new);
         }
         let count = self.source.mirror_count();
         let mut failed = None;
         let first = self.preferred;
-        for mirror in (0..count).map(|step| (first + step) % count) {
+        for (step, mirror) in (0..count).map(|step| (step, (first + step) % count)) {
+            let now = tokio::time::Instant::now();
+            let others = u32::try_from(count - step).unwrap_or(u32::MAX);
+            self.source
+                .bound(now + until.saturating_duration_since(now) / others);
             round.requests = round.requests.saturating_add(1);
             match self.get_from(mirror, wanted).await {
                 Ok(octets) => {
@@ -586,5 +602,10 @@ fn is_damage(error: &RoundError, list: &str) -> bool {
     }
 }
 
+/// How long the mirrors of a repository may take in a round for what all its lists depend on,
+/// and for what is withdrawn.
+const METADATA_MAX: Duration = Duration::from_secs(60);
+/// How long a round may take in all.
+const ROUND_MAX: Duration = Duration::from_secs(5 * 60);
 /// The one file that is asked for with a condition.
 const TIMESTAMP: &str = "metadata/timestamp.json";

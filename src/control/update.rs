@@ -1,7 +1,7 @@
 //! [`Updater`]: one round after the other: pull, judge, compile, put in force, and when the
 //! next is due.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::Duration;
@@ -24,6 +24,7 @@ use super::{ExitError, clock};
 use crate::compile;
 use crate::config::Config;
 use crate::enforce::Edition;
+use crate::policy::Withdrawal;
 use crate::verify::{ListFile, Verified};
 
 /// What the updater is asked for.
@@ -49,7 +50,9 @@ pub(super) struct Updater {
     pub(super) versions: Versions,
     pub(super) allowed: Allowed,
     pub(super) audit: AuditLog,
-    pub(super) editions: Editions,
+    pub(super) editions: Arc<Editions>,
+    /// Orders that came while a round waited for the network, and wait for its end.
+    waiting: VecDeque<Order>,
     pub(super) self_tester: Arc<SelfTester>,
     /// What was just ruled in force and is not yet.
     pub(super) fresh: BTreeMap<String, Changed>,
@@ -82,7 +85,8 @@ impl Updater {
             allowed,
             audit: AuditLog::new(&config.state),
             config,
-            editions,
+            editions: Arc::new(editions),
+            waiting: VecDeque::new(),
             self_tester,
             fresh: BTreeMap::new(),
             dropped: BTreeMap::new(),
@@ -115,10 +119,14 @@ impl Updater {
         };
         loop {
             // Who asked may have hung up.
-            match orders.recv_timeout(self.until_due()) {
+            let order = match self.waiting.pop_front() {
+                Some(order) => Ok(order),
+                None => orders.recv_timeout(self.until_due()),
+            };
+            match order {
                 Ok(Order::Stop) | Err(RecvTimeoutError::Disconnected) => return,
                 Ok(Order::Round(list, reply)) => {
-                    let _ = reply.send(self.round_by_order(&runtime, list.as_deref()));
+                    let _ = reply.send(self.round_by_order(&runtime, orders, list.as_deref()));
                 }
                 Ok(Order::Configuration(config, reply)) => {
                     let _ = reply.send(self.take(&runtime, config));
@@ -126,7 +134,7 @@ impl Updater {
                 Ok(Order::Lever(lever, person, reply)) => {
                     let _ = reply.send(self.pull(&lever, &person));
                 }
-                Err(RecvTimeoutError::Timeout) => self.work(&runtime),
+                Err(RecvTimeoutError::Timeout) => self.work(&runtime, orders),
             }
             self.self_tester.wake();
         }
@@ -139,18 +147,18 @@ impl Updater {
             let milliseconds = change
                 .as_millisecond()
                 .saturating_sub(clock::timestamp().as_millisecond());
-            Duration::from_millis(u64::try_from(milliseconds).unwrap_or(0))
+            Duration::from_millis(u64::try_from(milliseconds).unwrap_or(0)).max(CHANGE_PAUSE)
         });
         let soonest = rounds.into_iter().chain(change).min();
         soonest.unwrap_or(IDLE_MAX).min(IDLE_MAX)
     }
 
     /// Does what is due.
-    fn work(&mut self, runtime: &tokio::runtime::Runtime) {
+    fn work(&mut self, runtime: &tokio::runtime::Runtime, orders: &Receiver<Order>) {
         self.editions.free_retired();
         self.turn(clock::timestamp());
         for place in self.repositories.due(clock::instant()) {
-            if self.round(runtime, place) {
+            if self.round(runtime, orders, place) {
                 // What is taken back is logged, and shown with its list.
                 let _ = self.put_in_force_on_trial(runtime);
             }
@@ -171,6 +179,7 @@ impl Updater {
     fn round_by_order(
         &mut self,
         runtime: &tokio::runtime::Runtime,
+        orders: &Receiver<Order>,
         only: Option<&str>,
     ) -> Result<String, String> {
         let config = Arc::clone(&self.config);
@@ -193,7 +202,7 @@ impl Updater {
                 matches!(&list.from, compile::From::Repository { repository, .. } if *repository == name)
             });
             if concerned {
-                changed |= self.round(runtime, place);
+                changed |= self.round(runtime, orders, place);
             }
         }
         for settings in &asked {
@@ -216,8 +225,13 @@ impl Updater {
     }
 
     /// One round of one repository; says whether a list is to be put in force.
-    fn round(&mut self, runtime: &tokio::runtime::Runtime, place: usize) -> bool {
-        let Some(pulled) = self.repositories.at(place) else {
+    fn round(
+        &mut self,
+        runtime: &tokio::runtime::Runtime,
+        orders: &Receiver<Order>,
+        place: usize,
+    ) -> bool {
+        let Some(mut pulled) = self.repositories.take_out(place) else {
             return false;
         };
         let repository = pulled.repository.name.clone();
@@ -231,12 +245,20 @@ impl Updater {
             pulled.puller.keep(&subscription.name, serials.collect());
         }
         let now = clock::timestamp();
-        let mut withdrawing = Withdrawing::new(&self.config, &subscriptions, &self.editions);
-        let round = runtime.block_on(pulled.puller.round_telling(
-            &subscriptions,
-            now,
-            &mut |list, withdrawn| withdrawing.take(list, withdrawn),
-        ));
+        let (config, editions) = (Arc::clone(&self.config), Arc::clone(&self.editions));
+        let mut withdrawing = Withdrawing::new(&config, &subscriptions, &editions);
+        let mut tell = |list: &str, withdrawn: &[Withdrawal]| withdrawing.take(list, withdrawn);
+        let round = runtime.block_on(async {
+            let pulling = pulled.puller.round_telling(&subscriptions, now, &mut tell);
+            let mut pulling = std::pin::pin!(pulling);
+            loop {
+                tokio::select! {
+                    biased;
+                    round = &mut pulling => break round,
+                    () = tokio::time::sleep(ORDERS_TURN) => self.serve(orders),
+                }
+            }
+        });
         for error in &round.noted {
             tracing::error!(repository, %error, "something beside the lists was not taken; what was accepted last holds");
         }
@@ -257,6 +279,7 @@ impl Updater {
             now,
         };
         standing.after(&round, &subscriptions);
+        self.repositories.put_back(place, pulled);
         self.versions.catch_up();
         self.move_levers();
         // Other terms may quarantine other rows of what is in force.
@@ -273,6 +296,26 @@ impl Updater {
             }
         }
         brought || terms || self.expired(clock::timestamp()) != self.dropped
+    }
+
+    /// Does what cannot wait for the end of a round: names that a person lets through, and
+    /// entries that begin and end. Other orders need the repository that is out.
+    fn serve(&mut self, orders: &Receiver<Order>) {
+        while self.waiting.len() < ORDERS_MAX
+            && let Ok(order) = orders.try_recv()
+        {
+            match order {
+                Order::Lever(
+                    lever @ (Lever::Allow { .. } | Lever::EndAllow { .. }),
+                    person,
+                    reply,
+                ) => {
+                    let _ = reply.send(self.pull(&lever, &person));
+                }
+                order => self.waiting.push_back(order),
+            }
+        }
+        self.move_levers();
     }
 
     /// Judges what a round brought; says whether a list is to be put in force.
@@ -428,5 +471,9 @@ pub(super) type Orders = SyncSender<Order>;
 /// How many orders may wait.
 pub(super) const ORDERS_MAX: usize = 16;
 
+/// How often orders are looked at while a round waits for the network.
+const ORDERS_TURN: Duration = Duration::from_millis(250);
+/// Entries that begin and end make one edition in this time at most, however many they are.
+const CHANGE_PAUSE: Duration = Duration::from_secs(1);
 /// How long it sleeps at most; a clock that steps is seen by then.
 const IDLE_MAX: Duration = Duration::from_secs(30);

@@ -76,6 +76,13 @@ impl Source {
         }
     }
 
+    /// Ends the next fetches at `until` at the latest; a long file goes on where it stopped.
+    pub fn bound(&mut self, until: tokio::time::Instant) {
+        if let Some(http) = &mut self.http {
+            http.bound(until);
+        }
+    }
+
     /// How often a transfer that broke off was taken up again, since the last call.
     pub fn take_retries(&mut self) -> u64 {
         self.http.as_mut().map_or(0, Http::take_retries)

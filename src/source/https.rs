@@ -27,6 +27,8 @@ use super::{Fetched, Mirror, Settings, SourceError, Validator};
 pub(super) struct Http {
     client: Client<HttpsConnector<HttpConnector>, Empty<Bytes>>,
     timeout: Duration,
+    /// When the next fetch ends at the latest, whatever else its time would be.
+    until: Option<Instant>,
     /// The beginning of one long file whose transfer broke off.
     partial: Option<Partial>,
     /// By what the mirror knows the file again that was fetched last.
@@ -52,6 +54,7 @@ impl Http {
         Ok(Self {
             client: Client::builder(TokioExecutor::new()).build(connector),
             timeout: settings.timeout,
+            until: None,
             partial: None,
             validator: None,
             date: None,
@@ -70,7 +73,9 @@ impl Http {
         validator: Option<&Validator>,
     ) -> Result<Fetched, SourceError> {
         let address = format!("{base}{path}");
-        let deadline = Instant::now() + self.timeout;
+        let begin = Instant::now();
+        let deadline = begin + self.timeout;
+        let deadline = self.until.map_or(deadline, |until| deadline.min(until));
         let mut tries = 0;
         loop {
             let mut partial = self
@@ -85,7 +90,7 @@ impl Http {
                 Ok(Err(error)) => error,
                 Err(_) => SourceError::TimedOut {
                     address: address.clone(),
-                    seconds: self.timeout.as_secs(),
+                    seconds: deadline.saturating_duration_since(begin).as_secs(),
                 },
             };
             let has_grown = partial.bytes.len() > before;
@@ -101,6 +106,11 @@ impl Http {
             tries += 1;
             self.retries = self.retries.saturating_add(1);
         }
+    }
+
+    /// Bounds the next fetches, so that what came of a long file until then is kept.
+    pub(super) const fn bound(&mut self, until: Instant) {
+        self.until = Some(until);
     }
 
     /// How often a transfer was taken up again since the last call.

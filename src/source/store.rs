@@ -89,7 +89,7 @@ impl Store {
 
     /// Keeps a file as evidence below `evidence/`, under its name and a part of its digest;
     /// says whether it is new. Beyond [`EVIDENCE_FILES_MAX`] nothing more is kept: what came
-    /// first says most.
+    /// first says most, and what comes then is new each time.
     ///
     /// # Errors
     /// [`SourceError::Io`].
@@ -104,8 +104,11 @@ impl Store {
         let digest = digest.get(..EVIDENCE_DIGITS).unwrap_or(digest);
         let path = folder.join(format!("{digest}.{name}"));
         let kept = fs::read_dir(&folder).map_err(|error| failed(&folder, error))?;
-        if path.exists() || kept.count() >= EVIDENCE_FILES_MAX {
+        if path.exists() {
             return Ok(false);
+        }
+        if kept.count() >= EVIDENCE_FILES_MAX {
+            return Ok(true);
         }
         durable::replace(&path, bytes).map(|()| true)
     }
@@ -165,3 +168,23 @@ const EVIDENCE_DIGITS: usize = 16;
 pub const EVIDENCE_FILES_MAX: usize = 32;
 /// The most octets of a file; the longest keep names never to block, with their proof.
 const OCTETS_MAX: u64 = 16 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn evidence_that_finds_no_room_is_still_an_event() {
+        let state = tempfile::tempdir().unwrap();
+        let store = Store::open(state.path(), "r").unwrap();
+        for number in 0..EVIDENCE_FILES_MAX {
+            let digest = format!("{number:016}{}", "0".repeat(48));
+            assert!(store.keep_evidence("a", &digest, b"x").unwrap());
+            assert!(!store.keep_evidence("a", &digest, b"x").unwrap());
+        }
+        let more = "f".repeat(64);
+        assert!(store.keep_evidence("a", &more, b"x").unwrap());
+        let kept = fs::read_dir(store.folder.join(EVIDENCE)).unwrap().count();
+        assert_eq!(kept, EVIDENCE_FILES_MAX);
+    }
+}

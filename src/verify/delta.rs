@@ -114,6 +114,17 @@ impl Delta {
         file
     }
 
+    /// Octets that it takes in memory.
+    #[must_use]
+    pub fn octets(&self) -> u64 {
+        let lines = self.added.iter().map(|line| line.len());
+        let lines = lines.fold(0, usize::saturating_add);
+        let entries = self.added.len().saturating_mul(size_of::<Vec<u8>>());
+        let positions = self.removed.len().saturating_mul(size_of::<u32>());
+        let octets = lines.saturating_add(entries).saturating_add(positions);
+        u64::try_from(octets).unwrap_or(u64::MAX)
+    }
+
     /// Reads the file.
     ///
     /// # Errors

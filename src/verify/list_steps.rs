@@ -18,6 +18,8 @@ pub(super) struct Fetch {
     stored: Option<ListVersion>,
     /// The steps that are there.
     steps: Vec<Delta>,
+    /// How many octets those still to come may have, unpacked.
+    left: u64,
 }
 
 /// What is wanted next on the way.
@@ -51,6 +53,7 @@ impl Fetch {
             way: self.offer.way_by_full()?,
             stored: None,
             steps: Vec::new(),
+            left: self.offer.steps_octets_max(),
         })
     }
 }
@@ -72,8 +75,9 @@ impl TrustedMetadata {
             (Next::File(target), Answer::File(bytes)) => {
                 target.check_file(bytes)?;
                 if target.step.is_some() {
-                    match target.open_step(&subscription.list, bytes) {
+                    match target.open_step(&subscription.list, bytes, fetch.left) {
                         Ok(step) => {
+                            fetch.left = fetch.left.saturating_sub(step.octets());
                             fetch.steps.push(step);
                             self.round.stage = Stage::Fetch(index, Box::new(fetch));
                             return Ok(Vec::new());
@@ -182,6 +186,7 @@ impl TrustedMetadata {
             way: offer.way(stored)?,
             stored: stored.cloned(),
             steps: Vec::new(),
+            left: offer.steps_octets_max(),
             offer,
         }))
     }

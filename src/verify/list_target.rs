@@ -142,12 +142,18 @@ impl ListTarget {
         )
     }
 
-    /// The step in a file that passed [`Self::check_file`].
+    /// The step in a file that passed [`Self::check_file`]; `left` is how many octets it may
+    /// have at most, unpacked, beside those before it.
     ///
     /// # Errors
-    /// [`VerifyError`] where it is not the step that the role speaks of.
-    pub(super) fn open_step(&self, list: &str, file: &[u8]) -> Result<Delta, VerifyError> {
-        let octets_max = plaintext_octets_max(self.length);
+    /// [`VerifyError`] where it is not the step that the role speaks of, or too long.
+    pub(super) fn open_step(
+        &self,
+        list: &str,
+        file: &[u8],
+        left: u64,
+    ) -> Result<Delta, VerifyError> {
+        let octets_max = plaintext_octets_max(self.length).min(left);
         let text = self.unpack(file, 0, octets_max)?;
         if text.len() as u64 > octets_max {
             return Err(self.too_long(octets_max));
@@ -233,6 +239,12 @@ impl ListTarget {
 }
 
 impl SignedState {
+    /// The most octets that the steps of one way to this state, or to one after it, have
+    /// together. More of them change more than the whole state is.
+    pub(super) const fn steps_octets_max(&self) -> u64 {
+        self.size.saturating_add(STEPS_OCTETS_MORE)
+    }
+
     /// Whether that is the plaintext that was signed, wherever it comes from.
     ///
     /// # Errors
@@ -353,6 +365,8 @@ pub const FULL_OCTETS_MAX: u64 = 256 << 20;
 const PLAINTEXT_OCTETS_MAX: u64 = 1 << 30;
 /// How often the plaintext may be longer than the file.
 const RATIO_MAX: u64 = 64;
+/// What the steps of one way may have beside the length of a state.
+const STEPS_OCTETS_MORE: u64 = 1 << 20;
 /// What a plaintext may always have.
 const SHORT_OCTETS: u64 = 64 << 10;
 

@@ -110,6 +110,13 @@ impl Offer {
         })
     }
 
+    /// The most octets that the steps of one way may have together, unpacked: they are all in
+    /// memory before the first is applied.
+    pub(super) fn steps_octets_max(&self) -> u64 {
+        let full = self.full.state.steps_octets_max();
+        full.max(self.newest.steps_octets_max())
+    }
+
     /// The steps that lead from a version to the newest; nothing where they do not.
     fn steps_from(&self, version: &ListVersion) -> Option<Vec<ListTarget>> {
         let newest = &self.newest.version;

@@ -380,3 +380,22 @@ fn nothing_is_decided_that_cannot_be_put_on_record() {
     assert!(said.contains("nothing was done"), "{said}");
     assert!(plant.blocks("one.test"));
 }
+
+#[test]
+fn a_name_is_let_through_while_a_mirror_keeps_a_round_waiting() {
+    let plant = Plant::new(&["one.test"], "1h");
+    assert!(plant.blocks("one.test") && plant.blocks("house.test"));
+    // It takes connections, and says nothing.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let text = fs::read_to_string(plant.node.configuration()).unwrap();
+    let address = format!("http://{}/", silent.local_addr().unwrap());
+    let text = text.replace(&plant.authority.mirror(), &address);
+    plant.node.write_configuration(&text);
+    plant.node.command(&["reload"]);
+    let begin = Instant::now();
+    let (_asked, _) = silent.accept().unwrap();
+    let allow = ["allow", "one.test", "--for", "1h"];
+    plant.node.command(&[&allow[..], &ANNA].concat());
+    assert!(begin.elapsed() < Duration::from_secs(8), "{begin:?}");
+    assert!(!plant.blocks("one.test") && plant.blocks("house.test"));
+}

@@ -285,3 +285,28 @@ fn a_step_may_lead_from_a_version_that_was_never_in_force() {
     };
     assert_eq!((change.from.seq, version.seq), (1, 3));
 }
+
+#[test]
+fn steps_that_together_are_far_longer_than_the_list_are_not_kept_in_memory() {
+    let mut history = History::new();
+    let mut node = Node::new(&history.authority);
+    assert_eq!(node.outcome(hour(0)), "new");
+    // Each alone would pass, and is no entry, which is found out when all are there.
+    let mut noise = 1_u64;
+    for _ in 0..2 {
+        history.publish(false);
+        history.change_last_step(|delta| {
+            let digits = std::iter::repeat_with(|| {
+                noise = noise.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(1);
+                format!("{noise:016x}").into_bytes()
+            });
+            delta.added[0].extend(digits.take(45_000).flatten());
+        });
+    }
+    history.authority.forge("list-a", |signed| {
+        signed["targets"]["a/full"]["length"] = json!(100 << 20);
+    });
+    let round = node.round(&["a"], hour(1));
+    assert_eq!(notes(&round), ["too_long"], "{round:?}");
+    assert_eq!(node.seq("a"), Some(1), "the last good version stays");
+}
