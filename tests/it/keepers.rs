@@ -284,6 +284,29 @@ fn keepers_see_what_nodes_would_leave_out() {
 }
 
 #[test]
+fn keepers_see_what_a_step_alone_brings() {
+    let keepers = Keepers::published();
+    let many: String = (0..6000_u64)
+        .map(|n| format!("n{:016x}.test\n", n.wrapping_mul(0x9e37_79b9_7f4a_7c15)))
+        .collect();
+    must(keepers.publish_rows(&many).arg("--stage"));
+    keepers.all_sign(&["anna", "bert"]);
+    keepers.publish_staged();
+    must(
+        keepers
+            .publish_rows(&format!("{many}bank.example\n"))
+            .arg("--stage"),
+    );
+    let shown = keepers.shown("anna", &keepers.path("repo"));
+    let changes = shown["roles"][0]["changes"].to_string();
+    assert!(!changes.contains("a/full"), "no step alone: {changes}");
+    let list = &shown["roles"][0]["list"];
+    assert_eq!(list["entries"], 6001, "{changes}");
+    let added = list["added"].to_string();
+    assert!(added.contains("bank.example"), "{added}");
+}
+
+#[test]
 fn a_wrong_passphrase_signs_nothing() {
     let keepers = Keepers::new();
     let repo = keepers.path("repo");
