@@ -7,11 +7,12 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::commit::is_online;
+use super::folder::Folder;
 use super::quorum::lacking_text;
 use super::repository::{pinned, target_file, target_files};
 use super::roles::Role;
 use super::signature::signed_file;
-use super::stage::{STAGED, STAGED_TARGETS, staged_file};
+use super::stage::{STAGED, STAGED_TARGETS, Stage, staged_file};
 use super::withdrawing::WITHDRAW;
 use super::{Keyring, PublishError, Renewed, Repository, canonical};
 use crate::verify::hex;
@@ -24,6 +25,7 @@ impl Repository {
     /// As [`Repository::open`], and [`PublishError::Stale`].
     pub fn open_to_stage(path: &Path) -> Result<Self, PublishError> {
         let mut repository = Self::load(path)?;
+        repository.stage.check_whole(&repository.folder)?;
         repository.overlay()?;
         repository.is_staging = true;
         Ok(repository)
@@ -39,6 +41,7 @@ impl Repository {
             let path = path.to_owned();
             return Err(PublishError::NothingStaged { path });
         }
+        repository.stage.check_whole(&repository.folder)?;
         repository.overlay()?;
         Ok(repository)
     }
@@ -56,13 +59,22 @@ impl Repository {
     /// # Errors
     /// [`PublishError::NothingStaged`], and what files may bring.
     pub fn discard_staged(path: &Path) -> Result<Vec<String>, PublishError> {
-        let mut repository = Self::load(path)?;
-        let roles: Vec<String> = repository.stage.roles.keys().cloned().collect();
-        if roles.is_empty() {
+        if !path.join("metadata").is_dir() {
+            return Err(PublishError::Repository {
+                path: path.to_owned(),
+                reason: "there is no repository here; `cordon repo init` makes one".to_owned(),
+            });
+        }
+        let folder = Folder::open(path)?;
+        // Whatever is in the folder can be thrown away, however damaged.
+        let mut stage = Stage::read(&folder)?;
+        let mut roles: Vec<String> = stage.roles.keys().cloned().collect();
+        roles.extend(stage.damaged.iter().cloned());
+        if stage.is_empty() {
             let path = path.to_owned();
             return Err(PublishError::NothingStaged { path });
         }
-        repository.stage.discard(&repository.folder)?;
+        stage.discard(&folder)?;
         Ok(roles)
     }
 
