@@ -7,6 +7,7 @@ use super::difference::{ListDifference, plain};
 use super::quorum::Quorum;
 use super::roles::Role;
 use super::sense::Judged;
+use super::versions::Versions;
 use super::{Keyring, PublishError, Repository};
 use crate::compile::{Border, Compiler, Ede, From, Guard, Mode, PassThru, Protected, Settings};
 use crate::guard::Trip;
@@ -76,6 +77,31 @@ impl Repository {
         })
     }
 
+    /// Refuses what nodes would hold or leave out, by the bounds as they will be: of every
+    /// staged list, and of every other one where the bounds themselves are staged. Who staged
+    /// it may have said why it is published all the same.
+    ///
+    /// # Errors
+    /// [`PublishError::Held`].
+    pub(super) fn check_staged_sense(&self, now: Timestamp) -> Result<(), PublishError> {
+        let is_bounded_anew = self.stage.roles.contains_key("targets");
+        for (list, role) in &self.lists {
+            let is_staged = self.stage.roles.contains_key(&role.name);
+            let accepted = Versions::new(list, role).newest().get("accepted");
+            if !is_staged && !is_bounded_anew || is_staged && accepted.is_some() {
+                continue;
+            }
+            let verdicts = self.verdicts(role, now)?;
+            if !verdicts.is_empty() {
+                return Err(PublishError::Held {
+                    list: list.clone(),
+                    verdicts,
+                });
+            }
+        }
+        Ok(())
+    }
+
     /// What the node's own code says of the list that a staged role names.
     ///
     /// # Errors
@@ -133,7 +159,7 @@ impl Repository {
     ) -> Result<Vec<String>, PublishError> {
         let list = role.name.strip_prefix("list-").unwrap_or(&role.name);
         let empty = Role::new(&role.name, "", json!({}));
-        let before = self.published.get(&role.name).unwrap_or(&empty);
+        let before = self.published_role(&role.name).unwrap_or(&empty);
         let judged = Judged {
             list,
             role: before,
