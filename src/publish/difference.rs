@@ -45,10 +45,14 @@ impl ListDifference {
             &mut difference.header,
         );
         let gone = lines_before.difference(&lines_after);
-        let mut gone: BTreeMap<Key, Value> = gone.map(|line| keyed(line)).collect();
+        let mut gone: BTreeMap<Key, Vec<Value>> = gone.fold(BTreeMap::new(), |mut gone, line| {
+            let (key, entry) = keyed(line);
+            gone.entry(key).or_default().push(entry);
+            gone
+        });
         for line in lines_after.difference(&lines_before) {
             let (key, entry) = keyed(line);
-            match gone.remove(&key) {
+            match gone.get_mut(&key).and_then(Vec::pop) {
                 None if is_canary(line) => {
                     let text = format!("its own test entry is new: {}", shown(&entry));
                     difference.header.push(text);
@@ -57,12 +61,12 @@ impl ListDifference {
                 Some(other) => {
                     let mut what = Vec::new();
                     members("", &other, &entry, &mut what);
-                    let text = format!("{}: {}", shown(&entry), what.join(", "));
+                    let text = format!("{}; changed: {}", shown(&entry), what.join(", "));
                     difference.changed.push(text);
                 }
             }
         }
-        difference.removed = gone.values().map(shown).collect();
+        difference.removed = gone.values().flatten().map(shown).collect();
         difference
     }
 }
@@ -142,12 +146,23 @@ fn keyed(line: &str) -> (Key, Value) {
     ((text("kind"), text("value"), text("match")), entry)
 }
 
-/// An entry in a line.
+/// An entry in a line: what it matches in words, and every other member as it is signed.
 fn shown(entry: &Value) -> String {
-    let mut words = vec![text_of(entry, "kind"), text_of(entry, "value")];
-    words.extend(["match", "action"].map(|name| text_of(entry, name)));
+    let Value::Object(members) = entry else {
+        return plain(&entry.to_string());
+    };
+    let mut words = NAMED.map(|name| text_of(entry, name)).to_vec();
     words.retain(|word| !word.is_empty());
-    plain(&format!("{} ({})", words.join(" "), text_of(entry, "id")))
+    let mut text = format!("{} ({})", words.join(" "), text_of(entry, "id"));
+    let mut mark = ':';
+    for (name, value) in members {
+        let is_said = name == "id" || NAMED.contains(&name.as_str());
+        if !is_said || !value.is_string() {
+            text.push_str(&format!("{mark} {name} {value}"));
+            mark = ',';
+        }
+    }
+    plain(&text)
 }
 
 fn text_of<'a>(entry: &'a Value, name: &str) -> &'a str {
@@ -159,6 +174,8 @@ fn is_canary(line: &str) -> bool {
     line.contains("\"canary\":true") && object(line).get("canary") == Some(&Value::Bool(true))
 }
 
+/// The members of an entry that are said without their names.
+const NAMED: [&str; 4] = ["kind", "value", "match", "action"];
 /// How much of a value is shown.
 const VALUE_CHARS_MAX: usize = 300;
 
@@ -200,9 +217,28 @@ mod tests {
             header: vec!["title.en was \"A\", is \"B\"".to_owned()],
             added: vec!["domain three.test subtree (1)".to_owned()],
             removed: vec!["domain one.test subtree (1)".to_owned()],
-            changed: vec!["domain two.test exact (2): expires_at is new: \"never\"".to_owned()],
+            changed: vec![
+                "domain two.test exact (2): expires_at \"never\"; changed: expires_at is new: \"never\""
+                    .to_owned(),
+            ],
         };
         check(&after, &expected);
+    }
+
+    #[test]
+    fn what_an_entry_does_is_shown() {
+        let entry = json!({
+            "action": "redirect", "cname": "evil.test", "effective_from": "2026-12-01T00:00:00Z",
+            "id": "1", "kind": "domain", "match": "exact", "value": "one.test",
+        });
+        let expected = "domain one.test exact redirect (1): cname \"evil.test\", effective_from \
+                        \"2026-12-01T00:00:00Z\"";
+        assert_eq!(shown(&entry), expected);
+        // What should be a text and is none is not left out.
+        assert_eq!(
+            shown(&json!({"id": 7, "kind": "domain"})),
+            "domain (): id 7"
+        );
     }
 
     #[test]

@@ -225,6 +225,17 @@ pub enum PublishError {
         /// What nodes would think of it.
         verdict: Box<crate::guard::Verdict>,
     },
+    /// What is staged is not what nodes would enforce; it was not published.
+    #[error(
+        "what is staged is not published, for of list {list} {verdicts}\nLook whether this is meant; to publish all the same, say why with `--accept-guard REASON`",
+        verdicts = .verdicts.iter().take(20).cloned().collect::<Vec<_>>().join("\n")
+    )]
+    Held {
+        /// The list.
+        list: String,
+        /// What nodes would do with it, a sentence each.
+        verdicts: Vec<String>,
+    },
     /// Nodes would refuse the result; it was not published.
     #[error("nodes would refuse this, so it is not published: {0}")]
     Rehearsal(#[from] crate::verify::VerifyError),

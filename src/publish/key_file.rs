@@ -154,9 +154,12 @@ pub(super) fn write_new(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Publ
         }
         Err(source) => return Err(io(source)),
     };
-    file.write_all(bytes)
-        .and_then(|()| file.sync_all())
-        .map_err(io)
+    let written = file.write_all(bytes).and_then(|()| file.sync_all());
+    written.map_err(|source| {
+        // Half a file would be in the way of the next attempt, and of every other key.
+        let _ = std::fs::remove_file(path);
+        io(source)
+    })
 }
 
 /// The text of a key file; what is no text reads as one that holds no key.

@@ -5,9 +5,9 @@ use serde_json::json;
 
 use super::difference::{ListDifference, plain};
 use super::quorum::Quorum;
-use super::repository::target_files;
 use super::roles::Role;
 use super::sense::Judged;
+use super::versions::Versions;
 use super::{Keyring, PublishError, Repository};
 use crate::compile::{Border, Compiler, Ede, From, Guard, Mode, PassThru, Protected, Settings};
 use crate::guard::Trip;
@@ -59,10 +59,7 @@ impl Repository {
             let mut changes = Vec::new();
             self.say_changes(before, staged, keys, &mut changes)?;
             let list = self.list_difference(before, staged)?;
-            let verdicts = match &list {
-                Some(_) => self.verdicts(staged, now)?,
-                None => Vec::new(),
-            };
+            let verdicts = self.verdicts(staged, now)?;
             roles.push(RoleProposal {
                 role: name.clone(),
                 version: staged.version(),
@@ -80,6 +77,31 @@ impl Repository {
         })
     }
 
+    /// Refuses what nodes would hold or leave out, by the bounds as they will be: of every
+    /// staged list, and of every other one where the bounds themselves are staged. Who staged
+    /// it may have said why it is published all the same.
+    ///
+    /// # Errors
+    /// [`PublishError::Held`].
+    pub(super) fn check_staged_sense(&self, now: Timestamp) -> Result<(), PublishError> {
+        let is_bounded_anew = self.stage.roles.contains_key("targets");
+        for (list, role) in &self.lists {
+            let is_staged = self.stage.roles.contains_key(&role.name);
+            let accepted = Versions::new(list, role).newest().get("accepted");
+            if !is_staged && !is_bounded_anew || is_staged && accepted.is_some() {
+                continue;
+            }
+            let verdicts = self.verdicts(role, now)?;
+            if !verdicts.is_empty() {
+                return Err(PublishError::Held {
+                    list: list.clone(),
+                    verdicts,
+                });
+            }
+        }
+        Ok(())
+    }
+
     /// What the node's own code says of the list that a staged role names.
     ///
     /// # Errors
@@ -93,8 +115,13 @@ impl Repository {
 
     /// The same: the rows that a node would leave out, and the guards that it would trip.
     fn verdicts(&self, role: &Role, now: Timestamp) -> Result<Vec<String>, PublishError> {
-        let list = role.name.strip_prefix("list-").unwrap_or(&role.name);
+        let Some(list) = role.name.strip_prefix("list-") else {
+            return Ok(Vec::new());
+        };
         let text = self.plaintext(role)?;
+        if text.is_empty() {
+            return Ok(Vec::new());
+        }
         let border = self.border(list)?;
         let held = self.guards(&border, role, &text, now)?;
         let draft = Verified::draft(list, text);
@@ -132,7 +159,7 @@ impl Repository {
     ) -> Result<Vec<String>, PublishError> {
         let list = role.name.strip_prefix("list-").unwrap_or(&role.name);
         let empty = Role::new(&role.name, "", json!({}));
-        let before = self.published.get(&role.name).unwrap_or(&empty);
+        let before = self.published_role(&role.name).unwrap_or(&empty);
         let judged = Judged {
             list,
             role: before,
@@ -145,26 +172,17 @@ impl Repository {
         Ok(verdict.trips.iter().map(sentence).collect())
     }
 
-    /// What a version changes in its list; nothing where the content stays.
+    /// What a version changes in its list, whether it is named whole or by a step; nothing
+    /// where the content stays.
     fn list_difference(
         &self,
         before: &Role,
         staged: &Role,
     ) -> Result<Option<ListDifference>, PublishError> {
-        let full = |role: &Role| {
-            let files = target_files(role);
-            files.into_iter().find(|file| file.ends_with(".full"))
-        };
-        let Some(file) = full(staged).filter(|_| staged.name.starts_with("list-")) else {
-            return Ok(None);
-        };
-        if full(before) == Some(file) {
-            return Ok(None);
-        }
         let after = self.plaintext(staged)?;
         // A version before that is lost shows everything as new; to sign is still possible.
         let before = self.plaintext(before).unwrap_or_default();
-        Ok(Some(ListDifference::between(&before, &after)))
+        Ok((before != after).then(|| ListDifference::between(&before, &after)))
     }
 }
 

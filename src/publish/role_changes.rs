@@ -51,7 +51,12 @@ impl Repository {
             keys,
             out,
         );
-        self.say_targets(&take(&mut old, "targets"), &take(&mut new, "targets"), out)?;
+        let full = staged
+            .name
+            .strip_prefix("list-")
+            .map(|list| format!("{list}/full"));
+        let (was, is) = (take(&mut old, "targets"), take(&mut new, "targets"));
+        self.say_targets(full.as_deref(), &was, &is, out)?;
         members("", &Value::Object(old), &Value::Object(new), out);
         let number = |role: &Role, name: &str| {
             let list = role.name.strip_prefix("list-")?;
@@ -71,9 +76,11 @@ impl Repository {
         Ok(())
     }
 
-    /// Says which target files come, go and change; those of text line by line.
+    /// Says which target files come, go and change; those of text line by line. `full` is
+    /// the one whose content is said entry by entry.
     fn say_targets(
         &self,
+        full: Option<&str>,
         before: &Map<String, Value>,
         after: &Map<String, Value>,
         out: &mut Vec<String>,
@@ -84,7 +91,7 @@ impl Repository {
             if old == new {
                 continue;
             }
-            if path.ends_with("/full") && new.is_some() {
+            if full == Some(path.as_str()) && new.is_some() {
                 // Its entries are said one by one; the rest of what is signed of it here.
                 let rest = |target: Option<&Value>| {
                     let mut target = target.cloned().unwrap_or_else(|| json!({}));
@@ -169,8 +176,17 @@ fn say_delegations(
 ) {
     let named = |delegations: &Map<String, Value>| -> Map<String, Value> {
         let roles = delegations.get("roles").and_then(Value::as_array);
-        let name = |role: &Value| Some((role.get("name")?.as_str()?.to_owned(), role.clone()));
-        roles.into_iter().flatten().filter_map(name).collect()
+        let mut named = Map::new();
+        for role in roles.into_iter().flatten() {
+            let name = role.get("name").and_then(Value::as_str).unwrap_or("?");
+            let mut shown = name.to_owned();
+            // One that bears the name of another hides behind none.
+            while named.contains_key(&shown) {
+                shown.push_str(" (delegated again)");
+            }
+            named.insert(shown, role.clone());
+        }
+        named
     };
     let (old, new) = (named(before), named(after));
     say_roles(&old, &new, keys, out);
@@ -279,4 +295,32 @@ fn as_a_first_version(path: &str) -> Value {
     json!({"custom": {
         "comp": "zstd", "enc": null, "epoch": null, "format": 1, "generation": 1, "list": list,
     }})
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_delegation_of_one_name_hides_the_first_from_nobody() {
+        let one = |key: &str| {
+            json!({
+                "keyids": [key], "name": "list-a", "paths": ["a/*"], "threshold": 1,
+            })
+        };
+        let delegations = |roles: Value| match json!({ "roles": roles }) {
+            Value::Object(delegations) => delegations,
+            _ => Map::new(),
+        };
+        let mut out = Vec::new();
+        say_delegations(
+            &delegations(json!([one("honest")])),
+            &delegations(json!([one("hostile"), one("honest")])),
+            &Keyring::default(),
+            &mut out,
+        );
+        let said = out.join("\n");
+        assert!(said.contains("hostile"), "{said}");
+        assert!(said.contains("list-a (delegated again)"), "{said}");
+    }
 }

@@ -23,6 +23,8 @@ pub(super) struct Stage {
     pub(super) roles: BTreeMap<String, Role>,
     /// The signatures as they were found, by role; nobody verified them yet.
     pub(super) signatures: BTreeMap<String, Vec<Signature>>,
+    /// The files that should be versions of roles and are none.
+    pub(super) damaged: Vec<String>,
     /// What was found in the folder and left aside.
     pub(super) warnings: Vec<String>,
 }
@@ -31,7 +33,7 @@ impl Stage {
     /// Reads the folder; one that is not there holds nothing.
     ///
     /// # Errors
-    /// [`PublishError::Io`], and [`PublishError::Repository`] for a damaged version.
+    /// [`PublishError::Io`] for a folder that cannot be read.
     pub(super) fn read(folder: &Folder) -> Result<Self, PublishError> {
         let mut stage = Self::default();
         for name in folder.names(STAGED)? {
@@ -39,15 +41,11 @@ impl Stage {
                 continue;
             };
             let file = format!("{STAGED}/{name}");
-            let version =
-                Role::read(role, &folder.read(&file)?).ok_or_else(|| PublishError::Repository {
-                    path: folder.path(&file),
-                    reason: "is not the staged version of a role; copy it anew from whoever \
-                             staged it, or throw everything staged away with \
-                             `cordon repo sign --discard`"
-                        .to_owned(),
-                })?;
-            stage.roles.insert(role.to_owned(), version);
+            let read = folder.read(&file).ok();
+            match read.and_then(|bytes| Role::read(role, &bytes)) {
+                Some(version) => _ = stage.roles.insert(role.to_owned(), version),
+                None => stage.damaged.push(name.clone()),
+            }
         }
         for name in folder.names(SIGNATURES)? {
             let file = format!("{SIGNATURES}/{name}");
@@ -72,9 +70,26 @@ impl Stage {
         Ok(stage)
     }
 
+    /// Refuses a stage that holds a file that is no version of a role: what would be signed
+    /// or published is then not what was staged.
+    ///
+    /// # Errors
+    /// [`PublishError::Repository`].
+    pub(super) fn check_whole(&self, folder: &Folder) -> Result<(), PublishError> {
+        match self.damaged.first() {
+            Some(name) => Err(PublishError::Repository {
+                path: folder.path(&format!("{STAGED}/{name}")),
+                reason: "is not the staged version of a role; copy it anew from whoever staged \
+                         it, or throw everything staged away with `cordon repo sign --discard`"
+                    .to_owned(),
+            }),
+            None => Ok(()),
+        }
+    }
+
     /// Whether nothing waits.
     pub(super) fn is_empty(&self) -> bool {
-        self.roles.is_empty()
+        self.roles.is_empty() && self.damaged.is_empty()
     }
 
     /// Takes a version of a role; signatures of the version it replaces are void.
@@ -107,8 +122,10 @@ impl Stage {
 
     /// Throws everything away: versions first, so that no half of it can be signed.
     pub(super) fn discard(&mut self, folder: &Folder) -> Result<(), PublishError> {
-        for role in self.roles.keys() {
-            folder.remove(&format!("{STAGED}/{role}.json"))?;
+        for name in folder.names(STAGED)? {
+            if name.ends_with(".json") {
+                folder.remove(&format!("{STAGED}/{name}"))?;
+            }
         }
         *self = Self::default();
         let path = folder.path(STAGED);
@@ -156,3 +173,24 @@ pub(super) const STAGED: &str = "staged";
 pub(super) const STAGED_TARGETS: &str = "staged/targets";
 /// The folder of the signatures.
 const SIGNATURES: &str = "staged/signatures";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_foreign_file_is_set_aside_and_can_be_thrown_away() {
+        let path = tempfile::tempdir().unwrap();
+        let folder = Folder::open(path.path()).unwrap();
+        folder.make_private(STAGED).unwrap();
+        folder.put("staged/list-a.json", b"no version").unwrap();
+        let mut stage = Stage::read(&folder).unwrap();
+        assert!(stage.roles.is_empty() && !stage.is_empty());
+        // Nobody signs beside it.
+        let refused = stage.check_whole(&folder).unwrap_err().to_string();
+        assert!(refused.contains("list-a.json"), "{refused}");
+        stage.discard(&folder).unwrap();
+        assert!(!folder.path(STAGED).exists());
+        assert!(Stage::read(&folder).unwrap().is_empty());
+    }
+}

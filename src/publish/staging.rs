@@ -7,11 +7,12 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::commit::is_online;
+use super::folder::Folder;
 use super::quorum::lacking_text;
 use super::repository::{pinned, target_file, target_files};
 use super::roles::Role;
 use super::signature::signed_file;
-use super::stage::{STAGED, STAGED_TARGETS, staged_file};
+use super::stage::{STAGED, STAGED_TARGETS, Stage, staged_file};
 use super::withdrawing::WITHDRAW;
 use super::{Keyring, PublishError, Renewed, Repository, canonical};
 use crate::verify::hex;
@@ -24,6 +25,7 @@ impl Repository {
     /// As [`Repository::open`], and [`PublishError::Stale`].
     pub fn open_to_stage(path: &Path) -> Result<Self, PublishError> {
         let mut repository = Self::load(path)?;
+        repository.stage.check_whole(&repository.folder)?;
         repository.overlay()?;
         repository.is_staging = true;
         Ok(repository)
@@ -39,6 +41,7 @@ impl Repository {
             let path = path.to_owned();
             return Err(PublishError::NothingStaged { path });
         }
+        repository.stage.check_whole(&repository.folder)?;
         repository.overlay()?;
         Ok(repository)
     }
@@ -56,13 +59,22 @@ impl Repository {
     /// # Errors
     /// [`PublishError::NothingStaged`], and what files may bring.
     pub fn discard_staged(path: &Path) -> Result<Vec<String>, PublishError> {
-        let mut repository = Self::load(path)?;
-        let roles: Vec<String> = repository.stage.roles.keys().cloned().collect();
-        if roles.is_empty() {
+        if !path.join("metadata").is_dir() {
+            return Err(PublishError::Repository {
+                path: path.to_owned(),
+                reason: "there is no repository here; `cordon repo init` makes one".to_owned(),
+            });
+        }
+        let folder = Folder::open(path)?;
+        // Whatever is in the folder can be thrown away, however damaged.
+        let mut stage = Stage::read(&folder)?;
+        let mut roles: Vec<String> = stage.roles.keys().cloned().collect();
+        roles.extend(stage.damaged.iter().cloned());
+        if stage.is_empty() {
             let path = path.to_owned();
             return Err(PublishError::NothingStaged { path });
         }
-        repository.stage.discard(&repository.folder)?;
+        stage.discard(&folder)?;
         Ok(roles)
     }
 
@@ -119,14 +131,16 @@ impl Repository {
         Ok(signed)
     }
 
-    /// Publishes what is staged, when every threshold is reached.
+    /// Publishes what is staged, when every threshold is reached. `accepts` says that a
+    /// version that nodes would hold or leave out in part is published all the same.
     ///
     /// # Errors
-    /// [`PublishError::SignaturesMissing`], [`PublishError::KeysMissing`] of the online
+    /// [`PublishError::SignaturesMissing`], [`PublishError::Held`], [`PublishError::KeysMissing`] of the online
     /// roles, and what publishing may bring; what is staged stays then.
     pub fn publish_staged(
         &mut self,
         keys: &Keyring,
+        accepts: bool,
         now: Timestamp,
     ) -> Result<Vec<Renewed>, PublishError> {
         let names: Vec<String> = self.stage.roles.keys().cloned().collect();
@@ -140,6 +154,9 @@ impl Repository {
             return Err(PublishError::SignaturesMissing(lacking.join("; ")));
         }
         self.check_delegated_are_there()?;
+        if !accepts {
+            self.check_staged_sense(now)?;
+        }
         for role in ["snapshot", "timestamp"] {
             self.check_at_hand(keys, role)?;
         }

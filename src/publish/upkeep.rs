@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::commit::is_online;
 use super::roles::{Role, Signers};
+use super::signature::Signature;
 use super::versions::Versions;
 use super::{Keyring, PublishError, Renewed, Repository, Withdrawing};
 
@@ -75,7 +76,8 @@ pub struct ListStatus {
 }
 
 impl Repository {
-    /// Signs every role anew that is past half its life and whose keys are at hand.
+    /// Signs every role anew that is past half its life and whose keys are at hand, and an
+    /// online one that the root gave other keys and that was not signed by them any more.
     ///
     /// # Errors
     /// [`PublishError`]; what was published before still is.
@@ -83,7 +85,7 @@ impl Repository {
         let mut refreshed = Refreshed::default();
         let due: Vec<(String, Timestamp)> = self
             .roles()
-            .filter(|role| role.due() <= now)
+            .filter(|role| role.due() <= now || self.is_left_behind(role))
             .map(|role| (role.name.clone(), role.expires()))
             .collect();
         for (role, expires) in due {
@@ -210,6 +212,31 @@ impl Repository {
             entries: number("entries").unwrap_or(0).saturating_sub(1),
             issued_at: issued_at.map(str::to_owned),
         }
+    }
+
+    /// Whether the file of an online role is not what the present root asks for: whoever gave
+    /// it other keys was cut off right after the root was written.
+    fn is_left_behind(&self, role: &Role) -> bool {
+        let file = match role.name.as_str() {
+            "timestamp" => "metadata/timestamp.json".to_owned(),
+            "snapshot" => role.file(),
+            _ => return false,
+        };
+        let file = self.folder.read(&file).ok();
+        let file = file.and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok());
+        let signatures = file.as_ref().and_then(|file| file.get("signatures"));
+        let signatures: Vec<Signature> = signatures
+            .and_then(|signatures| serde_json::from_value(signatures.clone()).ok())
+            .unwrap_or_default();
+        let signed = Value::Object(role.signed.clone());
+        let keys = self.root.signed.get("keys");
+        let Signers { keyids, threshold } = self.signers(&role.name);
+        let valid = keyids.iter().filter(|id| {
+            let key = keys.and_then(|keys| keys.get(id.as_str()));
+            let mut own = signatures.iter().filter(|one| one.keyid == **id);
+            key.is_some_and(|key| own.any(|one| one.verifies(key, &signed)))
+        });
+        valid.count() < threshold
     }
 }
 

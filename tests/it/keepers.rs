@@ -284,6 +284,45 @@ fn keepers_see_what_nodes_would_leave_out() {
 }
 
 #[test]
+fn keepers_see_what_a_step_alone_brings() {
+    let keepers = Keepers::published();
+    let many: String = (0..6000_u64)
+        .map(|n| format!("n{:016x}.test\n", n.wrapping_mul(0x9e37_79b9_7f4a_7c15)))
+        .collect();
+    must(keepers.publish_rows(&many).arg("--stage"));
+    keepers.all_sign(&["anna", "bert"]);
+    keepers.publish_staged();
+    must(
+        keepers
+            .publish_rows(&format!("{many}bank.example\n"))
+            .arg("--stage"),
+    );
+    let shown = keepers.shown("anna", &keepers.path("repo"));
+    let changes = shown["roles"][0]["changes"].to_string();
+    assert!(!changes.contains("a/full"), "no step alone: {changes}");
+    let list = &shown["roles"][0]["list"];
+    assert_eq!(list["entries"], 6001, "{changes}");
+    let added = list["added"].to_string();
+    assert!(added.contains("bank.example"), "{added}");
+}
+
+#[test]
+fn what_nodes_would_leave_out_by_staged_bounds_is_not_published() {
+    let keepers = Keepers::published();
+    must(keepers.publish_rows("one.test\nbank.test\n").arg("--stage"));
+    fs::write(keepers.path("never"), "bank.test\n").unwrap();
+    let mut never = keepers.repo("never-block");
+    never.arg("--from").arg(keepers.path("never"));
+    must(never.arg("--stage"));
+    keepers.all_sign(&["anna", "bert"]);
+    let said = refused(keepers.repo("publish").arg("--staged"));
+    assert!(said.contains("nodes leave out line"), "{said}");
+    assert!(said.contains("--accept-guard"), "{said}");
+    let mut publish = keepers.repo("publish");
+    must(publish.args(["--staged", "--accept-guard", "the bank agreed"]));
+}
+
+#[test]
 fn a_wrong_passphrase_signs_nothing() {
     let keepers = Keepers::new();
     let repo = keepers.path("repo");
@@ -591,12 +630,36 @@ fn refreshing_leaves_what_waits_and_stages_what_only_keepers_sign() {
     );
     drop(repository);
     let mut repository = Repository::open_staged(&keepers.path("repo")).unwrap();
-    let renewed = repository.publish_staged(&keys, later).unwrap();
+    let renewed = repository.publish_staged(&keys, false, later).unwrap();
     assert!(
         renewed
             .iter()
             .any(|role| role.role == "root" && role.version == 2)
     );
+}
+
+#[test]
+fn refreshing_heals_a_rotation_that_was_cut_off_after_its_root() {
+    let authority = Authority::new(&["a"]);
+    authority.publish("a", &["one.test"], now());
+    let timestamp = authority.repo().join("metadata/timestamp.json");
+    let before = fs::read(&timestamp).unwrap();
+    let on_repo = |command: &str| {
+        let mut program = cordon();
+        program.args(["repo", command]).arg(authority.repo());
+        program.arg("--keys").arg(authority.keys_folder());
+        program
+    };
+    let root = authority.signed("metadata/1.root.json");
+    let old = root["roles"]["timestamp"]["keyids"][0].as_str().unwrap();
+    let mut rotate = on_repo("rotate");
+    rotate.args(["--role", "timestamp", "--new", "timestamp-2"]);
+    must(rotate.args(["--remove", old]));
+    fs::write(&timestamp, before).unwrap();
+    must(&mut on_repo("refresh"));
+    let mut node = Node::new(&authority);
+    assert_eq!(node.outcome(now()), "new");
+    assert_eq!(node.puller.summary().root_version, 2);
 }
 
 #[test]

@@ -83,7 +83,7 @@ pub(crate) enum RepoCommand {
         #[arg(long, value_name = "REASON", value_parser = clap::builder::NonEmptyStringValueParser::new())]
         accept_guard: Option<String>,
         /// Publish what is staged, which enough keepers must have signed.
-        #[arg(long, conflicts_with_all = ["list", "from", "format", "matches", "legal", "accept_guard", "stage"])]
+        #[arg(long, conflicts_with_all = ["list", "from", "format", "matches", "legal", "stage"])]
         staged: bool,
         #[command(flatten)]
         stage: Stage,
@@ -314,7 +314,7 @@ fn run_publish(command: RepoCommand) -> Result<(), ExitError> {
         return Ok(());
     };
     let (Some(list), Some(from), Some(format)) = (list, from, format) else {
-        return publish_staged(&place, &output);
+        return publish_staged(&place, accept_guard.is_some(), &output);
     };
     let (scope, url_scope) = scopes(format, matches.as_deref())?;
     let publication = Publication {
