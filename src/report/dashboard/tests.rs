@@ -131,7 +131,7 @@ fn the_overview_says_how_the_node_stands() {
             "2 security events",
             r#"<span class="badge missing">Stale for 7 hours</span>"#,
             "Not stored on disk",
-            "<b>alarm.</b> Clock or &#60;publisher&#62;?",
+            "<b>Alarm.</b> Clock or &#60;publisher&#62;?",
             "Ready, needs attention",
             "Hits are not people",
             "<code>G-1</code>",

@@ -118,7 +118,7 @@ impl Step {
             }),
             63..69 => Self::Disk(Disk::draw(random)),
             69..74 => Self::Restart,
-            74..93 => Self::Round(*random.pick(ROUNDS)),
+            74..93 => Self::Round(random.pick::<&[&str]>(ROUNDS)),
             _ => Self::Recover,
         }
     }
@@ -135,7 +135,7 @@ impl Act {
             14 => Self::NeverBlock,
             15..17 => Self::Refresh,
             _ => Self::Rotate(
-                *random.pick(ROLES),
+                random.pick::<&str>(ROLES),
                 *random.pick(&[
                     Turn::Replace,
                     Turn::Replace,
