@@ -1,11 +1,13 @@
 //! [`Counters`]: the folder of counters that survive swaps and kills.
 
+use std::collections::HashSet;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
+use rapidhash::fast::RandomState;
 
 use super::counter_map::{self, CounterMap, MapFault};
 use super::hit_counter::{NO_SLOT, Segment, find};
@@ -87,7 +89,7 @@ impl Counters {
         I: Iterator<Item = Option<CountedRule<'a>>> + Clone,
     {
         let mut state = self.state();
-        let (mut slots, mut gone, mut fresh) = state.assign(rules.clone())?;
+        let (mut slots, mut gone, mut fresh) = state.assign(rules.clone(), None)?;
         let reclaim = !state.in_use && gone > slots.len() && state.is_settled();
         if reclaim {
             let hour = state.hour();
@@ -95,7 +97,7 @@ impl Counters {
                 Ok(anew) => {
                     *state = anew;
                     drop_other_books(&self.folder, state.book.path());
-                    (slots, gone, fresh) = state.assign(rules)?;
+                    (slots, gone, fresh) = state.assign(rules, None)?;
                     debug_assert_eq!(gone, 0, "a new book holds no entry that is gone");
                 }
                 Err(_) => { /* A full disk: the old files serve on. */ }
@@ -126,7 +128,10 @@ impl Counters {
         let Some(slots) = before.shared_slots(state.id, shared) else {
             return Ok(None);
         };
-        let (more, _, fresh) = state.assign(more)?;
+        // Few rules are looked for in one pass, without an index of all.
+        let more: Vec<_> = more.collect();
+        let ids = more.iter().flatten().map(|rule| rule.entry_id).collect();
+        let (more, _, fresh) = state.assign(more.iter().copied(), Some(&ids))?;
         let refused = self.name_slots(&mut state, &fresh);
         let segments = state.segments.clone().into();
         let counter = HitCounter::over(state.id, Arc::clone(slots), more.into(), segments);
@@ -181,12 +186,14 @@ impl State {
     fn assign<'a>(
         &self,
         rules: impl Iterator<Item = Option<CountedRule<'a>>>,
+        ids: Option<&HashSet<&str, RandomState>>,
     ) -> Result<(Box<[u32]>, usize, (Vec<u8>, usize)), CountError> {
         let batches = self.book.batches().map_err(|error| CountError::File {
             path: self.book.path().to_owned(),
             error,
         })?;
-        let mut index = SlotIndex::new(&batches, rules.size_hint().0);
+        let room = rules.size_hint().0;
+        let mut index = SlotIndex::new(&batches, room, ids);
         let slots: Option<Box<[u32]>> = rules
             .map(|rule| rule.map_or(Some(NO_SLOT), |rule| index.slot(&rule)))
             .collect();

@@ -1,10 +1,11 @@
 //! [`SlotBook`]: which slot counts for which entry; append-only, written before a slot is used.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use rapidhash::fast::RandomState;
 use rapidhash::v3::rapidhash_v3;
 
 use super::CountedRule;
@@ -242,46 +243,64 @@ impl<'a> Iterator for Names<'a> {
 pub(super) struct SlotIndex<'a> {
     batches: &'a [u8],
     fresh: Vec<u8>,
-    /// Per slot where its record begins: in the batches, and beyond their end in `fresh`.
-    places: Vec<u32>,
-    /// Open addressing: slot + 1, or 0 for a free cell.
+    /// The slots that may be asked for.
+    slots: Vec<Slot>,
+    /// Open addressing: place in `slots` + 1, or 0 for a free cell.
     cells: Vec<u32>,
     sources: HashMap<(&'a str, &'a str, &'a str), u32>,
     source_count: u32,
     last_source: Option<((&'a str, Category, &'a str), u32)>,
     known: usize,
     found: usize,
+    fresh_count: usize,
     record: Vec<u8>,
 }
 
+/// A slot and where its record begins: in the batches, and beyond their end in `fresh`.
+#[derive(Clone, Copy)]
+struct Slot {
+    number: u32,
+    place: u32,
+}
+
 impl<'a> SlotIndex<'a> {
-    /// An index over the batches of a book, with room for `rules`.
-    pub(super) fn new(batches: &'a [u8], rules: usize) -> Self {
+    /// An index over the batches of a book, with room for `rules`; where `ids` says so, only
+    /// of the slots of entries with these ids.
+    pub(super) fn new(
+        batches: &'a [u8],
+        rules: usize,
+        ids: Option<&HashSet<&str, RandomState>>,
+    ) -> Self {
         let mut index = Self {
             batches,
             fresh: Vec::new(),
-            places: Vec::new(),
+            slots: Vec::new(),
             cells: Vec::new(),
             sources: HashMap::new(),
             source_count: 0,
             last_source: None,
             known: 0,
             found: 0,
+            fresh_count: 0,
             record: Vec::new(),
         };
         let mut names = Names::of(batches);
         while let Some(name) = names.next() {
-            // The reader now stands at the end of the slot's record.
-            let end = batches.len() - names.rest.len() - names.batch.len();
-            let begin = end.saturating_sub(SLOT_HEAD + name.entry_id.len());
-            index.places.push(u32::try_from(begin).unwrap_or(u32::MAX));
+            let number = u32::try_from(index.known).unwrap_or(u32::MAX);
+            index.known += 1;
+            if ids.is_none_or(|ids| ids.contains(name.entry_id)) {
+                // The reader now stands at the end of the slot's record.
+                let end = batches.len() - names.rest.len() - names.batch.len();
+                let begin = end.saturating_sub(SLOT_HEAD + name.entry_id.len());
+                let place = u32::try_from(begin).unwrap_or(u32::MAX);
+                index.slots.push(Slot { number, place });
+            }
         }
         for (source, number) in names.sources.into_iter().zip(0..) {
             index.sources.insert(source, number);
             index.source_count = number + 1;
         }
-        index.known = index.places.len();
-        index.resize(2 * (index.known + rules));
+        index.resize(2 * (index.slots.len() + rules));
         index
     }
 
@@ -307,8 +326,7 @@ impl<'a> SlotIndex<'a> {
 
     /// The records to append to the book, and how many slots they name.
     pub(super) fn into_fresh(self) -> (Vec<u8>, usize) {
-        let count = self.places.len() - self.known;
-        (self.fresh, count)
+        (self.fresh, self.fresh_count)
     }
 
     fn source(&mut self, rule: &CountedRule<'a>) -> Option<u32> {
@@ -337,41 +355,39 @@ impl<'a> SlotIndex<'a> {
     }
 
     fn slot_of_record(&mut self, record: &[u8]) -> Option<u32> {
-        if self.places.len() * 2 >= self.cells.len() {
+        if self.slots.len() * 2 >= self.cells.len() {
             self.resize(self.cells.len() * 2);
         }
         let mut cell = self.home(record);
-        loop {
-            match self.cells.get(cell).copied()?.checked_sub(1) {
-                Some(slot) if self.is_record(slot, record) => {
-                    self.found += usize::from(usize::try_from(slot).ok()? < self.known);
-                    return Some(slot);
-                }
-                Some(_) => cell = (cell + 1) & (self.cells.len() - 1),
-                None => break,
+        while let Some(found) = self.cells.get(cell).copied()?.checked_sub(1) {
+            if let Some(slot) = self.slot_if(found, record) {
+                self.found += usize::from(usize::try_from(slot).ok()? < self.known);
+                return Some(slot);
             }
+            cell = (cell + 1) & (self.cells.len() - 1);
         }
-        let slot = u32::try_from(self.places.len())
+        let number = u32::try_from(self.known + self.fresh_count)
             .ok()
             .filter(|slot| *slot < SLOTS_MAX)?;
         let place = u32::try_from(self.batches.len() + self.fresh.len()).ok()?;
         self.fresh.extend(record);
-        self.places.push(place);
-        *self.cells.get_mut(cell)? = slot + 1;
-        Some(slot)
+        self.fresh_count += 1;
+        self.slots.push(Slot { number, place });
+        *self.cells.get_mut(cell)? = u32::try_from(self.slots.len()).ok()?;
+        Some(number)
     }
 
     fn resize(&mut self, cells: usize) {
         let size = cells.next_power_of_two().max(16);
         self.cells = vec![0; size];
-        for (slot, place) in self.places.iter().enumerate() {
-            let record = self.record_at(*place).unwrap_or_default();
+        for (index, slot) in self.slots.iter().enumerate() {
+            let record = self.record_at(slot.place).unwrap_or_default();
             let mut cell = self.home(record);
             while self.cells.get(cell).is_some_and(|found| *found != 0) {
                 cell = (cell + 1) & (size - 1);
             }
             if let Some(cell) = self.cells.get_mut(cell) {
-                *cell = u32::try_from(slot + 1).unwrap_or(u32::MAX);
+                *cell = u32::try_from(index + 1).unwrap_or(u32::MAX);
             }
         }
     }
@@ -381,12 +397,10 @@ impl<'a> SlotIndex<'a> {
         hash & (self.cells.len() - 1)
     }
 
-    fn is_record(&self, slot: u32, record: &[u8]) -> bool {
-        usize::try_from(slot)
-            .ok()
-            .and_then(|slot| self.places.get(slot))
-            .and_then(|place| self.record_at(*place))
-            == Some(record)
+    /// The number of the slot at that place of `slots`, if that is its record.
+    fn slot_if(&self, found: u32, record: &[u8]) -> Option<u32> {
+        let slot = self.slots.get(usize::try_from(found).ok()?)?;
+        (self.record_at(slot.place)? == record).then_some(slot.number)
     }
 
     fn record_at(&self, place: u32) -> Option<&[u8]> {
@@ -484,7 +498,7 @@ mod tests {
 
     fn assign(book: &mut SlotBook, rules: &[CountedRule<'_>]) -> (Vec<u32>, usize) {
         let batches = book.batches().unwrap();
-        let mut index = SlotIndex::new(&batches, 0);
+        let mut index = SlotIndex::new(&batches, 0, None);
         let slots = rules.iter().map(|rule| index.slot(rule).unwrap()).collect();
         let gone = index.gone();
         let (fresh, count) = index.into_fresh();
