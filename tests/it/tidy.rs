@@ -13,7 +13,7 @@ const LAYERS: [(&str, &[&str]); 12] = [
     ("verify", &["policy"]),
     ("compile", &["policy", "verify"]),
     ("count", &["policy"]),
-    ("guard", &["policy", "compile"]),
+    ("guard", &["policy", "verify", "compile"]),
     ("publish", &["policy", "verify", "compile", "guard"]),
     ("enforce", &["policy", "compile", "count"]),
     ("report", &["policy", "compile", "count", "enforce"]),
