@@ -1,13 +1,13 @@
 //! A list that changed by a delta, without reading it whole: [`Blocklist::apply`].
 
 use std::collections::{HashMap, HashSet};
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use rapidhash::fast::RandomState;
 use rapidhash::v3::rapidhash_v3;
 
 use super::compiled_list::HeldList;
-use super::compiler::hash_of_header;
 use super::index::Index;
 use super::parse::{Reject, native};
 use super::repeats::Repeats;
@@ -16,7 +16,7 @@ use super::rule_set::RuleSet;
 use super::rules::Rule;
 use super::{Blocklist, Border, CompiledList, From, REJECTS_KEPT_MAX, Settings};
 use crate::policy::{Entry, LegalRecord};
-use crate::verify::ListFile;
+use crate::verify::{ListFile, Text};
 
 /// A list while its lines go and come.
 struct Change<'a> {
@@ -51,7 +51,7 @@ impl Blocklist {
         added: &[Vec<u8>],
     ) -> Option<Self> {
         let changes = (removed.len(), added.len());
-        let mut begun = Change::begin(self, settings, border, &file.bytes, changes)?;
+        let mut begun = Change::begin(self, settings, border, &file.text, changes)?;
         begun.list.provenance.origin = file.provenance.origin.clone();
         let (_, header) = begun.held.header.clone()?;
         for line in removed {
@@ -66,9 +66,9 @@ impl Blocklist {
         if begun.is_repeated {
             return None;
         }
-        begun.set_rejects(fresh, &file.bytes)?;
-        let lines = memchr::memchr_iter(b'\n', &file.bytes).count();
-        if begun.held.rows + begun.list.rejected + 1 != lines {
+        begun.set_rejects(fresh, &file.text)?;
+        let lines = (begun.held.rows + begun.list.rejected + 1) as u64;
+        if lines != file.text.line_feeds() {
             return None;
         }
         begun.overlay.build();
@@ -91,7 +91,7 @@ impl<'a> Change<'a> {
         before: &'a Blocklist,
         settings: &Settings,
         border: &Border,
-        plaintext: &[u8],
+        text: &Text,
         (removed, added): (usize, usize),
     ) -> Option<Self> {
         let place = before.place_of(&settings.name)?;
@@ -108,7 +108,7 @@ impl<'a> Change<'a> {
             && list.holes.len() < HOLES_KEPT_MAX
             && held.repeats == 0;
         let fits =
-            is_native && is_same && is_small && is_known && *header == hash_of_header(plaintext);
+            is_native && is_same && is_small && is_known && *header == rapidhash_v3(&text.header());
         fits.then(|| Self {
             before,
             place,
@@ -194,7 +194,7 @@ impl<'a> Change<'a> {
 
     /// Adds the rows that were left out of the delta to those of the list, and finds the
     /// lines of all in the new text; nothing where they are not there.
-    fn set_rejects(&mut self, fresh: Vec<(u64, String)>, text: &[u8]) -> Option<()> {
+    fn set_rejects(&mut self, fresh: Vec<(u64, String)>, text: &Text) -> Option<()> {
         self.list.rejected += fresh.len();
         let old = std::mem::take(&mut self.list.rejects);
         let old = self
@@ -209,13 +209,17 @@ impl<'a> Change<'a> {
         if reasons.is_empty() {
             return Some(());
         }
-        for (row, line) in text.split(|octet| *octet == b'\n').zip(1_u32..) {
+        let mut line = 0_u32;
+        let read = text.each_line(|row| {
+            line = line.saturating_add(1);
             let hash = rapidhash_v3(row);
             if let Some(reason) = reasons.get_mut(&hash).and_then(Vec::pop) {
                 self.held.rejects.push(hash);
                 self.list.rejects.push(Reject { line, reason });
             }
-        }
+            ControlFlow::Continue(())
+        });
+        read.ok()?;
         self.held.rejects.truncate(REJECTS_KEPT_MAX);
         self.list.rejects.truncate(REJECTS_KEPT_MAX);
         reasons.values().all(Vec::is_empty).then_some(())

@@ -1,5 +1,6 @@
 //! [`Compiler`]: puts lists, one after the other, into one [`Blocklist`].
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -12,7 +13,7 @@ use super::repeats::Repeats;
 use super::row::{NO_ROOM, admit, effective_action};
 use super::{Blocklist, Border, CompiledList, Levers, Protected, Settings};
 use crate::policy::Entry;
-use crate::verify::{ListFile, Verified};
+use crate::verify::{ListFile, Text, Verified};
 
 /// Puts lists, in the operator's order, into one [`Blocklist`]. No row can fail it: what
 /// cannot be enforced is left out, with line and reason.
@@ -54,11 +55,11 @@ impl Compiler {
         let mut list = CompiledList::new(settings, border, &file.provenance);
         let mut held = HeldList::default();
         let mut repeats = Repeats::default();
-        parse::read(&reading, &file.bytes, &mut |parsed| match parsed {
+        parse::read(&reading, &file.text, &mut |parsed| match parsed {
             Parsed::Header(header) => {
                 header.title().clone_into(&mut list.provenance.title);
                 list.provenance.issuer.clone_from(&header.issuer);
-                held.header = Some((hash_of_header(&file.bytes), *header));
+                held.header = Some((rapidhash_v3(&file.text.header()), *header));
             }
             Parsed::Reject(reject) => list.reject(reject),
             Parsed::Entry(line, entry) => {
@@ -76,7 +77,7 @@ impl Compiler {
                 }
             }
         });
-        held.rejects = hashes_at(&file.bytes, &list.rejects);
+        held.rejects = hashes_at(&file.text, &list.rejects);
         self.lists.push(list);
         self.held.push(held);
     }
@@ -104,18 +105,22 @@ impl Compiler {
     }
 }
 
-/// The hash of the first line of a list.
-pub(super) fn hash_of_header(bytes: &[u8]) -> u64 {
-    let end = memchr::memchr(b'\n', bytes).unwrap_or(bytes.len());
-    rapidhash_v3(bytes.get(..end).unwrap_or_default())
-}
-
 /// The hashes of the rows that were left out; `rejects` rise by their lines.
-fn hashes_at(bytes: &[u8], rejects: &[Reject]) -> Vec<u64> {
-    let mut rows = bytes.split(|octet| *octet == b'\n').zip(1_u32..);
-    let hash = |reject: &Reject| {
-        let row = rows.find(|(_, line)| *line >= reject.line);
-        row.map_or(0, |(row, _)| rapidhash_v3(row))
-    };
-    rejects.iter().map(hash).collect()
+fn hashes_at(text: &Text, rejects: &[Reject]) -> Vec<u64> {
+    let mut hashes = Vec::with_capacity(rejects.len());
+    let mut wanted = rejects.iter().peekable();
+    let mut line = 0_u32;
+    let read = text.each_line(|row| {
+        line = line.saturating_add(1);
+        while wanted.next_if(|reject| reject.line <= line).is_some() {
+            hashes.push(rapidhash_v3(row));
+        }
+        match wanted.peek() {
+            Some(_) => ControlFlow::Continue(()),
+            None => ControlFlow::Break(()),
+        }
+    });
+    debug_assert!(read.is_ok(), "a verified text was read through before");
+    hashes.resize(rejects.len(), 0);
+    hashes
 }

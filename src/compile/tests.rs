@@ -11,7 +11,7 @@ use crate::policy::{
     Action, CanonicalUrl, Decision, EntryId, Host, Kind, Name, Provenance, RuleId, Scope, UrlScope,
     Withdrawal, WithdrawalReason, Withdrawn,
 };
-use crate::verify::{Applied, ListFile, Verified};
+use crate::verify::{Applied, ListFile, Text, Verified};
 
 fn settings(name: &str) -> Settings {
     Settings {
@@ -1019,6 +1019,6 @@ fn what_a_delta_cannot_change_is_compiled_anew() {
 fn listed(provenance: &Provenance, change: &Applied) -> ListFile {
     ListFile {
         provenance: provenance.clone(),
-        bytes: change.plaintext.clone(),
+        text: Text::plain(change.plaintext.clone()),
     }
 }

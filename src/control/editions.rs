@@ -48,12 +48,18 @@ pub(super) struct Changed {
     pub(super) file: Verified<ListFile>,
     /// How it differs from another, where it was made of that one by steps.
     pub(super) step: Option<NetChange>,
+    /// Whether guards have let it through; else they judge it by what compiling it finds.
+    pub(super) is_judged: bool,
 }
 
 impl Changed {
     /// A version of which only the whole text is known.
     pub(super) const fn whole(file: Verified<ListFile>) -> Self {
-        Self { file, step: None }
+        Self {
+            file,
+            step: None,
+            is_judged: true,
+        }
     }
 }
 
@@ -68,23 +74,23 @@ impl Editions {
         );
     }
 
-    /// Puts the versions in `fresh` in force. Where steps lead to all of them, only these are
+    /// Makes a blocklist of the versions in `fresh`. Where steps lead to all, only these are
     /// taken; else every list of `config` is compiled in its order: `text` gives the version
-    /// in force of one that is not fresh. A list without one is left out, and said. Returns
-    /// what was in force before.
-    pub(super) fn put_in_force(
+    /// in force of one that is not fresh. A list without one is left out, and said.
+    pub(super) fn make(
         &self,
         config: &Config,
         borders: &BTreeMap<String, Border>,
-        levers: &Levers,
-        mut fresh: BTreeMap<String, Changed>,
+        now: Timestamp,
+        fresh: &BTreeMap<String, Changed>,
         mut text: impl FnMut(&compile::Settings) -> Option<Verified<ListFile>>,
-    ) -> Arc<Edition> {
-        let begin = clock::instant();
-        let blocklist = self.stepped(config, borders, &fresh).unwrap_or_else(|| {
-            let mut compiler = Compiler::new(&config.protect, levers.now);
+    ) -> Blocklist {
+        self.stepped(config, borders, fresh).unwrap_or_else(|| {
+            let mut compiler = Compiler::new(&config.protect, now);
             for settings in &config.lists {
-                let fresh = fresh.remove(&settings.name).map(|changed| changed.file);
+                let fresh = fresh
+                    .get(&settings.name)
+                    .map(|changed| changed.file.clone());
                 match (
                     fresh.or_else(|| text(settings)),
                     borders.get(&settings.name),
@@ -97,8 +103,7 @@ impl Editions {
                 }
             }
             compiler.finish()
-        });
-        self.swap(config, blocklist.with(levers), begin)
+        })
     }
 
     /// Puts the lists of an edition in force again that was just replaced, by the levers as
@@ -142,7 +147,7 @@ impl Editions {
             return None;
         }
         let mut stepped: Option<Blocklist> = None;
-        for (list, Changed { file, step }) in fresh {
+        for (list, Changed { file, step, .. }) in fresh {
             let step = step.as_ref()?;
             let settings = config
                 .lists
@@ -186,7 +191,12 @@ impl Editions {
 
     /// Puts a blocklist in force; since `begin` it was in the making. Where it shares rules
     /// with the one in force, their counters are taken over. Returns what was in force before.
-    fn swap(&self, config: &Config, blocklist: Blocklist, begin: Instant) -> Arc<Edition> {
+    pub(super) fn swap(
+        &self,
+        config: &Config,
+        blocklist: Blocklist,
+        begin: Instant,
+    ) -> Arc<Edition> {
         let counter = match self.counter(&blocklist) {
             Ok(counter) => counter,
             Err(error) => {

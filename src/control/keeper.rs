@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::source::{ListStates, Reserve, SourceError, StateRank, Store};
-use crate::verify::{Evidence, ListFile, ListVersion, Subscription, Verified, Write, digest};
+use crate::verify::{Evidence, ListFile, ListVersion, Subscription, Text, Verified, Write, digest};
 
 /// Makes durable what was accepted, in its order. Metadata that cannot be stored stops the
 /// next request; a list that cannot is kept in memory and stored as soon as there is room.
@@ -177,17 +177,17 @@ impl Keeper {
         Some(error)
     }
 
-    /// The plaintext of a version, from memory or disk; nothing where it cannot be read.
-    pub(super) fn plaintext(&self, list: &str, rank: StateRank) -> Option<Vec<u8>> {
+    /// The text of a version, from memory or disk; nothing where it cannot be read.
+    pub(super) fn text(&self, list: &str, rank: StateRank) -> Option<Text> {
         match self
             .unsaved
             .get(list)
             .filter(|unsaved| unsaved.version.rank() == rank)
         {
-            Some(unsaved) => Some(unsaved.file.get().bytes.clone()),
+            Some(unsaved) => Some(unsaved.file.get().text.clone()),
             None => {
                 let states = ListStates::open(&self.state, list).ok()?;
-                Some(states.load(rank).ok()?.plaintext)
+                Text::read(&states.load(rank).ok()?.text).ok()
             }
         }
     }
@@ -230,10 +230,12 @@ impl Keeper {
         version: &ListVersion,
         proof: &[u8],
     ) -> Result<(), SourceError> {
-        let states = ListStates::open(&self.state, list);
         let kept = self.kept.get(list).map_or(&[][..], Vec::as_slice);
-        let saved =
-            states.and_then(|states| states.save(version.rank(), &file.get().bytes, proof, kept));
+        let saved = ListStates::open(&self.state, list).and_then(|states| {
+            let text = file.get().text.write();
+            let text = text.map_err(|reason| states.unwritable(version.rank(), reason))?;
+            states.save(version.rank(), &text, proof, kept)
+        });
         saved.inspect_err(|error| self.error = Some(error.to_string()))
     }
 }

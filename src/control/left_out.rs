@@ -2,6 +2,7 @@
 //! `explain`.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -15,7 +16,7 @@ use crate::config::Config;
 use crate::policy::{
     CanonicalUrl, Entry, Life, Name, Scope, Trigger, UrlScope, Withdrawal, Withdrawn,
 };
-use crate::verify::{ListFile, Verified};
+use crate::verify::{ListFile, Text, Verified};
 
 /// A row that speaks of what was asked and is not enforced.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
@@ -104,7 +105,7 @@ fn read(
 ) -> Vec<LeftOut> {
     let mut found = Vec::new();
     let reading = settings.reading();
-    let bytes = &file.get().bytes;
+    let text = &file.get().text;
     let row = |line: u32, entry: Option<&Entry>, reason: String| LeftOut {
         list: settings.name.clone(),
         line,
@@ -112,13 +113,13 @@ fn read(
         value: entry.map(|entry| entry.trigger.value()),
         reason,
     };
-    parse::read(&reading, bytes, &mut |parsed| match parsed {
+    parse::read(&reading, text, &mut |parsed| match parsed {
         Parsed::Entry(line, entry) => {
             if let Some(reason) = why_not(&entry, line, (rejects, withdrawn), asked, now) {
                 found.push(row(line, Some(&entry), reason));
             }
         }
-        Parsed::Reject(reject) if speaks_of(bytes, reject.line, &asked.text) => {
+        Parsed::Reject(reject) if speaks_of(text, reject.line, &asked.text) => {
             found.push(row(
                 reject.line,
                 None,
@@ -228,12 +229,19 @@ fn relation(trigger: &Trigger, asked: &Asked) -> Option<Relation> {
 }
 
 /// Whether a row that could not be read holds the text that was asked.
-fn speaks_of(bytes: &[u8], line: u32, text: &str) -> bool {
-    let row = bytes
-        .split(|octet| *octet == b'\n')
-        .nth((line as usize).saturating_sub(1));
-    let row = String::from_utf8_lossy(row.unwrap_or_default()).to_ascii_lowercase();
-    text.len() > 3 && row.contains(text)
+fn speaks_of(list: &Text, line: u32, text: &str) -> bool {
+    let mut ahead = line;
+    let mut speaks = false;
+    let read = list.each_line(|row| {
+        ahead = ahead.saturating_sub(1);
+        if ahead > 0 {
+            return ControlFlow::Continue(());
+        }
+        let row = String::from_utf8_lossy(row).to_ascii_lowercase();
+        speaks = text.len() > 3 && row.contains(text);
+        ControlFlow::Break(())
+    });
+    read.is_ok() && speaks
 }
 
 /// How many such rows are shown at most.

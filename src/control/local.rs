@@ -18,7 +18,8 @@ pub(super) fn read_local(
     needed: &[Version],
 ) -> Result<Verified<ListFile>, String> {
     let file = read_file(list, path)?;
-    if let Err(error) = LocalVersions::new(state, list).save(&file.get().bytes, needed) {
+    let text = file.get().text.whole().unwrap_or_default();
+    if let Err(error) = LocalVersions::new(state, list).save(&text, needed) {
         tracing::warn!(list, %error, "the local list cannot be kept for a time when its file is gone");
     }
     Ok(file)

@@ -1,6 +1,9 @@
 //! Which version of a list goes in force: what is offered, judged, and let through.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
 
 use super::clock;
 use super::clock_judge::plausible;
@@ -11,7 +14,8 @@ use super::repositories::{Repositories, subscriptions};
 use super::update::Updater;
 use super::version::{Stored, Version};
 use super::versions::{Judging, in_force_before, stored, text_of};
-use crate::compile::{self, Border, Levers};
+use crate::compile::{self, Border, CompiledList, Levers};
+use crate::enforce::Edition;
 use crate::guard::Guard;
 use crate::verify::{ListFile, Verified};
 
@@ -77,6 +81,84 @@ impl Updater {
             self.fresh.insert(settings.name.clone(), changed);
         }
         is_new
+    }
+
+    /// Whether a version is the first of its list, so that no other says whether it is
+    /// sensible.
+    pub(super) fn is_first(&self, settings: &compile::Settings, changed: &Changed) -> bool {
+        let version = Version::of(&changed.file.get().provenance);
+        self.versions.is_first(&settings.name, &version)
+    }
+
+    /// Offers a first version: it is judged by what compiling it finds, for to read a long
+    /// list once more takes as long as all the rest.
+    pub(super) fn offer_first(&mut self, settings: &compile::Settings, changed: Changed) -> bool {
+        let awaiting = Changed {
+            is_judged: false,
+            ..changed
+        };
+        self.fresh.insert(settings.name.clone(), awaiting);
+        true
+    }
+
+    /// Puts the current version of every list in force, first versions if no guard holds them.
+    /// Returns what was in force before.
+    pub(super) fn put_in_force(&mut self) -> Arc<Edition> {
+        // Whoever wants to know what the guards just let through has asked before.
+        drop(self.versions.take_untested());
+        let begin = clock::instant();
+        let config = Arc::clone(&self.config);
+        let levers = self.levers();
+        let mut fresh = std::mem::take(&mut self.fresh);
+        self.dropped = self.expired(levers.now);
+        fresh.retain(|list, _| !self.dropped.contains_key(list));
+        self.tell_dropped();
+        let borders = self.borders();
+        let retired = loop {
+            let dropped = &self.dropped;
+            let (versions, repositories) = (&self.versions, &mut self.repositories);
+            let blocklist = self
+                .editions
+                .make(&config, &borders, levers.now, &fresh, |settings| {
+                    if dropped.contains_key(&settings.name) {
+                        return None;
+                    }
+                    versions.text(settings, |name| repositories.puller(name))
+                });
+            let before = fresh.len();
+            for list in blocklist.lists() {
+                let name = &list.settings.name;
+                if let Some(changed) = fresh.get_mut(name).filter(|changed| !changed.is_judged) {
+                    changed.is_judged = true;
+                    if self.judge_first(changed, list, levers.now) != Ruling::InForce {
+                        fresh.remove(name);
+                    }
+                }
+            }
+            if fresh.len() == before {
+                drop(fresh);
+                break self.editions.swap(&config, blocklist.with(&levers), begin);
+            }
+        };
+        self.tell_repositories();
+        retired
+    }
+
+    /// Judges the first version of a list by how it was compiled.
+    fn judge_first(&mut self, changed: &Changed, list: &CompiledList, now: Timestamp) -> Ruling {
+        let settings = &list.settings;
+        let withdrawn = self.levers().withdrawn.remove(&settings.name);
+        let judging = Judging {
+            settings,
+            border: &list.border,
+            protected: &self.config.protect,
+            withdrawn: withdrawn.as_deref().unwrap_or_default(),
+            entries: None,
+            now,
+        };
+        let ruling = self.versions.offer_first(&judging, changed, list);
+        self.tell(&settings.name);
+        ruling
     }
 
     /// Reads a local list and offers it; says whether it is to be put in force.

@@ -234,7 +234,7 @@ impl Puller {
 
     /// The last good version of a list on disk, verified again; needs no network. Called
     /// before the first round, it is what the node starts with; later it saves keeping the
-    /// plaintext in memory.
+    /// text in memory.
     pub fn restore(&mut self, subscription: &Subscription) -> RestoredList {
         let mut restored = RestoredList::default();
         if let Some(unsaved) = self.keeper.unsaved(&subscription.name) {
@@ -459,7 +459,7 @@ impl Puller {
         };
         let octets = match answer {
             Answer::File(bytes) => bytes.len() as u64,
-            Answer::Absent | Answer::Unchanged => 0,
+            Answer::Absent | Answer::Unchanged | Answer::Stored(_) => 0,
         };
         let writes = self.trusted.feed(answer)?;
         if let Fetched::File(_, Some(validator)) = fetched
@@ -476,16 +476,12 @@ impl Puller {
         Ok(octets)
     }
 
-    /// Gets the stored plaintext of a list and has steps applied to it; where it cannot be
+    /// Gets the stored text of a list and has steps applied to it; where it cannot be
     /// read, there is another way.
     fn get_stored(&mut self, list: &str, rank: StateRank) -> Result<(), RoundError> {
-        let stored = self.keeper.plaintext(list, rank);
-        let answer = match &stored {
-            Some(plaintext) => Answer::File(plaintext),
-            None => Answer::Absent,
-        };
+        let stored = self.keeper.text(list, rank);
+        let answer = stored.as_ref().map_or(Answer::Absent, Answer::Stored);
         let writes = self.trusted.feed(answer)?;
-        drop(stored);
         self.keeper.write(writes).map_err(RoundError::Store)
     }
 
@@ -528,20 +524,13 @@ impl Puller {
         subscription: &Subscription,
         stored: Result<StoredState, SourceError>,
     ) -> Result<(Verified<ListFile>, ListVersion), RoundError> {
-        let StoredState {
-            plaintext, proof, ..
-        } = stored.map_err(RoundError::Store)?;
-        let Some(before) = &mut self.before else {
-            return Ok(self
-                .trusted
-                .verify_stored(subscription, &proof, plaintext)?);
+        let StoredState { text, proof, .. } = stored.map_err(RoundError::Store)?;
+        let verified = self.trusted.verify_stored(subscription, &proof, &text);
+        let verified = match (verified, &mut self.before) {
+            (Err(_), Some(before)) => before.verify_stored(subscription, &proof, &text),
+            (verified, _) => verified,
         };
-        let verified = self
-            .trusted
-            .verify_stored(subscription, &proof, plaintext.clone());
-        verified
-            .or_else(|_| before.verify_stored(subscription, &proof, plaintext))
-            .map_err(RoundError::from)
+        Ok(verified?)
     }
 }
 
@@ -592,11 +581,12 @@ impl RoundError {
 /// root or list that the configuration names now: a slip of the pen must lose nothing.
 fn is_damage(error: &RoundError, list: &str) -> bool {
     match error {
-        RoundError::Verify(VerifyError::HashMismatch { file, .. }) => {
-            *file == format!("{list}/full")
-        }
-        RoundError::Verify(VerifyError::Malformed { file, .. }) => {
-            *file == format!("the stored proof of {list}")
+        RoundError::Verify(
+            VerifyError::HashMismatch { file, .. } | VerifyError::Malformed { file, .. },
+        ) => {
+            let target = file.strip_prefix(list);
+            target.is_some_and(|name| name.starts_with('/'))
+                || *file == format!("the stored proof of {list}")
         }
         _ => false,
     }

@@ -22,6 +22,8 @@ impl Updater {
     pub(super) fn put_in_force_on_trial(&mut self, runtime: &Runtime) -> Result<(), String> {
         let mut came = self.versions.take_untested();
         let retired = self.put_in_force();
+        // First versions were judged by being compiled.
+        came.extend(self.versions.take_untested());
         let in_force =
             |list: &str, it: &Untested| self.editions.version(list).as_ref() == Some(&it.version);
         came.retain(|list, untested| in_force(list, untested));

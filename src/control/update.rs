@@ -23,7 +23,6 @@ use super::withdrawing::Withdrawing;
 use super::{ExitError, clock};
 use crate::compile;
 use crate::config::Config;
-use crate::enforce::Edition;
 use crate::policy::Withdrawal;
 use crate::verify::{ListFile, Verified};
 
@@ -337,7 +336,15 @@ impl Updater {
                 if let Some(error) = not_stored {
                     tracing::error!(list, %error, "the new version cannot be stored; the next start would begin with an older one");
                 }
-                brought |= self.offer(settings, Changed { file, step: change });
+                let changed = Changed {
+                    step: change,
+                    ..Changed::whole(file)
+                };
+                brought |= if self.is_first(settings, &changed) {
+                    self.offer_first(settings, changed)
+                } else {
+                    self.offer(settings, changed)
+                };
             }
         }
         brought
@@ -437,31 +444,6 @@ impl Updater {
             fresh.insert(settings.name.clone(), file);
         }
         Ok(fresh)
-    }
-
-    /// Puts the current version of every list in force; returns what was before.
-    pub(super) fn put_in_force(&mut self) -> Arc<Edition> {
-        // Whoever wants to know what the guards just let through has asked before.
-        drop(self.versions.take_untested());
-        let config = Arc::clone(&self.config);
-        let levers = self.levers();
-        let mut fresh = std::mem::take(&mut self.fresh);
-        self.dropped = self.expired(levers.now);
-        fresh.retain(|list, _| !self.dropped.contains_key(list));
-        self.tell_dropped();
-        let dropped = &self.dropped;
-        let borders = self.borders();
-        let (versions, repositories) = (&self.versions, &mut self.repositories);
-        let retired = self
-            .editions
-            .put_in_force(&config, &borders, &levers, fresh, |settings| {
-                if dropped.contains_key(&settings.name) {
-                    return None;
-                }
-                versions.text(settings, |name| repositories.puller(name))
-            });
-        self.tell_repositories();
-        retired
     }
 }
 

@@ -11,12 +11,12 @@ use super::local::read_file;
 use super::local_versions::LocalVersions;
 use super::round::Puller;
 use super::version::{Stored, Version};
-use crate::compile::{Border, From, Protected, Settings};
+use crate::compile::{Border, CompiledList, From, Protected, Settings};
 use crate::config::Config;
 use crate::guard::{Change, Comparison, Difference, Guard, Trip, Verdict};
 use crate::policy::{Origin, Withdrawal};
 use crate::source::ListStates;
-use crate::verify::{ListFile, Subscription, Verified};
+use crate::verify::{ListFile, Subscription, Text, Verified};
 
 /// Which version of each list is in force, what guards hold back, what people decided.
 /// Everything of it is on disk before it takes effect.
@@ -173,13 +173,54 @@ impl Versions {
     fn judge(
         &mut self,
         judging: &Judging<'_>,
-        mut standing: ListStanding,
+        standing: ListStanding,
         changed: &Changed,
         before: impl FnOnce() -> Option<Verified<ListFile>>,
     ) -> Ruling {
+        let difference = difference(judging, &standing, changed, before);
+        self.rule(judging, standing, changed, difference)
+    }
+
+    /// Whether a version is the first of its list, on which nothing was decided yet.
+    #[must_use]
+    pub(super) fn is_first(&self, list: &str, version: &Version) -> bool {
+        self.standings.get(list).is_none_or(|standing| {
+            standing.in_force.is_none() && standing.ruling(version).is_none()
+        })
+    }
+
+    /// What becomes of a first version that was compiled.
+    pub(super) fn offer_first(
+        &mut self,
+        judging: &Judging<'_>,
+        changed: &Changed,
+        compiled: &CompiledList,
+    ) -> Ruling {
+        let acting: usize = compiled.entries.iter().map(|(_, count)| count).sum();
+        let entries = acting.saturating_add(compiled.not_in_effect) as u64;
+        let found = Difference::of_first(entries, compiled.never_blocked as u64);
+        let verdict = Verdict::of(judging.border, found.clone(), &found.change);
+        // How many of those that do not act are yet to begin, only reading them says.
+        let limits = &judging.border.bounds.guard;
+        let is_unsure = compiled.not_in_effect > 0 && limits.min_entries.is_some();
+        if is_unsure || !verdict.trips.is_empty() {
+            // Whoever decides on it is to see what is in it.
+            return self.offer(judging, changed, || None);
+        }
+        let standing = self.standings.get(&judging.settings.name).cloned();
+        self.rule(judging, standing.unwrap_or_default(), changed, found)
+    }
+
+    /// Rules on a version by what it changes, durably.
+    fn rule(
+        &mut self,
+        judging: &Judging<'_>,
+        mut standing: ListStanding,
+        changed: &Changed,
+        difference: Difference,
+    ) -> Ruling {
         let list = &judging.settings.name;
         let version = Version::of(&changed.file.get().provenance);
-        let difference = difference(judging, &standing, changed, before);
         let day = standing.day(judging.now, &difference.change);
         let verdict = Verdict::of(judging.border, difference, &day);
         let (sentence, text) = (verdict.sentence(), verdict.to_text(false));
@@ -392,17 +433,16 @@ fn difference(
         withdrawn: judging.withdrawn,
         now: judging.now,
     };
-    let after = &changed.file.get().bytes;
+    let after = &changed.file.get().text;
     let in_force = standing.in_force.as_ref().map(Version::digest);
     match (&changed.step, judging.entries) {
         (Some(step), Some(entries)) if Some(step.from.state.as_str()) == in_force => {
-            let header = after.split(|octet| *octet == b'\n').next();
-            let header = header.unwrap_or_default();
-            comparison.lines(header, entries, &step.removed, &step.added)
+            comparison.lines(&after.header(), entries, &step.removed, &step.added)
         }
         _ => {
             let before = before();
-            let before = before.as_ref().map_or(&[][..], |file| &file.get().bytes);
+            let empty = Text::plain(Vec::new());
+            let before = before.as_ref().map_or(&empty, |file| &file.get().text);
             comparison.versions(before, judging.entries, after)
         }
     }

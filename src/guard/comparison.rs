@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::BuildHasher;
+use std::ops::ControlFlow;
 
 use jiff::{SignedDuration, Timestamp};
 use rapidhash::fast::RandomState;
@@ -13,6 +14,7 @@ use crate::compile::{Border, Protected};
 use crate::policy::{
     Action, Category, Entry, Kind, Life, QueryMatch, Trigger, Window, Withdrawal, Withdrawn,
 };
+use crate::verify::Text;
 
 /// How two versions of a list are compared. An entry is what it matches and whether it acts,
 /// not its id: the same ids with other values are other entries.
@@ -70,9 +72,11 @@ impl Comparison<'_> {
     /// known how many entries `before` has, only the lines that differ are read, if the
     /// format allows.
     #[must_use]
-    pub fn versions(&self, before: &[u8], entries: Option<u64>, after: &[u8]) -> Difference {
+    pub fn versions(&self, before: &Text, entries: Option<u64>, after: &Text) -> Difference {
         match (entries, differing(self.reading.format, before, after)) {
-            (Some(_), Some([before, after])) => self.compare(entries, &before, &after),
+            (Some(_), Some([before, after])) => {
+                self.compare(entries, &Text::plain(before), &Text::plain(after))
+            }
             _ => self.compare(entries, before, after),
         }
     }
@@ -90,13 +94,13 @@ impl Comparison<'_> {
         let text = |lines: &[Vec<u8>]| {
             let lines = lines.iter().map(Vec::as_slice);
             let lines: Vec<&[u8]> = [header].into_iter().chain(lines).collect();
-            lines.join(&b'\n')
+            Text::plain(lines.join(&b'\n'))
         };
         self.compare(Some(entries), &text(removed), &text(added))
     }
 
     /// Compares two texts, which may lack what both versions have.
-    fn compare(&self, entries: Option<u64>, before: &[u8], after: &[u8]) -> Difference {
+    fn compare(&self, entries: Option<u64>, before: &Text, after: &Text) -> Difference {
         let mut sides: HashMap<Identity, Sides> = HashMap::new();
         let mut tallies = Tallies::new();
         let mut found = Difference::default();
@@ -144,7 +148,7 @@ impl Comparison<'_> {
 
     /// Reads a text; `take` is called with each entry and whether its border lets it in.
     /// Test entries and rows that are left out for another reason are passed over.
-    fn read(&self, text: &[u8], take: &mut dyn FnMut(&Entry, bool)) {
+    fn read(&self, text: &Text, take: &mut dyn FnMut(&Entry, bool)) {
         parse::read(self.reading, text, &mut |parsed| {
             if let Parsed::Entry(_, entry) = parsed
                 && !entry.canary
@@ -204,32 +208,47 @@ fn has_ended(life: &Life, now: Timestamp) -> bool {
 /// The lines of native versions that differ, each with its header in front; nothing where
 /// lines cannot be read apart: in another format, or where the headers differ, which say
 /// what entries do.
-fn differing(format: Format, before: &[u8], after: &[u8]) -> Option<[Vec<u8>; 2]> {
-    let (mut old, mut new) = (lines(before), lines(after));
-    let header = old.next()?;
-    if format != Format::Native || new.next()? != header {
+fn differing(format: Format, before: &Text, after: &Text) -> Option<[Vec<u8>; 2]> {
+    let header = before.header();
+    if format != Format::Native || header != after.header() {
         return None;
     }
     // The hash is seeded by chance, so that nobody can make two lines pass for one.
     let seed = RandomState::default();
     let hash = |line: &[u8]| seed.hash_one(line);
-    let mut gone: HashSet<u64, RandomState> = old.map(hash).collect();
-    let text = |lines: Vec<&[u8]>| [&[header], lines.as_slice()].concat().join(&b'\n');
-    let came = text(new.filter(|line| !gone.remove(&hash(line))).collect());
-    let is_gone = |line: &&[u8]| !gone.is_empty() && gone.contains(&hash(line));
-    let gone = text(lines(before).skip(1).filter(is_gone).collect());
-    Some([gone, came])
+    let mut gone: HashSet<u64, RandomState> = HashSet::default();
+    each_entry(before, |line| _ = gone.insert(hash(line)))?;
+    let mut came = header.clone();
+    let keep = |text: &mut Vec<u8>, line: &[u8]| {
+        text.push(b'\n');
+        text.extend_from_slice(line);
+    };
+    each_entry(after, |line| {
+        if !gone.remove(&hash(line)) {
+            keep(&mut came, line);
+        }
+    })?;
+    let mut went = header;
+    if !gone.is_empty() {
+        each_entry(before, |line| {
+            if gone.contains(&hash(line)) {
+                keep(&mut went, line);
+            }
+        })?;
+    }
+    Some([went, came])
 }
 
-/// The lines of a text, without their ends.
-fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let mut start = 0;
-    let ends = memchr::memchr_iter(b'\n', text).chain([text.len()]);
-    ends.map(move |end| {
-        let line = text.get(start..end).unwrap_or_default();
-        start = end + 1;
-        line
-    })
+/// Hands out the lines behind the header; nothing where the text cannot be read.
+fn each_entry(text: &Text, mut take: impl FnMut(&[u8])) -> Option<()> {
+    let mut is_header = true;
+    let read = text.each_line(|line| {
+        if !std::mem::replace(&mut is_header, false) {
+            take(line);
+        }
+        ControlFlow::Continue(())
+    });
+    read.ok()
 }
 
 /// What stands for an entry: what it matches, and whether it acts or passes.
@@ -366,7 +385,11 @@ mod tests {
             withdrawn: &withdrawn,
             now: "2026-11-24T12:00:00Z".parse().unwrap(),
         };
-        comparison.versions(before.as_bytes(), known, after.as_bytes())
+        comparison.versions(
+            &Text::plain(before.as_bytes().to_vec()),
+            known,
+            &Text::plain(after.as_bytes().to_vec()),
+        )
     }
 
     #[track_caller]

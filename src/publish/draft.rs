@@ -179,7 +179,7 @@ impl Builder<'_> {
                     url_scope: self.material.url_scope,
                     record: Arc::new(LegalRecord::default()),
                 };
-                parse::read(&reading, self.material.text, &mut |parsed| {
+                parse::read_whole(&reading, self.material.text, &mut |parsed| {
                     step();
                     self.take_parsed(parsed);
                 });

@@ -12,6 +12,7 @@ use crate::compile::parse::{Format, Reading};
 use crate::compile::{Border, Guard, Protected, Reserved};
 use crate::guard::{Comparison, Verdict};
 use crate::policy::UrlScope;
+use crate::verify::Text;
 
 /// A version of a list that is to be judged.
 #[derive(Clone, Copy, Debug)]
@@ -72,7 +73,11 @@ impl Repository {
         };
         let versions = Versions::new(judged.list, judged.role);
         let entries = (!judged.before.is_empty()).then(|| versions.entries());
-        let mut difference = comparison.versions(judged.before, entries, judged.after);
+        let mut difference = comparison.versions(
+            &Text::plain(judged.before.to_vec()),
+            entries,
+            &Text::plain(judged.after.to_vec()),
+        );
         let change = &mut difference.change;
         change.refused = change
             .refused

@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use super::SourceError;
 use super::durable::{self, failed};
 
-/// `state/lists/NAME/`: `SEQ.state` with the plaintext and `SEQ.proof` with the files that
+/// `state/lists/NAME/`: `SEQ.state` with the packed text and `SEQ.proof` with the files that
 /// prove it (`GENERATION-SEQ` where the list was begun anew, so that no generation overwrites
 /// another's), of the last [`STATES_KEPT_MAX`] versions, and `current`, which names the one in
 /// force; a newer one may be held.
@@ -24,8 +24,8 @@ pub type StateRank = (u64, u64);
 pub struct StoredState {
     /// Which.
     pub rank: StateRank,
-    /// The plaintext.
-    pub plaintext: Vec<u8>,
+    /// The text, as the verifier packs it.
+    pub text: Vec<u8>,
     /// The files that prove it.
     pub proof: Vec<u8>,
 }
@@ -75,7 +75,7 @@ impl ListStates {
         let read = |path: PathBuf| fs::read(&path).map_err(|error| failed(&path, error));
         Ok(StoredState {
             rank,
-            plaintext: read(self.path(&format!("{name}.state")))?,
+            text: read(self.path(&format!("{name}.state")))?,
             proof: read(self.path(&format!("{name}.proof")))?,
         })
     }
@@ -89,13 +89,13 @@ impl ListStates {
     pub fn save(
         &self,
         rank: StateRank,
-        plaintext: &[u8],
+        text: &[u8],
         proof: &[u8],
         keep: &[StateRank],
     ) -> Result<(), SourceError> {
         let name = name_of(rank);
         durable::replace(&self.path(&format!("{name}.proof")), proof)?;
-        durable::replace(&self.path(&format!("{name}.state")), plaintext)?;
+        durable::replace(&self.path(&format!("{name}.state")), text)?;
         let current = self.current();
         let must_stay =
             |other: &StateRank| *other == rank || Some(*other) == current || keep.contains(other);
@@ -112,6 +112,13 @@ impl ListStates {
             }
         }
         Ok(())
+    }
+
+    /// The error for a version that cannot be put into a form to be stored.
+    #[must_use]
+    pub fn unwritable(&self, rank: StateRank, reason: String) -> SourceError {
+        let path = self.path(&format!("{}.state", name_of(rank)));
+        failed(&path, std::io::Error::other(reason))
     }
 
     /// Makes a version the current one: it is what the next start begins with.
@@ -213,7 +220,7 @@ mod tests {
         let mut serials = states.serials();
         serials.sort_unstable();
         assert_eq!(serials, [3, 4, 5, 6, 7].map(|seq| (1, seq)));
-        assert_eq!(states.load((1, 4)).unwrap().plaintext, b"state 4");
+        assert_eq!(states.load((1, 4)).unwrap().text, b"state 4");
         assert_eq!(states.load((1, 2)).unwrap_err().outcome(), "io");
         assert!(!states.folder().join("2.proof").exists());
         assert!(states.folder().join("7.index").exists());
@@ -224,10 +231,8 @@ mod tests {
     }
 
     fn save(states: &ListStates, rank: StateRank, keep: &[StateRank]) {
-        let plaintext = format!("state {}", rank.1);
-        states
-            .save(rank, plaintext.as_bytes(), b"proof", keep)
-            .unwrap();
+        let text = format!("state {}", rank.1);
+        states.save(rank, text.as_bytes(), b"proof", keep).unwrap();
     }
 
     #[test]
@@ -237,8 +242,8 @@ mod tests {
         save(&states, (1, 1), &[]);
         states.set_current((1, 1)).unwrap();
         states.save((2, 1), b"another", b"proof", &[]).unwrap();
-        assert_eq!(states.load((1, 1)).unwrap().plaintext, b"state 1");
-        assert_eq!(states.load((2, 1)).unwrap().plaintext, b"another");
+        assert_eq!(states.load((1, 1)).unwrap().text, b"state 1");
+        assert_eq!(states.load((2, 1)).unwrap().text, b"another");
         assert_eq!(states.serials(), [(1, 1), (2, 1)]);
         states.set_current((2, 1)).unwrap();
         assert_eq!(states.current(), Some((2, 1)));

@@ -128,7 +128,7 @@ impl Client {
                 self.stage = stage;
                 Ok(Vec::new())
             }
-            (_, Answer::Absent | Answer::Unchanged) => Err(missing(&wanted)),
+            (_, Answer::Absent | Answer::Unchanged | Answer::Stored(_)) => Err(missing(&wanted)),
         }
     }
 

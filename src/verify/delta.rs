@@ -1,9 +1,10 @@
 //! [`Delta`]: the difference between two states of a list (trust.md section 7.6).
 
 use std::cmp::Ordering;
-use std::collections::BTreeSet;
 
 use serde::Deserialize;
+
+use super::blocks::Blocks;
 
 /// One step of a list: which entries of the old state go, and which come.
 ///
@@ -181,103 +182,40 @@ impl Delta {
 /// # Errors
 /// What is wrong with a step, as the end of a sentence that begins with its name.
 pub fn apply(before: &[u8], chain: &[Delta]) -> Result<Applied, String> {
-    let mut old = lines(before);
-    let header = old.next().ok_or("is applied to a state without a header")?;
-    let old: Vec<&[u8]> = old.collect();
-    let mut entries = old;
-    let mut removed: BTreeSet<&[u8]> = BTreeSet::new();
-    let mut added: BTreeSet<&[u8]> = BTreeSet::new();
-    for delta in chain {
-        let (gone, come);
-        (entries, gone, come) = step(&entries, delta)?;
-        for line in gone {
-            if !added.remove(line) {
-                removed.insert(line);
-            }
-        }
-        for line in come {
-            if !removed.remove(line) {
-                added.insert(line);
-            }
-        }
+    apply_in(Blocks::of(Box::new(before), None, chain))
+}
+
+/// The same, of blocks.
+fn apply_in(mut blocks: Blocks<'_>) -> Result<Applied, String> {
+    let mut plaintext = Vec::new();
+    while let Some(block) = blocks.next()? {
+        plaintext.extend_from_slice(block);
     }
-    let octets: usize = entries
-        .iter()
-        .map(|line| line.len().saturating_add(1))
-        .sum();
-    let mut plaintext = Vec::with_capacity(octets.saturating_add(header.len()).saturating_add(1));
-    for line in std::iter::once(header).chain(entries) {
-        plaintext.extend_from_slice(line);
-        plaintext.push(b'\n');
-    }
-    let owned = |lines: BTreeSet<&[u8]>| lines.into_iter().map(<[u8]>::to_vec).collect();
+    let stepped = blocks.into_stepped();
     Ok(Applied {
         plaintext,
-        removed: owned(removed),
-        added: owned(added),
+        removed: stepped.removed,
+        added: stepped.added,
     })
 }
 
-/// The entries after one step, those that went and those that came.
-type Stepped<'a> = (Vec<&'a [u8]>, Vec<&'a [u8]>, Vec<&'a [u8]>);
-
-/// Applies one step to the entries of a state.
-fn step<'a>(entries: &[&'a [u8]], delta: &'a Delta) -> Result<Stepped<'a>, String> {
-    let mut kept = Vec::with_capacity(entries.len().saturating_add(delta.added.len()));
-    let mut gone = Vec::with_capacity(delta.removed.len());
-    let mut at = 0;
-    for position in &delta.removed {
-        let position = usize::try_from(*position).unwrap_or(usize::MAX);
-        let (Some(run), Some(line)) = (entries.get(at..position), entries.get(position)) else {
-            return Err(format!("removes entry {position}, which is not there"));
-        };
-        kept.extend_from_slice(run);
-        gone.push(*line);
-        at = position.saturating_add(1);
-    }
-    kept.extend_from_slice(entries.get(at..).unwrap_or_default());
-    // Each new entry is looked for from where the last one went, in halves: only few old
-    // entries are read.
-    let mut next = Vec::with_capacity(kept.len().saturating_add(delta.added.len()));
-    let mut rest = kept.as_slice();
-    for line in &delta.added {
-        let own = place(line).ok_or("adds a line that is no entry")?;
-        let before = rest.partition_point(|other| place(other).is_some_and(|other| other < own));
-        let (run, behind) = rest.split_at_checked(before).unwrap_or((rest, &[]));
-        if behind
-            .first()
-            .is_some_and(|other| place(other).as_ref() == Some(&own))
-        {
-            return Err(format!("adds entry {}, which is there already", own.2));
-        }
-        next.extend_from_slice(run);
-        if let Some(last) = next.last()
-            && place(last).is_some_and(|last| last >= own)
-        {
-            return Err("adds entries out of their order".to_owned());
-        }
-        next.push(line.as_slice());
-        rest = behind;
-    }
-    next.extend_from_slice(rest);
-    let come = delta.added.iter().map(Vec::as_slice).collect();
-    Ok((next, gone, come))
-}
+/// Kind, value and id of an entry.
+pub(super) type Place = (String, String, String);
 
 /// By what entries are sorted: kind, value, id.
-fn place(line: &[u8]) -> Option<(String, String, String)> {
+pub(super) fn place(line: &[u8]) -> Option<Place> {
     #[derive(Deserialize)]
-    struct Place {
+    struct Fields {
         kind: String,
         value: String,
         id: String,
     }
-    let Place { kind, value, id } = serde_json::from_slice(line).ok()?;
+    let Fields { kind, value, id } = serde_json::from_slice(line).ok()?;
     Some((kind, value, id))
 }
 
 /// The lines of a state, without their line feeds.
-fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+pub(super) fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut rest = text;
     std::iter::from_fn(move || line(&mut rest).ok())
 }
@@ -343,6 +281,8 @@ const CHANGES_MAX: u32 = 1 << 20;
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use proptest::prelude::*;
 
     use super::*;
@@ -370,6 +310,7 @@ mod tests {
         #[test]
         fn a_chain_leads_from_any_state_to_any_other(
             states in prop::collection::vec(prop::collection::vec((any::<u8>(), 0_u8..3), 0..40), 2..5),
+            octets in 1_usize..500,
         ) {
             let states: Vec<Vec<u8>> = states.iter().map(|ids| state("a", ids)).collect();
             let chain: Vec<Delta> = states
@@ -384,6 +325,21 @@ mod tests {
             let (first, last) = (states.first().unwrap(), states.last().unwrap());
             let applied = apply(first, &chain).unwrap();
             prop_assert_eq!(&applied.plaintext, last);
+            let blocks = || Blocks::of(Box::new(first.as_slice()), None, &chain).of_octets(octets);
+            prop_assert_eq!(&apply_in(blocks()).unwrap(), &applied);
+            // The chain is one step, too, and from within it the difference is what is left.
+            let mut whole = blocks();
+            while whole.next().unwrap().is_some() {}
+            let whole = whole.into_stepped();
+            let own = Delta { removed: whole.positions, added: whole.entries, ..chain[0].clone() };
+            let own = Delta::read(&own.write()).unwrap();
+            let applied_own = Blocks::of(Box::new(first.as_slice()), Some(&own), &[]).of_octets(octets);
+            let applied_own = apply_in(applied_own).unwrap();
+            prop_assert_eq!(&applied_own.plaintext, last);
+            prop_assert!(applied_own.removed.is_empty() && applied_own.added.is_empty());
+            let (one, others) = chain.split_first().unwrap();
+            let rest = apply_in(Blocks::of(Box::new(first.as_slice()), Some(one), others).of_octets(octets)).unwrap();
+            prop_assert_eq!(rest, apply(&states[1], others).unwrap());
             let set = |state: &'static [u8]| lines(state).map(<[u8]>::to_vec).collect::<BTreeSet<_>>();
             let (old, new) = (set(first.clone().leak()), set(last.clone().leak()));
             prop_assert_eq!(applied.removed, old.difference(&new).cloned().collect::<Vec<_>>());

@@ -1,11 +1,11 @@
-//! Makes the [`ListFile`] of a list whose role and plaintext were verified.
+//! Makes the [`ListFile`] of a list whose role and text were verified.
 
 use serde_json::Value;
 
 use super::chain::Chain;
 use super::delegated::Scope;
 use super::list_target::SignedState;
-use super::{ListFile, Subscription, Verified, VerifyError};
+use super::{ListFile, Subscription, Text, Verified, VerifyError};
 use crate::policy::{Origin, Provenance};
 
 /// The list, with where it came from.
@@ -18,12 +18,10 @@ pub(super) fn list_file(
     chain: &Chain,
     state: &SignedState,
     role: &[u8],
-    plaintext: Vec<u8>,
+    text: Text,
 ) -> Result<Verified<ListFile>, VerifyError> {
     let Subscription { name, list } = subscription;
-    let end = memchr::memchr(b'\n', &plaintext).unwrap_or(plaintext.len());
-    let header = plaintext.get(..end);
-    let header: Value = serde_json::from_slice(header.unwrap_or_default()).unwrap_or_default();
+    let header: Value = serde_json::from_slice(&text.header()).unwrap_or_default();
     if header.get("list").and_then(Value::as_str) != Some(list) {
         return Err(VerifyError::Malformed {
             file: format!("{list}/full"),
@@ -52,10 +50,7 @@ pub(super) fn list_file(
             expires: expires.map(|role| role.expires).unwrap_or_default(),
         },
     };
-    Ok(Verified::new(ListFile {
-        provenance,
-        bytes: plaintext,
-    }))
+    Ok(Verified::new(ListFile { provenance, text }))
 }
 
 /// The title in English, else in the first language.

@@ -1,15 +1,16 @@
 //! The steps of a round that bring one list: which way leads to its newest version, the
-//! files on that way, and the plaintext they make.
+//! files on that way, and the text they make.
 
 use super::delegated::Scope;
 use super::list_file::list_file;
 use super::list_target::{ListTarget, SignedState};
 use super::offer::{Offer, Way};
+use super::stepping::Stepped;
 use super::trusted::{NetChange, Stage, Subscription, TrustedMetadata, Verdict, Write};
-use super::{Answer, Applied, Delta, ListVersion, VerifyError, apply};
+use super::{Answer, Delta, ListVersion, Text, VerifyError};
 
 /// How far the way to the newest version of a list was gone. All steps are fetched before
-/// what they begin at, so that no plaintext lies in memory in between.
+/// what they begin at, so that the text is read through once.
 #[derive(Clone, Debug)]
 pub(super) struct Fetch {
     offer: Offer,
@@ -27,7 +28,7 @@ pub(super) struct Fetch {
 pub(super) enum Next<'a> {
     /// A file of the list.
     File(&'a ListTarget),
-    /// The stored plaintext of that generation and serial.
+    /// The stored text of that generation and serial.
     Stored((u64, u64)),
 }
 
@@ -59,7 +60,7 @@ impl Fetch {
 }
 
 impl TrustedMetadata {
-    /// A file on the way to the newest version of a list, or its stored plaintext. Another
+    /// A file on the way to the newest version of a list, or its stored text. Another
     /// file than was signed is the mirror's fault, and asked for again; where what was signed
     /// does not fit, the complete state is fetched, and after that the list is refused.
     pub(super) fn feed_fetch(
@@ -85,23 +86,24 @@ impl TrustedMetadata {
                         Err(error) => Err(error),
                     }
                 } else {
-                    make_of_full(target, &fetch, bytes)
+                    make(&fetch, &Text::packed(bytes.to_vec())).map(|(text, _)| (text, None))
                 }
             }
-            (Next::File(target), Answer::Absent | Answer::Unchanged) => {
+            (Next::File(target), Answer::Absent | Answer::Unchanged | Answer::Stored(_)) => {
                 return Err(VerifyError::Missing {
                     file: target.file(),
                 });
             }
-            (Next::Stored(_), Answer::File(plaintext)) => make_of_stored(&fetch, plaintext),
-            (Next::Stored((_, seq)), Answer::Absent | Answer::Unchanged) => {
-                Err(VerifyError::Missing {
-                    file: format!("the stored state {seq} of {}", subscription.name),
-                })
-            }
+            (Next::Stored(_), Answer::Stored(text)) => make(&fetch, text).map(|(text, stepped)| {
+                let change = net_change(&fetch, stepped);
+                (text, Some(change))
+            }),
+            (Next::Stored((_, seq)), _) => Err(VerifyError::Missing {
+                file: format!("the stored state {seq} of {}", subscription.name),
+            }),
         };
-        let made = made.and_then(|(plaintext, change)| {
-            self.verdict(&subscription, &fetch.offer.newest, plaintext, change)
+        let made = made.and_then(|(text, change)| {
+            self.verdict(&subscription, &fetch.offer.newest, text, change)
         });
         match made {
             Ok(verdict) => {
@@ -227,12 +229,12 @@ impl TrustedMetadata {
         }
     }
 
-    /// The verdict for a plaintext that is what was signed.
+    /// The verdict for a text that is what was signed.
     fn verdict(
         &self,
         subscription: &Subscription,
         state: &SignedState,
-        plaintext: Vec<u8>,
+        text: Text,
         change: Option<NetChange>,
     ) -> Result<Verdict, VerifyError> {
         let proof = self.proof(Some(&Scope::of_list(&subscription.list)));
@@ -243,7 +245,7 @@ impl TrustedMetadata {
             &self.chain,
             state,
             role,
-            plaintext,
+            text,
         )?;
         Ok(Verdict::New {
             file,
@@ -274,26 +276,8 @@ impl TrustedMetadata {
     }
 }
 
-/// What was made: the newest plaintext, and how it differs from the stored one.
-type Made = (Vec<u8>, Option<NetChange>);
-
-/// The newest plaintext, of the complete state and the steps behind it.
-fn make_of_full(target: &ListTarget, fetch: &Fetch, bytes: &[u8]) -> Result<Made, VerifyError> {
-    let plaintext = target.open_full(bytes)?;
-    if fetch.steps.is_empty() {
-        return Ok((plaintext, None));
-    }
-    let applied = make(fetch, &plaintext)?;
-    Ok((applied.plaintext, None))
-}
-
-/// The newest plaintext, of the stored one and the steps.
-fn make_of_stored(fetch: &Fetch, before: &[u8]) -> Result<Made, VerifyError> {
-    let Applied {
-        plaintext,
-        removed,
-        added,
-    } = make(fetch, before)?;
+/// How the newest version differs from the stored one.
+fn net_change(fetch: &Fetch, stepped: Stepped) -> NetChange {
     let signed = fetch
         .way
         .steps
@@ -302,25 +286,38 @@ fn make_of_stored(fetch: &Fetch, before: &[u8]) -> Result<Made, VerifyError> {
     let (add, del) = signed.fold((0_u64, 0_u64), |(add, del), step| {
         (add.saturating_add(step.add), del.saturating_add(step.del))
     });
-    let change = NetChange {
+    NetChange {
         from: fetch.stored.clone().unwrap_or_default(),
-        removed,
-        added,
+        removed: stepped.removed,
+        added: stepped.added,
         signed_removed: del,
         signed_added: add,
-    };
-    Ok((plaintext, Some(change)))
+    }
 }
 
 /// Applies the steps, and compares what comes out with what was signed.
-fn make(fetch: &Fetch, before: &[u8]) -> Result<Applied, VerifyError> {
-    let applied = apply(before, &fetch.steps).map_err(|reason| {
-        let last = fetch.way.steps.last().map(|step| step.path.clone());
-        VerifyError::Malformed {
-            file: last.unwrap_or_default(),
-            reason: format!("or a step before it {reason}"),
-        }
+fn make(fetch: &Fetch, before: &Text) -> Result<(Text, Stepped), VerifyError> {
+    let newest = &fetch.offer.newest;
+    let Some((first, last)) = fetch.steps.first().zip(fetch.steps.last()) else {
+        return Ok((newest.check(before.clone())?, Stepped::default()));
+    };
+    let malformed = |reason: String| VerifyError::Malformed {
+        file: newest.path.clone(),
+        reason: format!("or what leads to it {reason}"),
+    };
+    let blocks = before.stepped(&fetch.steps).map_err(malformed)?;
+    let (blocks, line_feeds) = newest.check_blocks(blocks).map_err(|error| match error {
+        VerifyError::Malformed { reason, .. } => malformed(reason),
+        other => other,
     })?;
-    fetch.offer.newest.check(&applied.plaintext)?;
-    Ok(applied)
+    let mut stepped = blocks.into_stepped();
+    // All of it is one step from the complete state that is kept.
+    let step = Delta {
+        from: first.from,
+        removed: std::mem::take(&mut stepped.positions),
+        added: std::mem::take(&mut stepped.entries),
+        ..last.clone()
+    };
+    let text = before.with_step(step).map_err(malformed)?;
+    Ok((text.counted(line_feeds), stepped))
 }

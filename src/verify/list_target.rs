@@ -8,7 +8,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use sigstore_tuf::TargetFile;
 
-use super::{Delta, ListVersion, VerifyError, hex};
+use super::{Blocks, Delta, ListVersion, Text, VerifyError, hex};
 
 /// What the role of a list signs about a file: its length and digest, and the fields of
 /// trust.md section 7.3.
@@ -30,7 +30,7 @@ pub(super) struct ListTarget {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct SignedState {
     /// The path of the target that says it.
-    path: String,
+    pub(super) path: String,
     /// Which version it is.
     pub(super) version: ListVersion,
     /// Entries in it; the header is none.
@@ -117,15 +117,14 @@ impl ListTarget {
         format!("targets/{list}/{}.{name}", self.digest)
     }
 
-    /// The plaintext in the file of a complete state.
+    /// The text in the file of a complete state.
     ///
     /// # Errors
-    /// [`VerifyError`] where the file or its plaintext is not what was signed.
-    pub(super) fn open_full(&self, file: &[u8]) -> Result<Vec<u8>, VerifyError> {
+    /// [`VerifyError`] where the file or its text is not what was signed.
+    #[cfg(test)]
+    fn open_full(&self, file: &[u8]) -> Result<Text, VerifyError> {
         self.check_file(file)?;
-        let plaintext = self.unpack(file, self.state.size, self.state.size)?;
-        self.state.check(&plaintext)?;
-        Ok(plaintext)
+        self.state.check(Text::packed(file.to_vec()))
     }
 
     /// Whether that is the file that was signed.
@@ -154,7 +153,7 @@ impl ListTarget {
         left: u64,
     ) -> Result<Delta, VerifyError> {
         let octets_max = plaintext_octets_max(self.length).min(left);
-        let text = self.unpack(file, 0, octets_max)?;
+        let text = self.unpack(file, octets_max)?;
         if text.len() as u64 > octets_max {
             return Err(self.too_long(octets_max));
         }
@@ -181,10 +180,9 @@ impl ListTarget {
         Ok(delta)
     }
 
-    /// Decompresses a file; one octet more than `octets_max` at most. `capacity` says how many
-    /// octets it is likely to be.
-    fn unpack(&self, file: &[u8], capacity: u64, octets_max: u64) -> Result<Vec<u8>, VerifyError> {
-        let mut text = Vec::with_capacity(usize::try_from(capacity).unwrap_or(0));
+    /// Decompresses a file; one octet more than `octets_max` at most.
+    fn unpack(&self, file: &[u8], octets_max: u64) -> Result<Vec<u8>, VerifyError> {
+        let mut text = Vec::new();
         zstd::Decoder::new(file)
             .and_then(|decoder| {
                 decoder
@@ -245,22 +243,48 @@ impl SignedState {
         self.size.saturating_add(STEPS_OCTETS_MORE)
     }
 
-    /// Whether that is the plaintext that was signed, wherever it comes from.
+    /// The text, if it is the one that was signed, wherever it comes from.
     ///
     /// # Errors
-    /// [`VerifyError::HashMismatch`].
-    pub(super) fn check(&self, plaintext: &[u8]) -> Result<(), VerifyError> {
+    /// [`VerifyError::HashMismatch`]; [`VerifyError::Malformed`] where it cannot be read.
+    pub(super) fn check(&self, text: Text) -> Result<Text, VerifyError> {
+        let blocks = text.blocks().map_err(|reason| self.malformed(reason))?;
+        let (_, line_feeds) = self.check_blocks(blocks)?;
+        Ok(text.counted(line_feeds))
+    }
+
+    /// Whether these are the blocks of the text that was signed; returns them, for what their
+    /// steps changed, and the number of line feeds.
+    ///
+    /// # Errors
+    /// The same.
+    pub(super) fn check_blocks<'a>(
+        &self,
+        mut blocks: Blocks<'a>,
+    ) -> Result<(Blocks<'a>, u64), VerifyError> {
         let path = &self.path;
-        expect(
-            path,
-            "octets of plaintext",
-            self.size,
-            plaintext.len() as u64,
-        )?;
-        let state = hex(&Sha256::digest(plaintext));
+        let (mut octets, mut line_feeds, mut digest) = (0_u64, 0_u64, Sha256::new());
+        while let Some(block) = blocks.next().map_err(|reason| self.malformed(reason))? {
+            octets = octets.saturating_add(block.len() as u64);
+            if octets > self.size {
+                break;
+            }
+            let count = memchr::memchr_iter(b'\n', block).count() as u64;
+            line_feeds = line_feeds.saturating_add(count);
+            digest.update(block);
+        }
+        expect(path, "octets of plaintext", self.size, octets)?;
+        let state = hex(&digest.finalize());
         expect(path, "state", self.version.state.as_str(), &state)?;
-        let lines = memchr::memchr_iter(b'\n', plaintext).count() as u64;
-        expect(path, "entries", self.entries, lines.saturating_sub(1))
+        expect(path, "entries", self.entries, line_feeds.saturating_sub(1))?;
+        Ok((blocks, line_feeds))
+    }
+
+    fn malformed(&self, reason: String) -> VerifyError {
+        VerifyError::Malformed {
+            file: self.path.clone(),
+            reason,
+        }
     }
 }
 
@@ -409,9 +433,9 @@ mod tests {
         let target: TargetFile = serde_json::from_value(target).unwrap();
         let opened = ListTarget::read("a", FULL, &target).and_then(|full| full.open_full(&file));
         match opened {
-            Ok(plaintext) => {
+            Ok(text) => {
                 assert_eq!(outcome, "ok");
-                assert_eq!(plaintext, PLAINTEXT);
+                assert_eq!(text.whole().unwrap().as_ref(), PLAINTEXT);
             }
             Err(error) => assert_eq!(error.outcome(), outcome, "{error}"),
         }

@@ -2,6 +2,7 @@
 
 mod alias;
 mod any_role;
+mod blocks;
 mod chain;
 mod client;
 mod damage;
@@ -24,10 +25,12 @@ mod search;
 mod settings;
 mod signature;
 mod signed_policy;
+mod stepping;
 mod steps;
 mod target;
 mod term_steps;
 mod terms;
+mod text;
 mod trusted;
 mod verified;
 mod wanted;
@@ -47,6 +50,7 @@ pub use replacement::{REPLACED, Replacement};
 pub use settings::Settings;
 pub use signed_policy::SignedPolicy;
 pub use target::Target;
+pub use text::{Blocks, Text};
 pub use trusted::{
     Answer, FLOORS, NetChange, Subscription, TermChanges, TrustSummary, TrustedMetadata, Verdict,
     Write,

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::VerifyError;
 
-/// What stands beside the plaintext of a list on disk, so that it can be verified again
+/// What stands beside the text of a list on disk, so that it can be verified again
 /// from the pinned root at any later start, whatever became of the repository's other
 /// files: disk is not trusted more than the network.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]

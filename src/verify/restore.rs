@@ -15,7 +15,7 @@ use super::trusted::{
     TrustedMetadata,
 };
 use super::{
-    ListFile, ListVersion, REPLACED, Replacement, SetAside, Settings, Verified, VerifyError,
+    ListFile, ListVersion, REPLACED, Replacement, SetAside, Settings, Text, Verified, VerifyError,
 };
 
 impl TrustedMetadata {
@@ -100,12 +100,12 @@ impl TrustedMetadata {
     /// it was accepted.
     ///
     /// # Errors
-    /// [`VerifyError`] when plaintext or proof are not what was accepted.
+    /// [`VerifyError`] when text or proof are not what was accepted.
     pub fn verify_stored(
         &mut self,
         subscription: &Subscription,
         proof: &[u8],
-        plaintext: Vec<u8>,
+        stored: &[u8],
     ) -> Result<(Verified<ListFile>, ListVersion), VerifyError> {
         let list = &subscription.list;
         let proof = Proof::read(&format!("the stored proof of {list}"), proof)?;
@@ -116,16 +116,13 @@ impl TrustedMetadata {
         chain.take_targets(proof.targets.as_bytes(), at)?;
         chain.take_delegated(&Scope::of_list(list), proof.role.as_bytes(), at)?;
         let state = chain.offer(list)?.newest;
-        state.check(&plaintext)?;
+        let text = Text::read(stored).map_err(|reason| VerifyError::Malformed {
+            file: state.path.clone(),
+            reason,
+        })?;
+        let text = state.check(text)?;
         let role = proof.role.as_bytes();
-        let file = list_file(
-            &self.repository,
-            subscription,
-            &chain,
-            &state,
-            role,
-            plaintext,
-        )?;
+        let file = list_file(&self.repository, subscription, &chain, &state, role, text)?;
         let newest = self.stored.get(&subscription.name);
         if newest.is_none_or(|newest| state.version.rank() > newest.rank()) {
             let name = subscription.name.clone();

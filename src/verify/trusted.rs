@@ -14,7 +14,8 @@ use super::list_steps::Fetch;
 use super::term_steps::{TermPlace, after};
 use super::terms::{TermTarget, Terms};
 use super::{
-    Evidence, ListFile, ListVersion, Replacement, SetAside, SignedPolicy, Verified, VerifyError,
+    Evidence, ListFile, ListVersion, Replacement, SetAside, SignedPolicy, Text, Verified,
+    VerifyError,
 };
 use crate::policy::{Name, Withdrawal};
 
@@ -76,6 +77,8 @@ pub enum Answer<'a> {
     Absent,
     /// The mirror says that the file is the one that was accepted last.
     Unchanged,
+    /// The stored text of a list, for which [`super::Place::Store`] asks.
+    Stored(&'a Text),
 }
 
 /// A change to the repository's state folder, to be durable before the next request.
@@ -256,9 +259,11 @@ impl TrustedMetadata {
             (Stage::Role(index), Answer::File(bytes)) => self.feed_role(index, bytes),
             (Stage::Fetch(index, fetch), answer) => self.feed_fetch(index, *fetch, answer),
             (Stage::Done | Stage::Settling(_), _) => Ok(Vec::new()),
-            (_, Answer::Absent | Answer::Unchanged) => Err(VerifyError::Missing {
-                file: self.next().map_or_else(String::new, |wanted| wanted.path),
-            }),
+            (_, Answer::Absent | Answer::Unchanged | Answer::Stored(_)) => {
+                Err(VerifyError::Missing {
+                    file: self.next().map_or_else(String::new, |wanted| wanted.path),
+                })
+            }
         }?;
         writes.append(&mut self.round.writes);
         Ok(writes)

@@ -2,6 +2,7 @@
 
 use sha2::{Digest, Sha256};
 
+use super::Text;
 use crate::policy::{Origin, Provenance};
 
 /// Something that may be compiled and enforced: it was verified, or it is expressly marked
@@ -9,14 +10,14 @@ use crate::policy::{Origin, Provenance};
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Verified<T>(T);
 
-/// The plaintext of a list, and where it came from. Signed lists and drafts are in the
+/// The text of a list, and where it came from. Signed lists and drafts are in the
 /// native format; a local file is in the format that the configuration names.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ListFile {
     /// Where it came from.
     pub provenance: Provenance,
-    /// The whole plaintext.
-    pub bytes: Vec<u8>,
+    /// The text.
+    pub text: Text,
 }
 
 impl<T> Verified<T> {
@@ -50,7 +51,8 @@ impl Verified<ListFile> {
                 digest: hex(&Sha256::digest(&bytes)),
             },
         };
-        Self(ListFile { provenance, bytes })
+        let text = Text::plain(bytes);
+        Self(ListFile { provenance, text })
     }
 
     /// An authority's own list before it is signed, so that the same code judges it that

@@ -27,7 +27,7 @@ pub struct Wanted {
 pub enum Place {
     /// In the repository.
     Mirror,
-    /// With the node: the stored plaintext of a list. Where it is not, it is absent.
+    /// With the node: the stored text of a list. Where it is not, it is absent.
     Store {
         /// The list, by its configured name.
         list: String,

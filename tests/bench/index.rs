@@ -48,9 +48,7 @@ fn main() {
         cpu() - read,
         begun - before
     );
-    let text = file.into_inner().bytes;
-    let kept = text.clone();
-    drop(text);
+    let text = file.into_inner().text;
     let rules = blocklist.rule_count() as u64;
     println!(
         "{} octets a rule",
@@ -66,11 +64,9 @@ fn main() {
             )
         })
         .unzip();
-    let text = String::from_utf8(kept).unwrap();
-    let plaintext = text.into_bytes();
     let file = ListFile {
         provenance: provenance(),
-        bytes: plaintext,
+        text,
     };
     let begun = cpu();
     let changed = blocklist

@@ -5,8 +5,17 @@ use super::{Parsed, Reject};
 /// Numbers the lines of `text` and hands on those that can be read; blank lines are left
 /// out, a byte order mark and carriage returns are taken off.
 pub(super) fn lines(text: &[u8]) -> impl Iterator<Item = Result<(u32, &str), Reject>> {
-    let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
-    split(text).zip(1_u32..).filter_map(|(octets, line)| {
+    lines_from(1, text)
+}
+
+/// The same of a part of a text, the line `first` and those behind it.
+pub(super) fn lines_from(
+    first: u32,
+    text: &[u8],
+) -> impl Iterator<Item = Result<(u32, &str), Reject>> {
+    let marked = text.strip_prefix(BYTE_ORDER_MARK).filter(|_| first == 1);
+    let text = marked.unwrap_or(text);
+    split(text).zip(first..).filter_map(|(octets, line)| {
         if octets.len() > LINE_OCTETS_MAX {
             return Some(Err(reject(line, "this line is longer than 65536 octets")));
         }

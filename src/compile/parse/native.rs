@@ -12,7 +12,7 @@ use jiff::tz::TimeZone;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use super::lines::{lines, reject};
+use super::lines::{lines_from, reject};
 use super::{Parsed, rpz, urls};
 use crate::policy::{
     Action, CanonicalUrl, Category, Entry, EntryId, LegalRecord, Life, Name, Prefix, QueryMatch,
@@ -51,42 +51,68 @@ impl Header {
     }
 }
 
-/// Reads a native list. Records that are the same are shared.
-pub(super) fn read(text: &[u8], take: &mut dyn FnMut(Parsed)) {
-    let mut header: Option<Header> = None;
-    let mut records: HashSet<Arc<LegalRecord>> = HashSet::new();
-    for line in lines(text) {
-        let (line, text) = match line {
-            Ok(line) => line,
-            Err(reject) => {
-                take(Parsed::Reject(reject));
-                continue;
+/// Reads a native list, block by block. Records that are the same are shared.
+#[derive(Default)]
+pub(super) struct Reader {
+    header: Option<Header>,
+    /// Whether the header cannot be read, so that no entry can.
+    is_over: bool,
+    records: HashSet<Arc<LegalRecord>>,
+    /// How many lines were read.
+    lines: u32,
+}
+
+impl Reader {
+    /// The line that is read next.
+    pub(super) const fn line(&self) -> u32 {
+        self.lines.saturating_add(1)
+    }
+
+    /// Reads the next block of whole lines.
+    pub(super) fn read(&mut self, block: &[u8], take: &mut dyn FnMut(Parsed)) {
+        let first = self.line();
+        let count = memchr::memchr_iter(b'\n', block).count();
+        self.lines = self
+            .lines
+            .saturating_add(u32::try_from(count).unwrap_or(u32::MAX));
+        for line in lines_from(first, block) {
+            if self.is_over {
+                return;
             }
-        };
-        match &header {
-            None => match read_header(text) {
+            match line {
+                Ok((line, text)) => self.read_line(line, text, take),
+                Err(reject) => take(Parsed::Reject(reject)),
+            }
+        }
+    }
+
+    /// Reads one line.
+    fn read_line(&mut self, line: u32, text: &str, take: &mut dyn FnMut(Parsed)) {
+        let Some(header) = &self.header else {
+            match read_header(text) {
                 Ok(read) => {
                     take(Parsed::Header(Box::new(read.clone())));
-                    header = Some(read);
+                    self.header = Some(read);
                 }
                 Err(reason) => {
+                    self.is_over = true;
                     take(Parsed::Reject(reject(line, reason)));
-                    return;
                 }
-            },
-            Some(header) => match read_entry(text, header) {
-                Ok(mut entry) => {
-                    // Most entries have the record of the header: it is shared as it is.
-                    if !Arc::ptr_eq(&entry.record, &header.defaults.record) {
-                        match records.get(&entry.record) {
-                            Some(shared) => entry.record = shared.clone(),
-                            None => _ = records.insert(entry.record.clone()),
-                        }
+            }
+            return;
+        };
+        match read_entry(text, header) {
+            Ok(mut entry) => {
+                // Most entries have the record of the header: it is shared as it is.
+                if !Arc::ptr_eq(&entry.record, &header.defaults.record) {
+                    match self.records.get(&entry.record) {
+                        Some(shared) => entry.record = shared.clone(),
+                        None => _ = self.records.insert(entry.record.clone()),
                     }
-                    take(Parsed::Entry(line, Box::new(entry)));
                 }
-                Err(reason) => take(Parsed::Reject(reject(line, reason))),
-            },
+                take(Parsed::Entry(line, Box::new(entry)));
+            }
+            Err(reason) => take(Parsed::Reject(reject(line, reason))),
         }
     }
 }
@@ -560,7 +586,7 @@ const ID_OCTETS_MAX: usize = 128;
 
 #[cfg(test)]
 pub(super) mod tests {
-    use super::super::{Format, Reading, read};
+    use super::super::{Format, Reading, read_whole};
     use super::*;
 
     pub(in super::super) fn reading(format: Format) -> Reading {
@@ -589,7 +615,7 @@ pub(super) mod tests {
     ) {
         let mut found = Vec::new();
         let mut rejected = Vec::new();
-        read(reading, text.as_bytes(), &mut |parsed| match parsed {
+        read_whole(reading, text.as_bytes(), &mut |parsed| match parsed {
             Parsed::Header(_) => {}
             Parsed::Entry(line, entry) => {
                 let words = [

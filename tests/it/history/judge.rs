@@ -173,7 +173,7 @@ impl World {
         let Some(published) = self.model.lists[list].versions.get(&seq) else {
             return Err(format!("{list}: nobody published serial {seq}"));
         };
-        if digest(&file.get().bytes) != published.digest {
+        if digest(&file.get().text.whole().unwrap_or_default()) != published.digest {
             return Err(format!("{list}: serial {seq} is not what was published"));
         }
         // The same octets have the same names.

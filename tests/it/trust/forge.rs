@@ -403,7 +403,8 @@ pub(crate) fn names(file: &Verified<ListFile>) -> Vec<String> {
         file.get().provenance.origin,
         Origin::Signed { .. }
     ));
-    let text = std::str::from_utf8(&file.get().bytes).unwrap();
+    let text = file.get().text.whole().unwrap();
+    let text = std::str::from_utf8(&text).unwrap();
     let entries = text
         .lines()
         .skip(1)

@@ -4,6 +4,7 @@
 use std::fs;
 
 use cordon::control::round::{ListOutcome, Round};
+use cordon::verify::Text;
 use serde_json::json;
 
 use super::forge::{Node, hour};
@@ -61,7 +62,8 @@ fn check(lie: impl FnOnce(&History, &Node), way: By, noted: &[&str]) {
         );
         node.restore("a").file.unwrap()
     };
-    assert_eq!((version.seq, &file.get().bytes), (2, &history.states[1]));
+    assert_eq!(version.seq, 2);
+    assert_eq!(file.get().text.whole().unwrap(), history.states[1]);
     assert_eq!(node.outcome(hour(1)), "unchanged");
 }
 
@@ -163,7 +165,16 @@ fn a_stored_state_that_is_gone_or_damaged_costs_the_complete_state() {
             fs::write(file, bytes).unwrap();
         },
         By::Full,
-        &["hash_mismatch"],
+        &["malformed"],
+    );
+    check(
+        |_, node| {
+            let file = node.state().join("lists/a/1.state");
+            let other = Text::plain(b"{\"list\":\"a\"}\n".to_vec()).write();
+            fs::write(file, other.unwrap()).unwrap();
+        },
+        By::Full,
+        &["malformed"],
     );
 }
 
@@ -215,7 +226,10 @@ fn a_chain_leads_from_any_version_to_the_newest() {
             let expected = if seq == 0 { By::Full } else { By::Steps };
             assert_eq!(by(&round), expected, "from {seq}, complete at {renewed}");
             let (file, _) = node.restore("a").file.unwrap();
-            assert_eq!(&file.get().bytes, history.states.last().unwrap());
+            assert_eq!(
+                file.get().text.whole().unwrap(),
+                *history.states.last().unwrap()
+            );
             if let [
                 (
                     _,
