@@ -6,9 +6,9 @@ use std::ops::ControlFlow;
 
 use jiff::{SignedDuration, Timestamp};
 use rapidhash::fast::RandomState;
-use sha2::{Digest, Sha256};
 
 use super::{Difference, Example, Tally};
+use crate::compile::parse::native::Header;
 use crate::compile::parse::{self, Format, Parsed, Reading};
 use crate::compile::{Border, Protected};
 use crate::policy::{
@@ -61,8 +61,9 @@ struct Rows {
     lasting: u16,
 }
 
-/// What stands for an entry: the start of a digest of what it matches.
-type Identity = [u8; 16];
+/// What stands for an entry: a hash of what it matches, seeded by chance, so that nobody can
+/// make two entries pass for one.
+type Identity = u64;
 
 /// What came and went, by kind and category.
 type Tallies = BTreeMap<(Kind, Category), (u64, u64)>;
@@ -101,12 +102,13 @@ impl Comparison<'_> {
 
     /// Compares two texts, which may lack what both versions have.
     fn compare(&self, entries: Option<u64>, before: &Text, after: &Text) -> Difference {
-        let mut sides: HashMap<Identity, Sides> = HashMap::new();
+        let seed = RandomState::default();
+        let mut sides: HashMap<Identity, Sides, RandomState> = HashMap::default();
         let mut tallies = Tallies::new();
         let mut found = Difference::default();
         let mut read = 0;
         self.read(before, &mut |entry, is_admitted| {
-            let sides = sides.entry(identity(entry)).or_default();
+            let sides = sides.entry(identity(&seed, entry)).or_default();
             if is_admitted {
                 read += u64::from(sides.before.note(&entry.life, self.now));
             } else {
@@ -114,7 +116,7 @@ impl Comparison<'_> {
             }
         });
         self.read(after, &mut |entry, is_admitted| {
-            let sides = sides.entry(identity(entry)).or_default();
+            let sides = sides.entry(identity(&seed, entry)).or_default();
             if is_admitted {
                 let came = sides.came();
                 sides.after.note(&entry.life, self.now);
@@ -130,7 +132,10 @@ impl Comparison<'_> {
         });
         let withdrawn: HashSet<&Withdrawn> = self.withdrawn.iter().map(|it| &it.what).collect();
         self.read(before, &mut |entry, is_admitted| {
-            let Some(sides) = sides.get_mut(&identity(entry)).filter(|_| is_admitted) else {
+            let Some(sides) = sides
+                .get_mut(&identity(&seed, entry))
+                .filter(|_| is_admitted)
+            else {
                 return;
             };
             if sides.gone < sides.went() && !has_ended(&entry.life, self.now) {
@@ -206,11 +211,11 @@ fn has_ended(life: &Life, now: Timestamp) -> bool {
 }
 
 /// The lines of native versions that differ, each with its header in front; nothing where
-/// lines cannot be read apart: in another format, or where the headers differ, which say
-/// what entries do.
+/// lines cannot be read apart: in another format, or where the headers make other things of
+/// entries.
 fn differing(format: Format, before: &Text, after: &Text) -> Option<[Vec<u8>; 2]> {
-    let header = before.header();
-    if format != Format::Native || header != after.header() {
+    let (mut went, mut came) = (before.header(), after.header());
+    if format != Format::Native || (went != came && !Header::read_alike(&went, &came)) {
         return None;
     }
     // The hash is seeded by chance, so that nobody can make two lines pass for one.
@@ -218,7 +223,6 @@ fn differing(format: Format, before: &Text, after: &Text) -> Option<[Vec<u8>; 2]
     let hash = |line: &[u8]| seed.hash_one(line);
     let mut gone: HashSet<u64, RandomState> = HashSet::default();
     each_entry(before, |line| _ = gone.insert(hash(line)))?;
-    let mut came = header.clone();
     let keep = |text: &mut Vec<u8>, line: &[u8]| {
         text.push(b'\n');
         text.extend_from_slice(line);
@@ -228,7 +232,6 @@ fn differing(format: Format, before: &Text, after: &Text) -> Option<[Vec<u8>; 2]
             keep(&mut came, line);
         }
     })?;
-    let mut went = header;
     if !gone.is_empty() {
         each_entry(before, |line| {
             if gone.contains(&hash(line)) {
@@ -252,7 +255,7 @@ fn each_entry(text: &Text, mut take: impl FnMut(&[u8])) -> Option<()> {
 }
 
 /// What stands for an entry: what it matches, and whether it acts or passes.
-fn identity(entry: &Entry) -> Identity {
+fn identity(seed: &RandomState, entry: &Entry) -> Identity {
     let query = match &entry.trigger {
         Trigger::Url {
             query: QueryMatch::Ignore,
@@ -264,22 +267,8 @@ fn identity(entry: &Entry) -> Identity {
         Action::Monitor => "monitor",
         _ => entry.kind().as_str(),
     };
-    let mut digest = Sha256::new();
-    let value = entry.trigger.value();
-    for part in [
-        acts,
-        entry.trigger.match_word().unwrap_or(""),
-        query,
-        &value,
-    ] {
-        digest.update(part.as_bytes());
-        digest.update([0]);
-    }
-    let mut identity = Identity::default();
-    for (to, from) in identity.iter_mut().zip(digest.finalize()) {
-        *to = from;
-    }
-    identity
+    let word = entry.trigger.match_word().unwrap_or("");
+    seed.hash_one((acts, word, query, entry.trigger.value()))
 }
 
 /// Whether an entry was withdrawn, by its id or its value.

@@ -1,8 +1,10 @@
 //! Withdrawing entries at once, before their list drops them (trust.md section 7.12).
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use jiff::{SignedDuration, Timestamp};
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::founding::{check_signers, keys_of_role, make_keys};
@@ -11,9 +13,7 @@ use super::roles::{Role, utc};
 use super::stage::read_target;
 use super::versions::{Versions, number_in, target};
 use super::{Keyring, PublicKey, PublishError, Repository, canonical};
-use crate::policy::{
-    CanonicalUrl, EntryId, Name, Withdrawal, WithdrawalReason, Withdrawn, nearest,
-};
+use crate::policy::{CanonicalUrl, Name, Withdrawal, WithdrawalReason, Withdrawn, nearest};
 use crate::verify::{UNTIL_MAX, WITHDRAWALS_MAX, WithdrawFile};
 
 /// What is to be withdrawn from a list.
@@ -137,13 +137,13 @@ impl Repository {
         if withdraw.until > longest || withdraw.until <= now {
             return Err(PublishError::WithdrawUntil(longest));
         }
-        let entries = self.entries_of(list)?;
+        let listed = self.listed(list)?;
         let mut items = self.running(list, now)?;
-        for what in withdraw.what.iter().map(canonical_value) {
-            let what = &what;
+        let wanted: Vec<Withdrawn> = withdraw.what.iter().map(canonical_value).collect();
+        for (what, hits) in wanted.iter().zip(listed.hits(&wanted)) {
             let is_taken_back = withdraw.undo && items.iter().any(|item| item.what == *what);
-            if !is_taken_back {
-                check_listed(list, what, &entries)?;
+            if !is_taken_back && hits.is_empty() {
+                return Err(listed.lacks(list, what));
             }
             items.retain(|item| item.what != *what);
             if !withdraw.undo {
@@ -155,10 +155,9 @@ impl Repository {
                 });
             }
         }
-        let listed = entries.len() as u64;
         let most = self
             .bounds(list)?
-            .withdrawals_max(listed)
+            .withdrawals_max(listed.entries().count() as u64)
             .min(WITHDRAWALS_MAX as u64);
         if items.len() as u64 > most {
             return Err(PublishError::WithdrawTooMany {
@@ -168,7 +167,7 @@ impl Repository {
             });
         }
         self.put_withdrawals(keys, list, items, now)?;
-        self.withdrawing(list, now)
+        self.withdrawing_of(list, &listed, now)
     }
 
     /// The withdrawals of a list at `now`.
@@ -176,23 +175,23 @@ impl Repository {
     /// # Errors
     /// [`PublishError`] for files that cannot be read.
     pub fn withdrawing(&self, list: &str, now: Timestamp) -> Result<Withdrawing, PublishError> {
+        let listed = match self.withdrawn(list)?.as_slice() {
+            [] => Listed(Vec::new()),
+            _ => self.listed(list)?,
+        };
+        self.withdrawing_of(list, &listed, now)
+    }
+
+    /// The same, where the list was read already.
+    fn withdrawing_of(
+        &self,
+        list: &str,
+        listed: &Listed,
+        now: Timestamp,
+    ) -> Result<Withdrawing, PublishError> {
         let items = self.withdrawn(list)?;
-        let entries = match items.as_slice() {
-            [] => HashMap::new(),
-            _ => self.entries_of(list)?,
-        };
-        let hits = |item: &Withdrawal| {
-            let covers = |(id, value): &(&String, &String)| match &item.what {
-                Withdrawn::Id(wanted) => wanted.as_str() == id.as_str(),
-                Withdrawn::Value(wanted) => wanted == *value,
-            };
-            let hits = entries.iter().filter(covers);
-            hits.map(|(id, value)| format!("{id} {value}")).collect()
-        };
-        let items = items.into_iter().map(|item| {
-            let hits: Vec<String> = hits(&item);
-            (item, hits)
-        });
+        let wanted: Vec<Withdrawn> = items.iter().map(|item| item.what.clone()).collect();
+        let items = items.into_iter().zip(listed.hits(&wanted));
         let (running, mut lapsed): (Vec<_>, Vec<_>) = items.partition(|(item, _)| item.until > now);
         let stands = |entry: &String| running.iter().any(|(_, entries)| entries.contains(entry));
         for (_, entries) in &mut lapsed {
@@ -274,22 +273,87 @@ impl Repository {
         Some((path, target))
     }
 
-    /// The entries of a list's newest version, value by id; without its own test entry.
-    fn entries_of(&self, list: &str) -> Result<HashMap<String, String>, PublishError> {
+    /// A list's newest version.
+    fn listed(&self, list: &str) -> Result<Listed, PublishError> {
         let role = self.lists.get(list);
         let role = role.ok_or_else(|| PublishError::NotDelegated(list.to_owned()))?;
         let versions = Versions::new(list, role);
         if number_in(versions.newest(), "seq") == 0 {
-            return Ok(HashMap::new());
+            return Ok(Listed(Vec::new()));
         }
-        let plaintext = versions.plaintext(&self.folder)?;
-        let lines = plaintext.split(|octet| *octet == b'\n').skip(1);
-        let entries = lines.filter_map(|line| serde_json::from_slice::<Value>(line).ok());
-        let text = |entry: &Value, name: &str| entry.get(name)?.as_str().map(str::to_owned);
-        Ok(entries
-            .filter(|entry| entry.get("canary") != Some(&Value::Bool(true)))
-            .filter_map(|entry| Some((text(&entry, "id")?, text(&entry, "value")?)))
-            .collect())
+        versions.plaintext(&self.folder).map(Listed)
+    }
+}
+
+/// The plaintext of a list, in which entries are looked up: in one pass, for a withdrawal is
+/// urgent, and the list may be long.
+struct Listed(Vec<u8>);
+
+/// What of an entry withdrawals speak of.
+#[derive(Deserialize)]
+struct ListedEntry<'a> {
+    #[serde(borrow)]
+    id: Cow<'a, str>,
+    #[serde(borrow)]
+    value: Cow<'a, str>,
+    #[serde(default)]
+    canary: bool,
+}
+
+impl Listed {
+    /// Its entries, without its own test entry.
+    fn entries(&self) -> impl Iterator<Item = ListedEntry<'_>> {
+        let lines = self.0.split(|octet| *octet == b'\n').skip(1);
+        let entries = lines.filter_map(|line| serde_json::from_slice::<ListedEntry<'_>>(line).ok());
+        entries.filter(|entry| !entry.canary)
+    }
+
+    /// For each of `wanted` the entries that it speaks of, as id and value.
+    fn hits(&self, wanted: &[Withdrawn]) -> Vec<Vec<String>> {
+        type Places<'a> = HashMap<&'a str, Vec<usize>>;
+        let (mut ids, mut values) = (Places::new(), Places::new());
+        for (place, what) in wanted.iter().enumerate() {
+            let places = match what {
+                Withdrawn::Id(id) => ids.entry(id.as_str()),
+                Withdrawn::Value(value) => values.entry(value.as_str()),
+            };
+            places.or_default().push(place);
+        }
+        let mut hits = vec![Vec::new(); wanted.len()];
+        for entry in self.entries() {
+            let places = [ids.get(&*entry.id), values.get(&*entry.value)];
+            for place in places.into_iter().flatten().flatten() {
+                if let Some(hits) = hits.get_mut(*place) {
+                    hits.push(format!("{} {}", entry.id, entry.value));
+                }
+            }
+        }
+        hits
+    }
+
+    /// The error for what is not on the list.
+    fn lacks(&self, list: &str, what: &Withdrawn) -> PublishError {
+        let entries: Vec<ListedEntry<'_>> = self.entries().collect();
+        let (word, text, known): (_, _, Vec<&str>) = match what {
+            Withdrawn::Id(id) => {
+                let ids = entries.iter().map(|entry| &*entry.id).collect();
+                ("entry with the id", id.as_str(), ids)
+            }
+            Withdrawn::Value(value) => {
+                let values = entries.iter().map(|entry| &*entry.value).collect();
+                ("entry with the value", value.as_str(), values)
+            }
+        };
+        let help = match nearest(text, known) {
+            Some(meant) => format!("did you mean {meant}?"),
+            None => "look it up with `cordon explain` on a node, or in the file that was published"
+                .to_owned(),
+        };
+        PublishError::NotListed {
+            list: list.to_owned(),
+            what: format!("{word} {text}"),
+            help,
+        }
     }
 }
 
@@ -304,37 +368,6 @@ fn canonical_value(what: &Withdrawn) -> Withdrawn {
             }
         }),
     }
-}
-
-/// Whether an entry is on the list.
-fn check_listed(
-    list: &str,
-    what: &Withdrawn,
-    entries: &HashMap<String, String>,
-) -> Result<(), PublishError> {
-    let (word, text, known): (_, _, Vec<&str>) = match what {
-        Withdrawn::Id(id) => {
-            let ids = entries.keys().map(String::as_str).collect();
-            ("entry with the id", EntryId::as_str(id), ids)
-        }
-        Withdrawn::Value(value) => {
-            let values = entries.values().map(String::as_str).collect();
-            ("entry with the value", value.as_str(), values)
-        }
-    };
-    if known.contains(&text) {
-        return Ok(());
-    }
-    let help = match nearest(text, known) {
-        Some(meant) => format!("did you mean {meant}?"),
-        None => "look it up with `cordon explain` on a node, or in the file that was published"
-            .to_owned(),
-    };
-    Err(PublishError::NotListed {
-        list: list.to_owned(),
-        what: format!("{word} {text}"),
-        help,
-    })
 }
 
 /// When a withdrawal that names no time ends.

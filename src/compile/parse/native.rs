@@ -41,6 +41,34 @@ struct Defaults {
 }
 
 impl Header {
+    /// Whether the first lines of two versions make the same of an entry but for its legal
+    /// record: which names it stands for, whether it acts, and whether it is let in.
+    #[must_use]
+    pub fn read_alike(one: &[u8], other: &[u8]) -> bool {
+        let read = |line| read_header(std::str::from_utf8(line).ok()?).ok();
+        let weighs = |header: &Self| {
+            let Defaults {
+                record,
+                category_given,
+                action,
+                expires_at,
+                // That a review is due holds up nothing.
+                review_by: _,
+            } = &header.defaults;
+            let empty = (record.basis.is_empty(), record.authority.is_empty());
+            (
+                record.category,
+                *category_given,
+                *action,
+                *expires_at,
+                empty,
+            )
+        };
+        read(one)
+            .zip(read(other))
+            .is_some_and(|(one, other)| weighs(&one) == weighs(&other))
+    }
+
     /// Its title in English, else in the first language it has, else its name.
     #[must_use]
     pub fn title(&self) -> &str {
