@@ -9,17 +9,17 @@ use arc_swap::ArcSwapOption;
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
-use super::audit_log::{Act, AuditLog};
-use super::daemon::watched;
-use super::explain::{Explanation, Question};
-use super::lever::{Lever, Person};
-use super::levers_shown::{shown_allowed, shown_held};
-use super::reload::Reloader;
-use super::shown::Shown;
-use super::socket::{Request, Response};
-use super::status::Status;
-use super::update::{Order, Orders};
 use crate::config::Config;
+use crate::control::answers::explain::{Explanation, Question};
+use crate::control::answers::status::Status;
+use crate::control::daemon::watched;
+use crate::control::levers::audit_log::{Act, AuditLog};
+use crate::control::levers::lever::{Lever, Person};
+use crate::control::levers::levers_shown::{shown_allowed, shown_held};
+use crate::control::reload::Reloader;
+use crate::control::rounds::update::{Order, Orders};
+use crate::control::shown::Shown;
+use crate::control::socket::{Request, Response};
 use crate::enforce::InForce;
 use crate::policy::Name;
 use crate::report::{SelfTests, Updates};
@@ -134,8 +134,9 @@ impl Shared {
     /// be written.
     pub(super) async fn note(&self, act: Act) {
         let audit = AuditLog::new(&self.config().state);
-        let noted =
-            tokio::task::spawn_blocking(move || audit.append(&act, super::clock::timestamp()));
+        let noted = tokio::task::spawn_blocking(move || {
+            audit.append(&act, crate::control::clock::timestamp())
+        });
         if let Ok(Err(error)) = noted.await {
             tracing::error!(%error, "the audit log lacks this");
         }
@@ -183,7 +184,7 @@ impl Shared {
         let edition = self.0.in_force.load_full();
         // The lists are read again, which is too heavy for the runtime of the surfaces.
         let explained = tokio::task::spawn_blocking(move || {
-            let now = super::clock::timestamp();
+            let now = crate::control::clock::timestamp();
             let question = Question {
                 asked: &asked,
                 client,
@@ -204,7 +205,7 @@ impl Shared {
             &edition,
             &self.0.updates,
             self.is_ready(),
-            super::clock::timestamp(),
+            crate::control::clock::timestamp(),
         );
         let ledger_error = self.0.ledger_error.load_full();
         let self_test = self.0.self_tests.last();

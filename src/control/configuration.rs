@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
-use super::ExitError;
 use crate::config::{Config, Repository};
+use crate::control::ExitError;
 use crate::report;
 use crate::source::Source;
 use crate::verify::TrustedMetadata;

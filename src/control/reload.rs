@@ -6,11 +6,12 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use tokio::sync::{Mutex, oneshot};
 
-use super::logging::Log;
-use super::surfaces::Surfaces;
-use super::update::{Order, Orders};
-use super::{configuration, systemd};
 use crate::config::{Config, ConfigChange, Part};
+use crate::control::configuration;
+use crate::control::logging::Log;
+use crate::control::rounds::update::{Order, Orders};
+use crate::control::surfaces::Surfaces;
+use crate::control::systemd;
 
 /// Takes a new configuration, one at a time: all of it, or nothing.
 #[derive(Debug)]

@@ -5,9 +5,9 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::ExitError;
-use super::socket::{self, Request};
-use super::terminal::say;
+use crate::control::ExitError;
+use crate::control::socket::{self, Request};
+use crate::control::terminal::say;
 
 /// What a command shows. The daemon makes both, so that the command that asks need not be
 /// of its version to understand it.

@@ -14,9 +14,9 @@ use tokio::net::{UnixListener, UnixStream as AsyncStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::ExitError;
-use super::command::{self, Shared};
-use super::lever::{Lever, Person};
+use crate::control::ExitError;
+use crate::control::command::{self, Shared};
+use crate::control::levers::lever::{Lever, Person};
 
 /// What an admin asks of the running daemon.
 #[derive(Clone, Debug, Deserialize, Serialize)]

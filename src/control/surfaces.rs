@@ -7,10 +7,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arc_swap::ArcSwap;
 use tokio_util::sync::CancellationToken;
 
-use super::self_test::Listening;
-use super::tasks::Tasks;
-use super::{ExitError, clock};
 use crate::config::{Config, ConfigChange, Part};
+use crate::control::ExitError;
+use crate::control::clock;
+use crate::control::self_test::Listening;
+use crate::control::tasks::Tasks;
 use crate::enforce::InForce;
 use crate::enforce::dns::{self, Server};
 use crate::enforce::proxy::{self, Limits, Proxy};

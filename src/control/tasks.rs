@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::clock;
+use crate::control::clock;
 
 /// The long-lived tasks of the daemon.
 #[derive(Clone, Debug)]

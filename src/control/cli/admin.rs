@@ -4,9 +4,10 @@ use clap::Subcommand;
 use serde_json::Value;
 
 use super::commands::Configuration;
+use crate::control::ExitError;
+use crate::control::configuration;
 use crate::control::socket::{self, Request};
 use crate::control::terminal::say;
-use crate::control::{ExitError, configuration};
 
 /// What can be done with the answer cache.
 #[derive(Clone, Debug, Subcommand)]

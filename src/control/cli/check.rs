@@ -5,7 +5,8 @@ use std::path::PathBuf;
 
 use crate::compile::{From, Mode};
 use crate::config::{self, Config};
-use crate::control::{ExitError, configuration};
+use crate::control::ExitError;
+use crate::control::configuration;
 
 /// Checks a configuration: every mistake at once, each with file, line, column, what is
 /// expected and a way to mend it.

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use super::{admin, check, explain, levers, repo, status, trust, tuf, user};
-use crate::control::{ExitError, daemon, demo};
+use crate::control::ExitError;
+use crate::control::daemon;
+use crate::control::demo;
 
 /// Publishes signed blocklists, and enforces exactly them.
 #[derive(Debug, Parser)]

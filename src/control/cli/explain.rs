@@ -5,9 +5,11 @@ use std::net::IpAddr;
 use clap::Args;
 
 use super::commands::Configuration;
+use crate::control::ExitError;
+use crate::control::answers::offline;
+use crate::control::configuration;
 use crate::control::shown::Shown;
 use crate::control::socket::Request;
-use crate::control::{ExitError, configuration, offline};
 
 /// What `cordon explain` is told.
 #[derive(Args, Clone, Debug)]

@@ -5,11 +5,12 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 
 use super::commands::Configuration;
-use crate::control::lever::{Lever, Person};
+use crate::control::ExitError;
+use crate::control::configuration;
+use crate::control::levers::lever::{Lever, Person};
 use crate::control::shown::Shown;
 use crate::control::socket::{self, Request};
 use crate::control::terminal::say;
-use crate::control::{ExitError, configuration};
 
 /// What `cordon hold` is told.
 #[derive(Args, Clone, Debug)]

@@ -5,11 +5,12 @@ use std::path::Path;
 use clap::Args;
 
 use super::commands::Configuration;
-use crate::control::audit_log::AuditLog;
+use crate::control::ExitError;
+use crate::control::configuration;
+use crate::control::levers::audit_log::AuditLog;
 use crate::control::shown::Shown;
 use crate::control::socket::Request;
 use crate::control::terminal::say;
-use crate::control::{ExitError, configuration};
 
 /// What `cordon status` is told.
 #[derive(Args, Clone, Debug)]

@@ -7,10 +7,13 @@ use clap::Subcommand;
 
 use super::commands::Configuration;
 use crate::config::{Config, Repository};
-use crate::control::audit_log::AuditLog;
-use crate::control::lever::Person;
+use crate::control::ExitError;
+use crate::control::clock;
+use crate::control::configuration;
+use crate::control::levers::audit_log::AuditLog;
+use crate::control::levers::lever::Person;
+use crate::control::socket;
 use crate::control::terminal::say;
-use crate::control::{ExitError, clock, configuration, socket};
 use crate::source::{self, Store};
 use crate::verify::{
     REPLACED, ROOT_OCTETS_MAX, Replacement, Settings, TrustSummary, TrustedMetadata,

@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use clap::Subcommand;
 
-use crate::control::round::RoundError;
-use crate::control::{ExitError, clock};
+use crate::control::ExitError;
+use crate::control::clock;
+use crate::control::rounds::round::RoundError;
 use crate::source::{self, Fetched, Mirror, Source, SourceError, remove, replace};
 use crate::verify::{Answer, Client, Target, VerifyError, Write, quoted};
 

@@ -6,10 +6,12 @@ use std::path::Path;
 use clap::Subcommand;
 
 use super::commands::Configuration;
-use crate::control::audit_log::AuditLog;
-use crate::control::lever::Person;
+use crate::control::ExitError;
+use crate::control::clock;
+use crate::control::configuration;
+use crate::control::levers::audit_log::AuditLog;
+use crate::control::levers::lever::Person;
 use crate::control::terminal::say;
-use crate::control::{ExitError, clock, configuration};
 use crate::report::{PASSWORD_CHARS_MIN, Role, User};
 
 /// What can be done with the report's users.

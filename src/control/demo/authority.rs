@@ -4,7 +4,8 @@
 use std::path::Path;
 
 use crate::compile::Format;
-use crate::control::{ExitError, clock};
+use crate::control::ExitError;
+use crate::control::clock;
 use crate::policy::{Category, Scope, UrlScope};
 use crate::publish::{
     Delegation, Keyring, Legal, Publication, PublishError, Published, Repository,

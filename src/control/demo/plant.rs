@@ -9,8 +9,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::{authority, origin, upstream};
+use crate::control::ExitError;
+use crate::control::clock;
+use crate::control::daemon;
 use crate::control::terminal::say;
-use crate::control::{ExitError, clock, daemon};
 use crate::publish;
 
 /// Runs the main job on loopback until Ctrl-C: no root, no network, throw-away keys.

@@ -22,13 +22,13 @@ use crate::report::Probe;
 
 /// Where the surfaces answer; fixed at the start.
 #[derive(Clone, Debug, Default)]
-pub(in crate::control) struct Listening {
+pub(crate) struct Listening {
     /// DNS, over UDP and TCP.
-    pub(in crate::control) dns: Vec<SocketAddr>,
+    pub(crate) dns: Vec<SocketAddr>,
     /// The stop page.
-    pub(in crate::control) http: Vec<SocketAddr>,
+    pub(crate) http: Vec<SocketAddr>,
     /// The forward proxy.
-    pub(in crate::control) forward: Vec<SocketAddr>,
+    pub(crate) forward: Vec<SocketAddr>,
 }
 
 /// Puts the questions of a plan to the node's own listeners. Each is asked from an address

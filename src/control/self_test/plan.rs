@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use super::verdict::{Failure, Fault};
 use crate::compile::{Blocklist, CompiledList, From, Mode, OwnHost};
 use crate::config::Config;
-use crate::control::editions::is_ready;
+use crate::control::rounds::editions::is_ready;
 use crate::enforce::dns;
 use crate::policy::{Action, Decision, Name, RuleId};
 use crate::report::Probe;

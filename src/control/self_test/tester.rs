@@ -19,30 +19,30 @@ use crate::report::{AlarmKind, Metrics, Probe, SelfTests, Severity, Updates};
 
 /// Runs self-tests, one at a time.
 #[derive(Debug)]
-pub(in crate::control) struct SelfTester {
+pub(crate) struct SelfTester {
     /// Where the surfaces answer.
-    pub(in crate::control) listening: Listening,
+    pub(crate) listening: Listening,
     /// What is tested.
-    pub(in crate::control) in_force: Arc<InForce>,
+    pub(crate) in_force: Arc<InForce>,
     /// Where it is told.
-    pub(in crate::control) tests: Arc<SelfTests>,
+    pub(crate) tests: Arc<SelfTests>,
     /// Where alarms are raised.
-    pub(in crate::control) updates: Arc<Updates>,
+    pub(crate) updates: Arc<Updates>,
     /// What is asked is counted here, so that it can be subtracted.
-    pub(in crate::control) metrics: Metrics,
+    pub(crate) metrics: Metrics,
     /// Ends a test at once; the daemon waits for none.
-    pub(in crate::control) stop: CancellationToken,
+    pub(crate) stop: CancellationToken,
     /// Held while a test runs.
-    pub(in crate::control) one_at_a_time: Mutex<()>,
+    pub(crate) one_at_a_time: Mutex<()>,
     /// Told when an edition was put in force that no test has seen.
-    pub(in crate::control) untested: Notify,
+    pub(crate) untested: Notify,
 }
 
 impl SelfTester {
     /// Tests what is in force under `config` and tells it; says whether it came to a verdict.
     /// There is none where another edition was put in force meanwhile, where `is_current`
     /// says that the configuration was replaced, and when the daemon ends.
-    pub(in crate::control) async fn test_and_tell(
+    pub(crate) async fn test_and_tell(
         &self,
         config: &Config,
         is_current: impl Fn() -> bool,
@@ -58,11 +58,7 @@ impl SelfTester {
 
     /// Tests what was put in force in place of `retired`: the sentence on why it has to be
     /// taken back. Where it may stay, the verdict is told and there is none.
-    pub(in crate::control) async fn try_out(
-        &self,
-        config: &Config,
-        retired: &Blocklist,
-    ) -> Option<String> {
+    pub(crate) async fn try_out(&self, config: &Config, retired: &Blocklist) -> Option<String> {
         let (verdict, before) = self.test(config, Some(retired)).await?;
         let reason = verdict.reason_to_roll_back(&before).map(str::to_owned);
         if reason.is_none() {
@@ -72,7 +68,7 @@ impl SelfTester {
     }
 
     /// Has what is in force tested soon, unless it was.
-    pub(in crate::control) fn wake(&self) {
+    pub(crate) fn wake(&self) {
         let tested = self.tests.last().map(|test| test.edition);
         if tested != Some(self.in_force.load().number) {
             self.untested.notify_one();

@@ -14,7 +14,7 @@ use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::thread;
 
-use cordon::control::round::ListOutcome;
+use cordon::control::rounds::round::ListOutcome;
 use cordon::publish;
 use cordon::source::Mirror;
 use cordon::verify::{Answer, TrustedMetadata, Verdict};

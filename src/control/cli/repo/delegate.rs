@@ -8,7 +8,8 @@ use super::at_hand::{keys, public_keys, repository};
 use super::command::{Output, Place, Stage};
 use super::outcome::{exit, say, say_json};
 use super::words::{keys_json, keys_text};
-use crate::control::{ExitError, clock};
+use crate::control::ExitError;
+use crate::control::clock;
 use crate::policy::Category;
 use crate::publish::{Delegation, PublicKey};
 

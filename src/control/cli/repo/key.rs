@@ -7,7 +7,8 @@ use serde_json::json;
 use super::at_hand::{ask_twice, passphrases, read_passphrase};
 use super::command::Output;
 use super::outcome::{exit, say, say_json};
-use crate::control::{ExitError, clock};
+use crate::control::ExitError;
+use crate::control::clock;
 use crate::publish::{Keyring, PublicKey, Repository, RoleStatus};
 
 /// The key that is to be made, if any.

@@ -6,7 +6,8 @@ use super::at_hand::{keys, repository};
 use super::command::{Output, Place, Stage};
 use super::outcome::{exit, read_text};
 use super::policy::say_change;
-use crate::control::{ExitError, clock};
+use crate::control::ExitError;
+use crate::control::clock;
 use crate::verify::read_never_block;
 
 /// What is asked of `cordon repo never-block`.

@@ -7,7 +7,8 @@ use serde_json::json;
 use super::at_hand::{keys, repository};
 use super::command::{Output, Place, Stage};
 use super::outcome::{exit, read_text, say, say_json};
-use crate::control::{ExitError, clock};
+use crate::control::ExitError;
+use crate::control::clock;
 use crate::publish::{OfflineChange, PolicyFile, PublishError};
 
 /// What is asked of `cordon repo policy`.

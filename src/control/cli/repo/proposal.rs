@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 use super::command::Place;
 use super::outcome::exit;
 use super::words::grouped;
-use crate::control::{ExitError, clock};
+use crate::control::ExitError;
+use crate::control::clock;
 use crate::publish::{Keyring, ListDifference, Proposal, Quorum, Repository, RoleProposal};
 
 /// What is staged and what comes next, after a command that staged something.

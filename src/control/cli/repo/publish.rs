@@ -12,7 +12,8 @@ use super::outcome::{exit, say, say_json};
 use super::proposal::staged_next;
 use super::words::{grouped, published_json, published_text, staged_text};
 use crate::compile::Format;
-use crate::control::{ExitError, clock};
+use crate::control::ExitError;
+use crate::control::clock;
 use crate::policy::{Scope, UrlScope};
 use crate::publish::{Legal, Progress, Publication, PublishError};
 

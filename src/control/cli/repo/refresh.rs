@@ -9,7 +9,8 @@ use super::command::{Output, Place, Stage};
 use super::outcome::{exit, say, say_json};
 use super::proposal::staged_next;
 use super::withdraw::{lapsed_lines, running_json, running_lines};
-use crate::control::{ExitError, clock};
+use crate::control::ExitError;
+use crate::control::clock;
 use crate::publish::{Refreshed, Repository};
 
 /// Renews every role that is due, and names those that somebody else must renew.

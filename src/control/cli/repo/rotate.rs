@@ -7,7 +7,8 @@ use super::command::{Output, Place, Stage};
 use super::outcome::{exit, say, say_json};
 use super::proposal::staged_next;
 use super::words::{keys_json, keys_text};
-use crate::control::{ExitError, clock};
+use crate::control::ExitError;
+use crate::control::clock;
 use crate::publish::Rotation;
 
 /// Rotates the keys, and says what that renewed.

@@ -10,7 +10,8 @@ use super::at_hand::keys;
 use super::command::{Output, Place};
 use super::outcome::{exit, say, say_json};
 use super::proposal::{proposal_json, proposal_text, standing};
-use crate::control::{ExitError, clock};
+use crate::control::ExitError;
+use crate::control::clock;
 use crate::publish::{Keyring, Proposal, Repository};
 
 /// Shows what is staged, asks, and signs it. The repository is not locked while somebody

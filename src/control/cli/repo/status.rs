@@ -6,7 +6,8 @@ use super::command::Output;
 use super::outcome::{exit, say, say_json};
 use super::proposal::{proposal_json, proposal_text};
 use super::words::{status_json, status_text};
-use crate::control::{ExitError, clock};
+use crate::control::ExitError;
+use crate::control::clock;
 use crate::publish::{Keyring, Repository};
 
 /// Says how the repository stands, and what is staged in it.

@@ -6,7 +6,8 @@ use serde_json::json;
 use super::at_hand::{keys, repository};
 use super::command::{Output, Place, Stage};
 use super::outcome::{exit, say, say_json};
-use crate::control::{ExitError, clock};
+use crate::control::ExitError;
+use crate::control::clock;
 use crate::policy::{EntryId, Withdrawal, WithdrawalReason, Withdrawn};
 use crate::publish::{UNTIL_DEFAULT, Withdraw, Withdrawing};
 

@@ -1,0 +1,73 @@
+//! A list whose role has expired: kept, or dropped where its signed policy says so.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::compile::{From, Settings};
+use crate::control::rounds::update::Updater;
+use crate::policy::OnExpiry;
+
+impl Updater {
+    /// The lists that are to be dropped at `now`, each with since when (`trust.md` section
+    /// 7.8: `keep`, or `drop` after `drop_after`).
+    pub(crate) fn expired(&self, now: Timestamp) -> BTreeMap<String, Timestamp> {
+        let lists = self.config.lists.iter();
+        let dropped = lists.filter_map(|settings| {
+            let expires = self.role_expires(settings)?;
+            let since = drops_at(self.border(settings).bounds.on_expiry, expires)?;
+            (since <= now).then(|| (settings.name.clone(), since))
+        });
+        dropped.collect()
+    }
+
+    /// When the role of a list expires, as it was signed last.
+    fn role_expires(&self, settings: &Settings) -> Option<Timestamp> {
+        let From::Repository { list, .. } = &settings.from else {
+            return None;
+        };
+        self.repositories.of(settings)?.role_expires(list)
+    }
+
+    /// Tells the report, and the log where it is news, what is dropped and what is not.
+    pub(crate) fn tell_dropped(&self) {
+        for settings in &self.config.lists {
+            let list = &settings.name;
+            let (dropped, expires) = (self.dropped.get(list).copied(), self.role_expires(settings));
+            self.editions.updates.note(list, |known| {
+                known.role_expires = expires;
+                if dropped.is_some() && known.dropped.is_none() {
+                    tracing::error!(list, "the list has expired, and is not enforced any more because its signed policy says so; a version that verifies puts it in force again");
+                }
+                known.dropped = dropped;
+            });
+        }
+    }
+}
+
+/// When a list is dropped that expires then; nothing for one that is kept.
+fn drops_at(on_expiry: OnExpiry, expires: Timestamp) -> Option<Timestamp> {
+    match on_expiry {
+        OnExpiry::Keep => None,
+        OnExpiry::Drop(after) => expires.checked_add(after.min(DROP_AFTER_MAX)).ok(),
+    }
+}
+
+/// The longest time after which a list is dropped: what is beyond is as good as never.
+const DROP_AFTER_MAX: Duration = Duration::from_secs(100 * 365 * 86_400);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_is_kept_unless_the_policy_drops_it() {
+        let expires: Timestamp = "2026-11-24T06:00:00Z".parse().unwrap();
+        assert_eq!(drops_at(OnExpiry::Keep, expires), None);
+        let day = Duration::from_secs(86_400);
+        let next: Timestamp = "2026-11-25T06:00:00Z".parse().unwrap();
+        assert_eq!(drops_at(OnExpiry::Drop(day), expires), Some(next));
+        assert!(drops_at(OnExpiry::Drop(Duration::MAX), expires).is_some());
+    }
+}

@@ -1,0 +1,601 @@
+//! [`Puller`]: one repository's source, trust and store, and the round that joins them:
+//! fetch what is wanted from the mirrors in order, judge it, store it, until nothing is wanted.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::control::clock::BUILT_AFTER;
+use crate::control::rounds::keeper::Keeper;
+use crate::policy::{Name, Withdrawal};
+use crate::source::{self, Fetched, Source, SourceError, StateRank, StoredState, Validator};
+use crate::verify::{
+    self, Answer, Cost, Evidence, FLOORS, ListFile, ListVersion, NetChange, Place, REPLACED,
+    Replacement, SetAside, SignedPolicy, Subscription, TermChanges, TrustSummary, TrustedMetadata,
+    Verdict, Verified, VerifyError, Wanted,
+};
+
+/// Pulls the lists of one repository.
+#[derive(Debug)]
+pub struct Puller {
+    source: Source,
+    trusted: TrustedMetadata,
+    /// What was trusted before the pinned root was replaced: what is in force stays provable
+    /// by it until a version verifies under the new root, or the process ends.
+    before: Option<TrustedMetadata>,
+    keeper: Keeper,
+    /// Where the trusted timestamp came from, so that the mirror can say "unchanged".
+    seen: Option<Seen>,
+    /// The mirror that answered last; it is asked first.
+    preferred: usize,
+}
+
+/// What a round brought.
+#[derive(Debug, Default)]
+pub struct Round {
+    /// Why the round ended early; every list then stays as it is.
+    pub error: Option<Arc<RoundError>>,
+    /// What it brought for each list that was reached, by its configured name.
+    pub lists: Vec<(String, ListOutcome)>,
+    /// Every refusal by a mirror, also where the next mirror had what was wanted.
+    pub refusals: Vec<Refusal>,
+    /// What went wrong and cost nothing else, as with the role that withdraws: what was
+    /// accepted last holds.
+    pub noted: Vec<Arc<RoundError>>,
+    /// What it changed of the terms that hold for lists.
+    pub changes: TermChanges,
+    /// How many files were asked for.
+    pub requests: usize,
+    /// How many octets came for them.
+    pub octets: u64,
+    /// How often a transfer that broke off was taken up again.
+    pub retries: u64,
+    /// What time it was at the mirror that answered last, by its own word: a hint alone.
+    pub date: Option<Timestamp>,
+    /// Files of one version that differ, and that were not met before.
+    pub evidence: Vec<Evidence>,
+}
+
+/// What a round brought for one list.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one for each list and round, moved once"
+)]
+#[derive(Debug)]
+pub enum ListOutcome {
+    /// A newer version, verified.
+    New {
+        /// The list.
+        file: Verified<ListFile>,
+        /// Which version.
+        version: ListVersion,
+        /// How it differs from the stored version, where it was made of that one by steps.
+        change: Option<NetChange>,
+        /// Why it could not be stored; it may be enforced all the same, but the next start
+        /// would begin with an older one.
+        not_stored: Option<SourceError>,
+    },
+    /// The version in store is the newest.
+    Unchanged,
+    /// What is on offer is refused; the last good version stays.
+    Refused(Arc<RoundError>),
+}
+
+/// What one mirror had that was not taken.
+#[derive(Debug)]
+pub struct Refusal {
+    /// The mirror's address.
+    pub mirror: String,
+    /// The list that it concerns, by its configured name; nothing for what all depend on.
+    pub list: Option<String>,
+    /// Why.
+    pub error: Arc<RoundError>,
+}
+
+/// Why a round, or a list in it, brought nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum RoundError {
+    /// No mirror gave the file.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// What was given is not to be trusted.
+    #[error(transparent)]
+    Verify(#[from] VerifyError),
+    /// What was accepted cannot be stored, so that nothing more is taken.
+    #[error("the state cannot be stored: {0}")]
+    Store(#[source] SourceError),
+    /// The clock stands before this version was made: no expiry could be judged.
+    #[error(
+        "the clock of this machine says {now}, which is before this version of cordon was made; stored lists stay enforced, and nothing new is accepted until the clock is right: does NTP run?"
+    )]
+    Clock {
+        /// What the clock says.
+        now: Timestamp,
+    },
+}
+
+/// A list as it was found on disk.
+#[derive(Debug, Default)]
+pub struct RestoredList {
+    /// The newest version that verifies; nothing where none does.
+    pub file: Option<(Verified<ListFile>, ListVersion)>,
+    /// Why newer versions on disk do not.
+    pub damaged: Vec<RoundError>,
+    /// The serial that was accepted last, where what is on disk is older: it was never stored,
+    /// or is damaged.
+    pub accepted: Option<u64>,
+}
+
+/// Where the trusted timestamp came from.
+#[derive(Debug)]
+struct Seen {
+    mirror: usize,
+    validator: Validator,
+    version: u64,
+}
+
+impl Puller {
+    /// Opens the state of a repository and verifies it again from the pinned root.
+    ///
+    /// # Errors
+    /// [`RoundError`] when the state folder cannot be used, the pinned root is none, or TLS
+    /// cannot be set up.
+    pub fn open(
+        state: &Path,
+        source: &source::Settings,
+        verify: &verify::Settings,
+    ) -> Result<Self, RoundError> {
+        let mut keeper = Keeper::open(state, &source.repository).map_err(RoundError::Store)?;
+        let mut files = keeper.read().map_err(RoundError::Store)?;
+        if TrustedMetadata::is_replaced(verify, &files) {
+            keeper
+                .set_all_aside(&[REPLACED, FLOORS])
+                .map_err(RoundError::Store)?;
+            files = keeper.read().map_err(RoundError::Store)?;
+        }
+        let mut trusted = TrustedMetadata::restore(&source.repository, verify, &files)?;
+        keeper.later(trusted.take_writes());
+        Ok(Self {
+            source: Source::new(source)?,
+            trusted,
+            before: None,
+            keeper,
+            seen: None,
+            preferred: 0,
+        })
+    }
+
+    /// Takes over from `old`, where a person pinned another root in the place of the one that
+    /// `old` trusts: what is in force stays so until a version verifies under the new root.
+    pub fn succeed(&mut self, old: Self) {
+        if self.trusted.replacement().is_some() {
+            self.before = old.before.or(Some(old.trusted));
+        }
+    }
+
+    /// Who pinned the present root by hand in another's place, and why.
+    #[must_use]
+    pub const fn replacement(&self) -> Option<&Replacement> {
+        self.trusted.replacement()
+    }
+
+    /// Sets aside what was found damaged when the state was opened, and returns it. To be
+    /// called once, by whoever alone writes to the state folder.
+    pub fn mend(&mut self) -> Vec<SetAside> {
+        let damaged = self.trusted.take_set_aside();
+        let files: Vec<&str> = damaged.iter().map(|aside| aside.file.as_str()).collect();
+        self.keeper.mend(&files, self.trusted.own_files());
+        damaged
+    }
+
+    /// Sets which stored serials of a list must stay, as those in force, held or pinned.
+    pub fn keep(&mut self, list: &str, serials: Vec<StateRank>) {
+        self.keeper.keep(list, serials);
+    }
+
+    /// One stored version of a list, verified again; needs no network. One that is damaged is
+    /// set aside by whoever alone writes to the state folder.
+    ///
+    /// # Errors
+    /// [`RoundError`] where it is not there, or does not verify.
+    pub fn restore_version(
+        &mut self,
+        subscription: &Subscription,
+        rank: StateRank,
+    ) -> Result<(Verified<ListFile>, ListVersion), RoundError> {
+        let waiting = self.keeper.unsaved(&subscription.name);
+        if let Some(unsaved) = waiting.filter(|(_, version)| version.rank() == rank) {
+            return Ok(unsaved);
+        }
+        let states = self
+            .keeper
+            .states(subscription)
+            .map_err(RoundError::Store)?;
+        let restored = self.restore_one(subscription, states.load(rank));
+        if let Err(error) = &restored
+            && self.keeper.is_owner()
+            && is_damage(error, &subscription.list)
+        {
+            // One that cannot be set aside is passed over at the next start again.
+            let _ = states.set_aside(rank);
+        }
+        restored
+    }
+
+    /// The serial of a list that was accepted last, where it is above `found`: what is on disk
+    /// is older then, for it was never stored, or is damaged.
+    #[must_use]
+    pub fn accepted_beyond(&self, list: &str, found: Option<StateRank>) -> Option<u64> {
+        let floor = self.trusted.floor_of(list)?;
+        (Some(floor.rank()) > found).then_some(floor.seq)
+    }
+
+    /// The last good version of a list on disk, verified again; needs no network. Called
+    /// before the first round, it is what the node starts with; later it saves keeping the
+    /// text in memory.
+    pub fn restore(&mut self, subscription: &Subscription) -> RestoredList {
+        let mut restored = RestoredList::default();
+        if let Some(unsaved) = self.keeper.unsaved(&subscription.name) {
+            restored.file = Some(unsaved);
+            return restored;
+        }
+        let states = match self.keeper.states(subscription) {
+            Ok(states) => states,
+            Err(error) => {
+                restored.damaged.push(RoundError::Store(error));
+                return restored;
+            }
+        };
+        let damage = states.damage_of_current().map(RoundError::Store);
+        restored.damaged.extend(damage);
+        for rank in states.serials() {
+            match self.restore_version(subscription, rank) {
+                Ok(file) => {
+                    restored.file = Some(file);
+                    break;
+                }
+                Err(error) => restored.damaged.push(error),
+            }
+        }
+        let found = restored.file.as_ref().map(|(_, version)| version.rank());
+        restored.accepted = self.accepted_beyond(&subscription.list, found);
+        restored
+    }
+
+    /// The lists whose newest version is in memory alone: the next start would begin with an
+    /// older one.
+    #[must_use]
+    pub fn not_persisted(&self) -> Vec<&str> {
+        self.keeper.unsaved_lists()
+    }
+
+    /// Why not everything is on disk, or why its reserve is gone; nothing while all is well.
+    #[must_use]
+    pub fn disk_error(&self) -> Option<&str> {
+        self.keeper.error()
+    }
+
+    /// What people want to know of the repository's trust.
+    #[must_use]
+    pub fn summary(&self) -> TrustSummary {
+        self.trusted.summary()
+    }
+
+    /// What bounds the lists, as accepted last; nothing before the first policy.
+    #[must_use]
+    pub fn policy(&self) -> Option<&SignedPolicy> {
+        self.trusted.policy()
+    }
+
+    /// The names that no list of the repository may block, as accepted last.
+    #[must_use]
+    pub const fn never_block(&self) -> &Arc<[Name]> {
+        self.trusted.never_block()
+    }
+
+    /// What is withdrawn of a list, by the name the repository gives it, as accepted last;
+    /// each item says itself until when it holds.
+    #[must_use]
+    pub fn withdrawals(&self, list: &str) -> &[Withdrawal] {
+        self.trusted.withdrawals(list)
+    }
+
+    /// When what is withdrawn of a list was published, by the publisher's clock.
+    #[must_use]
+    pub fn withdrawn_at(&self, list: &str) -> Option<Timestamp> {
+        self.trusted.withdrawn_at(list)
+    }
+
+    /// When the role of a list expires, by the name the repository gives it, as it was signed
+    /// last: that may be renewed without a new version.
+    #[must_use]
+    pub fn role_expires(&self, list: &str) -> Option<Timestamp> {
+        self.trusted.role_expires(list)
+    }
+
+    /// One round at `now`, for the subscribed lists.
+    pub async fn round(&mut self, subscriptions: &[Subscription], now: Timestamp) -> Round {
+        self.round_telling(subscriptions, now, &mut |_, _| {}).await
+    }
+
+    /// The same; `withdrawn` is told at once, before anything else is fetched, when something
+    /// else is withdrawn of a list than before (trust.md section 7.7).
+    pub async fn round_telling(
+        &mut self,
+        subscriptions: &[Subscription],
+        now: Timestamp,
+        withdrawn: &mut (dyn FnMut(&str, &[Withdrawal]) + Send),
+    ) -> Round {
+        let mut round = Round::default();
+        if let Err(error) = self.keeper.catch_up() {
+            round.error = Some(Arc::new(RoundError::Store(error)));
+            return round;
+        }
+        if now < BUILT_AFTER {
+            round.error = Some(Arc::new(RoundError::Clock { now }));
+            return round;
+        }
+        self.trusted.begin(now, subscriptions);
+        let begin = tokio::time::Instant::now();
+        while let Some(wanted) = self.trusted.next() {
+            let most = match wanted.cost {
+                Cost::List(_) => ROUND_MAX,
+                Cost::Round | Cost::Nothing => METADATA_MAX,
+            };
+            let got = self.get(&wanted, begin + most, &mut round).await;
+            self.collect(&mut round);
+            let failed = match got {
+                Ok(()) => None,
+                Err(error) if matches!(*error, RoundError::Store(_)) => Some(error),
+                Err(error) => self.give_up(wanted, error, &mut round),
+            };
+            self.tell(&mut round, withdrawn);
+            if let Some(error) = failed {
+                round.error = Some(error);
+                break;
+            }
+        }
+        self.collect(&mut round);
+        round.retries = self.source.take_retries();
+        round.date = self.source.take_date();
+        round
+    }
+
+    /// Gives up a file, and notes what that costs.
+    ///
+    /// # Errors
+    /// Says why the round ends here, where it does.
+    fn give_up(
+        &mut self,
+        wanted: Wanted,
+        error: Arc<RoundError>,
+        round: &mut Round,
+    ) -> Option<Arc<RoundError>> {
+        let writes = self.trusted.skip();
+        match wanted.cost {
+            Cost::List(list) => round.lists.push((list, ListOutcome::Refused(error))),
+            Cost::Nothing => round.noted.push(error),
+            Cost::Round => return Some(error),
+        }
+        let written = self.keeper.write(writes);
+        written
+            .err()
+            .map(|error| Arc::new(RoundError::Store(error)))
+    }
+
+    /// Tells what else is withdrawn now.
+    fn tell(&mut self, round: &mut Round, withdrawn: &mut (dyn FnMut(&str, &[Withdrawal]) + Send)) {
+        let changes = self.trusted.take_changes();
+        for list in &changes.withdrawn {
+            withdrawn(list, self.trusted.withdrawals(list));
+        }
+        round.changes.policy |= changes.policy;
+        round.changes.never_block |= changes.never_block;
+        round.changes.withdrawn.extend(changes.withdrawn);
+    }
+
+    /// Gets one file until then, from the first mirror that has it right; each mirror has its
+    /// share of the time that is left, so that a slow one does not take that of the next.
+    async fn get(
+        &mut self,
+        wanted: &Wanted,
+        until: tokio::time::Instant,
+        round: &mut Round,
+    ) -> Result<(), Arc<RoundError>> {
+        if let Place::Store { list, rank } = &wanted.place {
+            return self.get_stored(list, *rank).map_err(Arc::new);
+        }
+        let count = self.source.mirror_count();
+        let mut failed = None;
+        let first = self.preferred;
+        for (step, mirror) in (0..count).map(|step| (step, (first + step) % count)) {
+            let now = tokio::time::Instant::now();
+            let others = u32::try_from(count - step).unwrap_or(u32::MAX);
+            self.source
+                .bound(now + until.saturating_duration_since(now) / others);
+            round.requests = round.requests.saturating_add(1);
+            match self.get_from(mirror, wanted).await {
+                Ok(octets) => {
+                    round.octets = round.octets.saturating_add(octets);
+                    self.preferred = mirror;
+                    return Ok(());
+                }
+                Err(error @ RoundError::Store(_)) => return Err(Arc::new(error)),
+                Err(error) => {
+                    let mirror = self.source.address(mirror);
+                    let error = Arc::new(error);
+                    failed = Some(Arc::clone(&error));
+                    let list = match &wanted.cost {
+                        Cost::List(list) => Some(list.clone()),
+                        Cost::Round | Cost::Nothing => None,
+                    };
+                    round.refusals.push(Refusal {
+                        mirror,
+                        list,
+                        error,
+                    });
+                }
+            }
+        }
+        Err(failed.unwrap_or_else(|| Arc::new(SourceError::Path(wanted.path.clone()).into())))
+    }
+
+    /// Gets one file from one mirror and has it judged; says how many octets it has.
+    async fn get_from(&mut self, mirror: usize, wanted: &Wanted) -> Result<u64, RoundError> {
+        let seen = self.seen.as_ref().filter(|seen| {
+            seen.mirror == mirror && Some(seen.version) == wanted.unless_changed_since
+        });
+        let validator = seen.map(|seen| &seen.validator);
+        let fetched = self
+            .source
+            .fetch(mirror, &wanted.path, wanted.octets_max, validator)
+            .await?;
+        let answer = match &fetched {
+            Fetched::File(bytes, _) => Answer::File(bytes),
+            Fetched::Absent => Answer::Absent,
+            Fetched::Unchanged => Answer::Unchanged,
+        };
+        let octets = match answer {
+            Answer::File(bytes) => bytes.len() as u64,
+            Answer::Absent | Answer::Unchanged | Answer::Stored(_) => 0,
+        };
+        let writes = self.trusted.feed(answer)?;
+        if let Fetched::File(_, Some(validator)) = fetched
+            && wanted.path == TIMESTAMP
+            && let Some(version) = self.trusted.timestamp_version()
+        {
+            self.seen = Some(Seen {
+                mirror,
+                validator,
+                version,
+            });
+        }
+        self.keeper.write(writes).map_err(RoundError::Store)?;
+        Ok(octets)
+    }
+
+    /// Gets the stored text of a list and has steps applied to it; where it cannot be
+    /// read, there is another way.
+    fn get_stored(&mut self, list: &str, rank: StateRank) -> Result<(), RoundError> {
+        let stored = self.keeper.text(list, rank);
+        let answer = stored.as_ref().map_or(Answer::Absent, Answer::Stored);
+        let writes = self.trusted.feed(answer)?;
+        self.keeper.write(writes).map_err(RoundError::Store)
+    }
+
+    /// Takes what the round brought so far, and stores new versions.
+    fn collect(&mut self, round: &mut Round) {
+        for (list, verdict) in self.trusted.take_verdicts() {
+            let outcome = match verdict {
+                Verdict::New {
+                    file,
+                    version,
+                    proof,
+                    change,
+                } => {
+                    let not_stored = self.keeper.save_version(&list, &file, &version, &proof);
+                    ListOutcome::New {
+                        file,
+                        version,
+                        change,
+                        not_stored,
+                    }
+                }
+                Verdict::Unchanged => ListOutcome::Unchanged,
+                Verdict::Refused(error) => ListOutcome::Refused(Arc::new(error.into())),
+            };
+            round.lists.push((list, outcome));
+        }
+        let notes = self.trusted.take_notes().into_iter();
+        round.noted.extend(notes.map(|note| Arc::new(note.into())));
+        for evidence in self.trusted.take_evidence() {
+            // Evidence that cannot be kept is still an event.
+            if self.keeper.keep_evidence(&evidence).unwrap_or(true) {
+                round.evidence.push(evidence);
+            }
+        }
+    }
+
+    /// Verifies one stored version again.
+    fn restore_one(
+        &mut self,
+        subscription: &Subscription,
+        stored: Result<StoredState, SourceError>,
+    ) -> Result<(Verified<ListFile>, ListVersion), RoundError> {
+        let StoredState { text, proof, .. } = stored.map_err(RoundError::Store)?;
+        let verified = self.trusted.verify_stored(subscription, &proof, &text);
+        let verified = match (verified, &mut self.before) {
+            (Err(_), Some(before)) => before.verify_stored(subscription, &proof, &text),
+            (verified, _) => verified,
+        };
+        Ok(verified?)
+    }
+}
+
+impl Round {
+    /// The short name of what the round brought for a list, for metrics and `status`.
+    #[must_use]
+    pub fn outcome_of(&self, list: &str) -> &'static str {
+        let found = self.lists.iter().find(|(name, _)| name == list);
+        match (found, &self.error) {
+            (Some((_, ListOutcome::New { .. })), _) => "new",
+            (Some((_, ListOutcome::Unchanged)), _) => "unchanged",
+            (Some((_, ListOutcome::Refused(error))), _) | (None, Some(error)) => error.outcome(),
+            (None, None) => "not_asked",
+        }
+    }
+}
+
+impl RoundError {
+    /// The stable short name, for metrics and `status`.
+    #[must_use]
+    pub const fn outcome(&self) -> &'static str {
+        match self {
+            Self::Source(error) => error.outcome(),
+            Self::Verify(error) => error.outcome(),
+            Self::Store(_) => "not_stored",
+            Self::Clock { .. } => "clock",
+        }
+    }
+
+    /// Whether somebody may have tampered with what the mirror gave, rather than been late.
+    #[must_use]
+    pub const fn is_security(&self) -> bool {
+        match self {
+            Self::Source(_) | Self::Store(_) | Self::Clock { .. } => false,
+            Self::Verify(error) => !matches!(
+                error,
+                VerifyError::Expired { .. }
+                    | VerifyError::Missing { .. }
+                    | VerifyError::NotPublished { .. }
+                    | VerifyError::FromTheFuture { .. }
+                    | VerifyError::Unsupported { .. }
+            ),
+        }
+    }
+}
+
+/// Whether a stored version is damaged whoever looks at it, and not merely foreign to the
+/// root or list that the configuration names now: a slip of the pen must lose nothing.
+fn is_damage(error: &RoundError, list: &str) -> bool {
+    match error {
+        RoundError::Verify(
+            VerifyError::HashMismatch { file, .. } | VerifyError::Malformed { file, .. },
+        ) => {
+            let target = file.strip_prefix(list);
+            target.is_some_and(|name| name.starts_with('/'))
+                || *file == format!("the stored proof of {list}")
+        }
+        _ => false,
+    }
+}
+
+/// How long the mirrors of a repository may take in a round for what all its lists depend on,
+/// and for what is withdrawn.
+const METADATA_MAX: Duration = Duration::from_secs(60);
+/// How long a round may take in all.
+const ROUND_MAX: Duration = Duration::from_secs(5 * 60);
+/// The one file that is asked for with a condition.
+const TIMESTAMP: &str = "metadata/timestamp.json";

@@ -1,0 +1,8 @@
+//! Which version of each list goes in force, what is held back, what people decided.
+
+pub(crate) mod list_standing;
+pub(crate) mod local;
+pub(crate) mod local_versions;
+pub(crate) mod offering;
+pub(crate) mod version;
+pub(crate) mod versions;

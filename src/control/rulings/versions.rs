@@ -1,0 +1,449 @@
+//! [`Versions`]: which version of each list is in force, and what is held back.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+
+use crate::compile::{Border, CompiledList, From, Protected, Settings};
+use crate::config::Config;
+use crate::control::rounds::editions::Changed;
+use crate::control::rounds::round::Puller;
+use crate::control::rulings::list_standing::{ListStanding, Ruling};
+use crate::control::rulings::local::read_file;
+use crate::control::rulings::local_versions::LocalVersions;
+use crate::control::rulings::version::{Stored, Version};
+use crate::guard::{Change, Comparison, Difference, Guard, Trip, Verdict};
+use crate::policy::{Origin, Withdrawal};
+use crate::source::ListStates;
+use crate::verify::{ListFile, Subscription, Text, Verified};
+
+/// Which version of each list is in force, what guards hold back, what people decided.
+/// Everything of it is on disk before it takes effect.
+#[derive(Debug)]
+pub(crate) struct Versions {
+    state: PathBuf,
+    standings: BTreeMap<String, ListStanding>,
+    /// The lists whose standing is in memory alone: the disk did not take it.
+    unsaved: BTreeSet<String>,
+    /// What the guards let through and no self-test has seen yet, by list.
+    untested: BTreeMap<String, Untested>,
+}
+
+/// A version that the guards let through and no self-test has seen yet.
+#[derive(Debug)]
+pub(crate) struct Untested {
+    /// Which.
+    pub(crate) version: Version,
+    /// What it changes.
+    difference: Difference,
+    /// How the list stood without it.
+    before: ListStanding,
+}
+
+/// By what a version of a list is judged.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Judging<'a> {
+    /// The list.
+    pub(crate) settings: &'a Settings,
+    /// What it must be within.
+    pub(crate) border: &'a Border,
+    /// What outranks every list.
+    pub(crate) protected: &'a Protected,
+    /// What is withdrawn of it: that it goes is no surprise.
+    pub(crate) withdrawn: &'a [Withdrawal],
+    /// How many entries are in force, where that is known.
+    pub(crate) entries: Option<u64>,
+    /// When.
+    pub(crate) now: Timestamp,
+}
+
+impl Versions {
+    /// Of no list yet.
+    #[must_use]
+    pub(crate) fn new(state: &Path) -> Self {
+        Self {
+            state: state.to_owned(),
+            standings: BTreeMap::new(),
+            unsaved: BTreeSet::new(),
+            untested: BTreeMap::new(),
+        }
+    }
+
+    /// Reads how the lists of a configuration stand; says what is damaged, by list.
+    ///
+    /// # Errors
+    /// A sentence where a newer version wrote a file; nothing has changed then.
+    pub(crate) fn configure(&mut self, config: &Config) -> Result<Vec<String>, String> {
+        let mut damaged = Vec::new();
+        let mut standings = BTreeMap::new();
+        for settings in &config.lists {
+            let name = &settings.name;
+            let (standing, said) = ListStanding::open(&self.state, name, &origin(settings))?;
+            damaged.extend(said.map(|said| format!("list {name}: {said}")));
+            standings.insert(name.clone(), standing);
+        }
+        self.standings = standings;
+        Ok(damaged)
+    }
+
+    /// How a list stands.
+    #[must_use]
+    pub(crate) fn standing(&self, list: &str) -> Option<&ListStanding> {
+        self.standings.get(list)
+    }
+
+    /// Changes how a list stands, durably.
+    ///
+    /// # Errors
+    /// A sentence where the disk does not take it; nothing has changed then.
+    pub(crate) fn change(
+        &mut self,
+        list: &str,
+        change: impl FnOnce(&mut ListStanding),
+    ) -> Result<(), String> {
+        let mut standing = self.standings.get(list).cloned().unwrap_or_default();
+        change(&mut standing);
+        standing.save(&self.state, list)?;
+        if let Some(rank) = standing.in_force.as_ref().and_then(Version::rank) {
+            ListStates::open(&self.state, list)
+                .and_then(|states| states.set_current(rank))
+                .map_err(|error| error.to_string())?;
+        }
+        self.standings.insert(list.to_owned(), standing);
+        Ok(())
+    }
+
+    /// Forgets what was in force, in memory: it cannot be read any more.
+    pub(crate) fn forget_in_force(&mut self, list: &str) {
+        if let Some(standing) = self.standings.get_mut(list) {
+            standing.begin_anew();
+        }
+    }
+
+    /// Begins with a version that was in force before; what else was decided is forgotten.
+    pub(crate) fn begin_with(&mut self, list: &str, version: Version, now: Timestamp) {
+        let mut standing = self.standings.get(list).cloned().unwrap_or_default();
+        standing.take(version, &Change::default(), now);
+        self.keep(list, standing);
+    }
+
+    /// Stores what the disk did not take before.
+    pub(crate) fn catch_up(&mut self) {
+        for list in std::mem::take(&mut self.unsaved) {
+            // What is still not taken is said by the alarm of the disk.
+            if self.change(&list, |_| {}).is_err() {
+                self.unsaved.insert(list);
+            }
+        }
+    }
+
+    /// What becomes of a version that was verified or read. `before` gives the text in force,
+    /// and is asked only where no step leads from it.
+    pub(crate) fn offer(
+        &mut self,
+        judging: &Judging<'_>,
+        changed: &Changed,
+        before: impl FnOnce() -> Option<Verified<ListFile>>,
+    ) -> Ruling {
+        let list = &judging.settings.name;
+        let version = Version::of(&changed.file.get().provenance);
+        let standing = self.standings.get(list).cloned().unwrap_or_default();
+        if let Some(ruling) = standing.ruling(&version) {
+            return ruling;
+        }
+        self.judge(judging, standing, changed, before)
+    }
+
+    /// What becomes of the version that is held, by other limits than those it was held by;
+    /// nothing where it is not held.
+    pub(crate) fn judge_held(
+        &mut self,
+        judging: &Judging<'_>,
+        changed: &Changed,
+        before: impl FnOnce() -> Option<Verified<ListFile>>,
+    ) -> Option<Ruling> {
+        let version = Version::of(&changed.file.get().provenance);
+        let standing = self.standings.get(&judging.settings.name).cloned()?;
+        let is_held = standing.ruling(&version) == Some(Ruling::Held);
+        is_held.then(|| self.judge(judging, standing, changed, before))
+    }
+
+    /// Lets the guards decide, durably.
+    fn judge(
+        &mut self,
+        judging: &Judging<'_>,
+        standing: ListStanding,
+        changed: &Changed,
+        before: impl FnOnce() -> Option<Verified<ListFile>>,
+    ) -> Ruling {
+        let difference = difference(judging, &standing, changed, before);
+        self.rule(judging, standing, changed, difference)
+    }
+
+    /// Whether a version is the first of its list, on which nothing was decided yet.
+    #[must_use]
+    pub(crate) fn is_first(&self, list: &str, version: &Version) -> bool {
+        self.standings.get(list).is_none_or(|standing| {
+            standing.in_force.is_none() && standing.ruling(version).is_none()
+        })
+    }
+
+    /// What becomes of a first version that was compiled.
+    pub(crate) fn offer_first(
+        &mut self,
+        judging: &Judging<'_>,
+        changed: &Changed,
+        compiled: &CompiledList,
+    ) -> Ruling {
+        let acting: usize = compiled.entries.iter().map(|(_, count)| count).sum();
+        let entries = acting.saturating_add(compiled.not_in_effect) as u64;
+        let found = Difference::of_first(entries, compiled.never_blocked as u64);
+        let verdict = Verdict::of(judging.border, found.clone(), &found.change);
+        // How many of those that do not act are yet to begin, only reading them says.
+        let limits = &judging.border.bounds.guard;
+        let is_unsure = compiled.not_in_effect > 0 && limits.min_entries.is_some();
+        if is_unsure || !verdict.trips.is_empty() {
+            // Whoever decides on it is to see what is in it.
+            return self.offer(judging, changed, || None);
+        }
+        let standing = self.standings.get(&judging.settings.name).cloned();
+        self.rule(judging, standing.unwrap_or_default(), changed, found)
+    }
+
+    /// Rules on a version by what it changes, durably.
+    fn rule(
+        &mut self,
+        judging: &Judging<'_>,
+        mut standing: ListStanding,
+        changed: &Changed,
+        difference: Difference,
+    ) -> Ruling {
+        let list = &judging.settings.name;
+        let version = Version::of(&changed.file.get().provenance);
+        let day = standing.day(judging.now, &difference.change);
+        let verdict = Verdict::of(judging.border, difference, &day);
+        let (sentence, text) = (verdict.sentence(), verdict.to_text(false));
+        let tripped = !verdict.trips.is_empty();
+        let accepted = match &changed.file.get().provenance.origin {
+            Origin::Signed { accepted, .. } => accepted.clone(),
+            Origin::Unsigned { .. } => None,
+        };
+        let untested = Untested {
+            version: version.clone(),
+            difference: verdict.difference.clone(),
+            before: standing.clone(),
+        };
+        let ruling = standing.judged(version.clone(), verdict, accepted, judging.now);
+        if ruling == Ruling::InForce {
+            self.untested.insert(list.clone(), untested);
+        }
+        match ruling {
+            Ruling::Held => {
+                tracing::error!(list, %version, "held: {sentence}. The version before stays in force; see `cordon hold`\n{text}");
+            }
+            _ if tripped => {
+                tracing::warn!(list, %version, "in force although {sentence}\n{text}");
+            }
+            _ => {}
+        }
+        self.keep(list, standing);
+        ruling
+    }
+
+    /// What the guards let through since this was last asked, by list.
+    pub(crate) fn take_untested(&mut self) -> BTreeMap<String, Untested> {
+        std::mem::take(&mut self.untested)
+    }
+
+    /// Takes back a version that failed the self-test: the list stands as it did before, and
+    /// the version is held.
+    pub(crate) fn take_back(
+        &mut self,
+        list: &str,
+        untested: Untested,
+        sentence: String,
+        now: Timestamp,
+    ) {
+        let mut standing = untested.before;
+        let trip = Trip {
+            guard: Guard::SelfTest,
+            sentence,
+        };
+        standing.hold(untested.version, vec![trip], untested.difference, None, now);
+        self.keep(list, standing);
+    }
+
+    /// Keeps how a list stands; in memory where the disk does not take it.
+    fn keep(&mut self, list: &str, standing: ListStanding) {
+        if let Err(error) = self.change(list, |known| *known = standing.clone()) {
+            tracing::error!(list, %error, "what was decided about this version cannot be stored; after a restart it is judged anew");
+            self.standings.insert(list.to_owned(), standing);
+            self.unsaved.insert(list.to_owned());
+        }
+    }
+
+    /// The text in force, from disk.
+    pub(crate) fn text<'a>(
+        &self,
+        settings: &Settings,
+        puller: impl FnOnce(&str) -> Option<&'a mut Puller>,
+    ) -> Option<Verified<ListFile>> {
+        let version = self.standing(&settings.name)?.in_force.clone()?;
+        text_of(&self.state, settings, &version.stored(), puller)
+            .map_err(|error| tracing::error!(list = settings.name, %version, %error, "the version in force cannot be read again"))
+            .ok()
+    }
+
+    /// The versions on disk that a person can go back to, the newest first: not the one in
+    /// force, none that is held or was rejected.
+    #[must_use]
+    pub(crate) fn earlier(&self, settings: &Settings) -> Vec<Stored> {
+        let none = ListStanding::default();
+        let standing = self.standing(&settings.name).unwrap_or(&none);
+        let held = standing.held.as_ref().map(|held| &held.version);
+        let shut = standing
+            .in_force
+            .iter()
+            .chain(held)
+            .chain(&standing.rejected);
+        let shut: Vec<Stored> = shut.map(Version::stored).collect();
+        let mut found = stored(&self.state, settings);
+        found.retain(|version| !shut.contains(version));
+        found
+    }
+}
+
+/// How a list stands, for what changes nothing; what cannot be read is as absent.
+#[must_use]
+pub(crate) fn peek(config: &Config, settings: &Settings) -> ListStanding {
+    ListStanding::peek(&config.state, &settings.name, &origin(settings))
+}
+
+/// The version of a list that a daemon with this configuration has in force or would begin
+/// with, from disk, for what changes nothing; nothing where there is none.
+pub(crate) fn current<'a>(
+    config: &Config,
+    settings: &Settings,
+    puller: impl FnOnce(&str) -> Option<&'a mut Puller>,
+) -> Option<Verified<ListFile>> {
+    let standing = peek(config, settings);
+    if let From::File { path, .. } = &settings.from
+        && let Ok(file) = read_file(&settings.name, path)
+    {
+        let ruling = standing.ruling(&Version::of(&file.get().provenance));
+        if ruling.is_none_or(|ruling| ruling == Ruling::InForce) {
+            return Some(file);
+        }
+    }
+    let version = match &standing.in_force {
+        Some(version) => version.stored(),
+        None => in_force_before(&config.state, settings)
+            .or_else(|| stored(&config.state, settings).into_iter().next())?,
+    };
+    text_of(&config.state, settings, &version, puller).ok()
+}
+
+/// The signed version of a list that was in force last, as its folder says.
+#[must_use]
+pub(crate) fn in_force_before(state: &Path, settings: &Settings) -> Option<Stored> {
+    let found = stored(state, settings);
+    let states = ListStates::open(state, &settings.name);
+    let (generation, seq) = states.ok()?.current()?;
+    let version = Stored::Serial(generation, seq);
+    found.contains(&version).then_some(version)
+}
+
+/// The versions of a list on disk, the newest first.
+#[must_use]
+pub(crate) fn stored(state: &Path, settings: &Settings) -> Vec<Stored> {
+    let name = &settings.name;
+    match settings.from {
+        From::Repository { .. } if state.join("lists").join(name).exists() => {
+            let serials = ListStates::open(state, name).map(|states| states.serials());
+            let mut serials = serials.unwrap_or_default();
+            serials.sort_unstable();
+            let ranks = serials.into_iter().rev();
+            ranks
+                .map(|(generation, seq)| Stored::Serial(generation, seq))
+                .collect()
+        }
+        From::Repository { .. } => Vec::new(),
+        From::File { .. } => {
+            let digests = LocalVersions::new(state, name).digests();
+            digests.into_iter().map(Stored::Digest).collect()
+        }
+    }
+}
+
+/// One version of a list from disk, verified again if it is signed. `puller` gives the trust
+/// of a repository.
+///
+/// # Errors
+/// A sentence where it is not there, or is not what it was.
+pub(crate) fn text_of<'a>(
+    state: &Path,
+    settings: &Settings,
+    version: &Stored,
+    puller: impl FnOnce(&str) -> Option<&'a mut Puller>,
+) -> Result<Verified<ListFile>, String> {
+    match (&settings.from, version) {
+        (From::Repository { repository, list }, Stored::Serial(generation, seq)) => {
+            let subscription = Subscription {
+                name: settings.name.clone(),
+                list: list.clone(),
+            };
+            let puller =
+                puller(repository).ok_or_else(|| format!("there is no repository {repository}"))?;
+            let restored = puller.restore_version(&subscription, (*generation, *seq));
+            restored
+                .map(|(file, _)| file)
+                .map_err(|error| error.to_string())
+        }
+        (From::File { path, .. }, Stored::Digest(digest)) => {
+            let text = LocalVersions::new(state, &settings.name).load(digest);
+            let text = text.ok_or("it is no longer on disk, or damaged there")?;
+            let path = path.display().to_string();
+            Ok(Verified::unsigned(&settings.name, &path, text))
+        }
+        _ => Err("the list came from elsewhere then".to_owned()),
+    }
+}
+
+/// Where a list comes from, as [`ListStanding`] keeps it.
+fn origin(settings: &Settings) -> String {
+    match &settings.from {
+        From::Repository { repository, list } => format!("repository {repository}, list {list}"),
+        From::File { .. } => "a local file".to_owned(),
+    }
+}
+
+/// What a version changes upon the one in force.
+fn difference(
+    judging: &Judging<'_>,
+    standing: &ListStanding,
+    changed: &Changed,
+    before: impl FnOnce() -> Option<Verified<ListFile>>,
+) -> Difference {
+    let reading = judging.settings.reading();
+    let comparison = Comparison {
+        reading: &reading,
+        border: judging.border,
+        protected: judging.protected,
+        withdrawn: judging.withdrawn,
+        now: judging.now,
+    };
+    let after = &changed.file.get().text;
+    let in_force = standing.in_force.as_ref().map(Version::digest);
+    match (&changed.step, judging.entries) {
+        (Some(step), Some(entries)) if Some(step.from.state.as_str()) == in_force => {
+            comparison.lines(&after.header(), entries, &step.removed, &step.added)
+        }
+        _ => {
+            let before = before();
+            let empty = Text::plain(Vec::new());
+            let before = before.as_ref().map_or(&empty, |file| &file.get().text);
+            comparison.versions(before, judging.entries, after)
+        }
+    }
+}
