@@ -100,11 +100,13 @@ impl Border {
         if entry.canary {
             return check_canary(self.own_name.as_ref(), entry);
         }
-        self.check_signed_scope(entry).map_err(Refusal::plain)?;
+        let name = named(entry);
+        self.check_signed_scope(name.as_ref(), entry)
+            .map_err(Refusal::plain)?;
         self.check_legal_basis(entry).map_err(Refusal::plain)?;
         if entry.kind() != Kind::Exception {
-            check_own(protected, entry).map_err(Refusal::never_blocked)?;
-            self.check_reserved(protected, entry)
+            check_own(protected, name.as_ref(), entry).map_err(Refusal::never_blocked)?;
+            self.check_reserved(protected, name.as_ref())
                 .map_err(Refusal::never_blocked)?;
             check_suffix(entry).map_err(Refusal::never_blocked)?;
         }
@@ -127,7 +129,7 @@ impl Border {
     }
 
     /// The kinds, categories and top-level domains that the offline keys allow.
-    fn check_signed_scope(&self, entry: &Entry) -> Result<(), String> {
+    fn check_signed_scope(&self, name: Option<&Name>, entry: &Entry) -> Result<(), String> {
         let Some(signed) = &self.signed else {
             return Ok(());
         };
@@ -151,9 +153,9 @@ impl Border {
         let Some(top_level) = &signed.top_level else {
             return Ok(());
         };
-        match (named(entry), addresses(entry)) {
-            (Some(name), _) if top_level.iter().any(|top| name.is_at_or_below(top)) => Ok(()),
-            (None, _) if kind == Kind::Ip => Ok(()),
+        match name {
+            Some(name) if top_level.iter().any(|top| name.is_at_or_below(top)) => Ok(()),
+            None if kind == Kind::Ip => Ok(()),
             _ => {
                 let top_level: Vec<String> = top_level.iter().map(Name::to_string).collect();
                 Err(format!(
@@ -176,20 +178,20 @@ impl Border {
     }
 
     /// Names that the operator protects, and those of the never-block list.
-    fn check_reserved(&self, protected: &Protected, entry: &Entry) -> Result<(), String> {
-        let Some(name) = named(entry) else {
+    fn check_reserved(&self, protected: &Protected, name: Option<&Name>) -> Result<(), String> {
+        let Some(name) = name else {
             return Ok(());
         };
-        if let Some(reserved) = protected.find(&name) {
+        if let Some(reserved) = protected.find(name) {
             return Err(format!(
                 "{name} is protected here{}: `protect` in the configuration outranks every list",
-                by(&name, reserved)
+                by(name, reserved)
             ));
         }
-        match self.never_block.find(&name) {
+        match self.never_block.find(name) {
             Some(reserved) => Err(format!(
                 "{name} may not be blocked{}: it is on the never-block list of the repository",
-                by(&name, reserved)
+                by(name, reserved)
             )),
             None => Ok(()),
         }
@@ -250,11 +252,11 @@ fn check_canary(own: Option<&Name>, entry: &Entry) -> Result<(), Refusal> {
 }
 
 /// What this node itself stands on.
-fn check_own(protected: &Protected, entry: &Entry) -> Result<(), String> {
+fn check_own(protected: &Protected, name: Option<&Name>, entry: &Entry) -> Result<(), String> {
     let is_below =
         matches!(&entry.trigger, Trigger::Name { scope, .. } if *scope == Scope::Children);
-    if let Some(name) = named(entry).filter(|_| !is_below)
-        && let Some(key) = protected.find_own(&name)
+    if let Some(name) = name.filter(|_| !is_below)
+        && let Some(key) = protected.find_own(name)
     {
         return Err(format!(
             "{name} is this node's own (`{key}` in the configuration)"

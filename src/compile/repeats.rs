@@ -1,7 +1,8 @@
 //! [`Repeats`]: finds the rows of a list that say what one before them says.
 
 use std::collections::HashMap;
-use std::hash::BuildHasher;
+use std::collections::hash_map::Entry as Slot;
+use std::hash::{BuildHasher, Hash};
 
 use rapidhash::fast::RandomState;
 
@@ -12,20 +13,17 @@ use crate::policy::{Entry, Trigger};
 #[derive(Debug, Default)]
 pub(super) struct Repeats {
     seed: RandomState,
-    values: HashMap<u64, Value, RandomState>,
-    /// The lines of rows whose value stood in one before, by all that they say.
-    others: HashMap<u64, u32, RandomState>,
+    /// The first row of each name or URL.
+    values: HashMap<u64, Row, RandomState>,
+    /// The rows after the first of each name or URL that has more.
+    others: HashMap<u64, Vec<Row>, RandomState>,
 }
 
-/// A name or URL that rows have.
+/// A row: half the hash of all that it says, and where it stands.
 #[derive(Clone, Copy, Debug)]
-struct Value {
-    /// What its first row says.
-    first: u64,
-    /// The line of that.
+struct Row {
+    says: u32,
     line: u32,
-    /// How many rows have it.
-    rows: u8,
 }
 
 impl Repeats {
@@ -39,39 +37,46 @@ impl Repeats {
         let (value, says) = match &entry.trigger {
             Trigger::Name { name, scope } => {
                 let value = self.seed.hash_one(name.as_wire());
-                (value, self.seed.hash_one((value, scope)))
+                (value, self.says(value, (scope, entry.action, &entry.life)))
             }
             Trigger::Url { url, scope, query } => {
                 let parts = (url.authority(), url.path(), url.query());
                 let value = self.seed.hash_one(parts);
-                (value, self.seed.hash_one((value, scope, query)))
+                let says = (scope, query, entry.action, &entry.life);
+                (value, self.says(value, says))
             }
             Trigger::Address(_) => return Ok(()),
         };
-        let says = self.seed.hash_one((says, entry.action, &entry.life));
-        let Some(known) = self.values.get_mut(&value) else {
-            let first = Value {
-                first: says,
-                line,
-                rows: 1,
-            };
-            self.values.insert(value, first);
-            return Ok(());
+        let row = Row { says, line };
+        let first = match self.values.entry(value) {
+            Slot::Vacant(free) => {
+                free.insert(row);
+                return Ok(());
+            }
+            Slot::Occupied(first) => *first.get(),
         };
-        let same = (known.first == says).then_some(known.line);
-        if let Some(before) = same.or_else(|| self.others.get(&says).copied()) {
-            return Err(format!("this row says again what line {before} says"));
+        let others = self.others.entry(value).or_default();
+        let mut all = std::iter::once(&first).chain(others.iter());
+        if let Some(before) = all.find(|before| before.says == says) {
+            return Err(format!(
+                "this row says again what line {} says",
+                before.line
+            ));
         }
-        if known.rows >= ROWS_OF_A_VALUE_MAX {
+        if others.len() + 1 >= ROWS_OF_A_VALUE_MAX {
             return Err(format!(
                 "there are {ROWS_OF_A_VALUE_MAX} rows of this name or URL already"
             ));
         }
-        known.rows += 1;
-        self.others.insert(says, line);
+        others.push(row);
         Ok(())
+    }
+
+    fn says(&self, value: u64, says: impl Hash) -> u32 {
+        let hash = self.seed.hash_one((value, says));
+        u32::try_from(hash >> u32::BITS).unwrap_or_default()
     }
 }
 
 /// The most rows of a list that may have the same name or URL.
-const ROWS_OF_A_VALUE_MAX: u8 = 16;
+const ROWS_OF_A_VALUE_MAX: usize = 16;

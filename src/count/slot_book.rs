@@ -245,8 +245,8 @@ pub(super) struct SlotIndex<'a> {
     fresh: Vec<u8>,
     /// The slots that may be asked for.
     slots: Vec<Slot>,
-    /// Open addressing: place in `slots` + 1, or 0 for a free cell.
-    cells: Vec<u32>,
+    /// Open addressing.
+    cells: Vec<Cell>,
     sources: HashMap<(&'a str, &'a str, &'a str), u32>,
     source_count: u32,
     last_source: Option<((&'a str, Category, &'a str), u32)>,
@@ -261,6 +261,14 @@ pub(super) struct SlotIndex<'a> {
 struct Slot {
     number: u32,
     place: u32,
+}
+
+/// A place in `slots` + 1, or 0 for a free cell, and half the hash of the record there: two
+/// records are compared only where theirs is the same, and where they lie is far away.
+#[derive(Clone, Copy, Default)]
+struct Cell {
+    tag: u32,
+    slot: u32,
 }
 
 impl<'a> SlotIndex<'a> {
@@ -358,9 +366,11 @@ impl<'a> SlotIndex<'a> {
         if self.slots.len() * 2 >= self.cells.len() {
             self.resize(self.cells.len() * 2);
         }
-        let mut cell = self.home(record);
-        while let Some(found) = self.cells.get(cell).copied()?.checked_sub(1) {
-            if let Some(slot) = self.slot_if(found, record) {
+        let (mut cell, tag) = self.home(record);
+        while let Some(found) = self.cells.get(cell)?.slot.checked_sub(1) {
+            if self.cells.get(cell)?.tag == tag
+                && let Some(slot) = self.slot_if(found, record)
+            {
                 self.found += usize::from(usize::try_from(slot).ok()? < self.known);
                 return Some(slot);
             }
@@ -373,28 +383,33 @@ impl<'a> SlotIndex<'a> {
         self.fresh.extend(record);
         self.fresh_count += 1;
         self.slots.push(Slot { number, place });
-        *self.cells.get_mut(cell)? = u32::try_from(self.slots.len()).ok()?;
+        let slot = u32::try_from(self.slots.len()).ok()?;
+        *self.cells.get_mut(cell)? = Cell { tag, slot };
         Some(number)
     }
 
     fn resize(&mut self, cells: usize) {
         let size = cells.next_power_of_two().max(16);
-        self.cells = vec![0; size];
+        self.cells = vec![Cell::default(); size];
         for (index, slot) in self.slots.iter().enumerate() {
             let record = self.record_at(slot.place).unwrap_or_default();
-            let mut cell = self.home(record);
-            while self.cells.get(cell).is_some_and(|found| *found != 0) {
+            let (mut cell, tag) = self.home(record);
+            while self.cells.get(cell).is_some_and(|found| found.slot != 0) {
                 cell = (cell + 1) & (size - 1);
             }
             if let Some(cell) = self.cells.get_mut(cell) {
-                *cell = u32::try_from(index + 1).unwrap_or(u32::MAX);
+                let slot = u32::try_from(index + 1).unwrap_or(u32::MAX);
+                *cell = Cell { tag, slot };
             }
         }
     }
 
-    fn home(&self, record: &[u8]) -> usize {
-        let hash = usize::try_from(rapidhash_v3(record)).unwrap_or(usize::MAX);
-        hash & (self.cells.len() - 1)
+    /// Where the search for a record begins, and its tag.
+    fn home(&self, record: &[u8]) -> (usize, u32) {
+        let hash = rapidhash_v3(record);
+        let tag = u32::try_from(hash >> u32::BITS).unwrap_or_default();
+        let home = usize::try_from(hash).unwrap_or(usize::MAX) & (self.cells.len() - 1);
+        (home, tag)
     }
 
     /// The number of the slot at that place of `slots`, if that is its record.

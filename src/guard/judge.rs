@@ -111,13 +111,13 @@ pub fn judge(limits: &GuardLimits, version: &Change, day: &Change) -> Vec<Trip> 
         );
     }
     let from = limits.from_changes.unwrap_or(0);
-    for (guard, change, changed, limit, word, span) in [
+    for (guard, change, changed, limit, grows, span) in [
         (
             Guard::Growth,
             version,
             version.added,
             limits.growth,
-            "added",
+            true,
             "",
         ),
         (
@@ -125,7 +125,7 @@ pub fn judge(limits: &GuardLimits, version: &Change, day: &Change) -> Vec<Trip> 
             version,
             version.unannounced(),
             limits.shrink,
-            "removed",
+            false,
             "",
         ),
         (
@@ -133,7 +133,7 @@ pub fn judge(limits: &GuardLimits, version: &Change, day: &Change) -> Vec<Trip> 
             day,
             day.added,
             limits.growth_per_day,
-            "added",
+            true,
             " within 24 hours",
         ),
         (
@@ -141,7 +141,7 @@ pub fn judge(limits: &GuardLimits, version: &Change, day: &Change) -> Vec<Trip> 
             day,
             day.unannounced(),
             limits.shrink_per_day,
-            "removed",
+            false,
             " within 24 hours",
         ),
     ] {
@@ -150,10 +150,11 @@ pub fn judge(limits: &GuardLimits, version: &Change, day: &Change) -> Vec<Trip> 
         };
         if changed.saturating_mul(100) > change.before.saturating_mul(u64::from(limit)) {
             let before = change.before;
-            trip(
-                guard,
-                format!("{changed} of {before} entries are {word}{span}, more than {limit} %"),
-            );
+            let what = match grows {
+                true => format!("{changed} entries are added to {before}"),
+                false => format!("{changed} of {before} entries are removed"),
+            };
+            trip(guard, format!("{what}{span}, more than {limit} %"));
         }
     }
     let rows = version.added.saturating_add(version.refused);

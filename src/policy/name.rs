@@ -215,6 +215,24 @@ impl fmt::Display for Name {
         if self.is_root() {
             return f.write_str(".");
         }
+        // Nearly all names are labels of plain octets, which are their own presentation.
+        let mut dotted = self.octets;
+        let mut at = 0;
+        while let Some(length) = self.octets.get(at).map(|length| usize::from(*length))
+            && length > 0
+            && let Some(label) = self.octets.get(at + 1..at + 1 + length)
+            && label.iter().all(|octet| is_name_octet(*octet))
+        {
+            if let Some(length) = dotted.get_mut(at) {
+                *length = b'.';
+            }
+            at += 1 + length;
+        }
+        if at + 1 == usize::from(self.len)
+            && let Some(Ok(text)) = dotted.get(1..at).map(std::str::from_utf8)
+        {
+            return f.write_str(text);
+        }
         let mut first = true;
         for wire in self.and_parents() {
             let Some((length, rest)) = wire.split_first() else {
@@ -228,14 +246,12 @@ impl fmt::Display for Name {
             }
             first = false;
             let label = rest.get(..usize::from(*length)).unwrap_or_default();
-            match std::str::from_utf8(label) {
-                // Nearly all labels are.
-                Ok(text) if label.iter().all(|octet| is_name_octet(*octet)) => f.write_str(text)?,
-                _ => label.iter().try_for_each(|octet| match *octet {
-                    b'.' | b'\\' => write!(f, "\\{}", char::from(*octet)),
-                    0x21..=0x7e => write!(f, "{}", char::from(*octet)),
-                    other => write!(f, "\\{other:03}"),
-                })?,
+            for octet in label {
+                match *octet {
+                    b'.' | b'\\' => write!(f, "\\{}", char::from(*octet))?,
+                    0x21..=0x7e => write!(f, "{}", char::from(*octet))?,
+                    other => write!(f, "\\{other:03}")?,
+                }
             }
         }
         Ok(())

@@ -179,7 +179,7 @@ fn growth_is_held_by_version_and_by_day_unless_a_person_says_why() {
     must(&mut publisher.publish(&names("bad", 0..1000), "domains"));
     let said = publisher.refused(&names("bad", 0..1201));
     assert!(
-        said.contains("201 of 1000 entries are added, more than 20 %"),
+        said.contains("201 entries are added to 1000, more than 20 %"),
         "{said}"
     );
     assert!(said.contains("domain phishing: +201 -0"), "{said}");
@@ -188,7 +188,7 @@ fn growth_is_held_by_version_and_by_day_unless_a_person_says_why() {
     must(&mut publisher.publish(&names("bad", 0..1440), "domains"));
     let said = publisher.refused(&names("bad", 0..1640));
     assert!(
-        said.contains("640 of 1000 entries are added within 24 hours, more than 50 %"),
+        said.contains("640 entries are added to 1000 within 24 hours, more than 50 %"),
         "{said}"
     );
     let mut accepted = publisher.publish(&names("bad", 0..1640), "domains");
