@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use rapidhash::fast::RandomState;
 
 use super::counter_map::{self, CounterMap, MapFault};
-use super::hit_counter::{NO_SLOT, Segment, find};
+use super::hit_counter::{Segment, find};
 use super::slot_book::{self, BookFault, SLOTS_MAX, SlotBook, SlotIndex};
 use super::{Bucket, CountError, CountedRule, Damage, HitCounter};
 use crate::policy::Surface;
@@ -194,10 +194,7 @@ impl State {
         })?;
         let room = rules.size_hint().0;
         let mut index = SlotIndex::new(&batches, room, ids);
-        let slots: Option<Box<[u32]>> = rules
-            .map(|rule| rule.map_or(Some(NO_SLOT), |rule| index.slot(&rule)))
-            .collect();
-        let slots = slots.ok_or(CountError::TooMany {
+        let slots = index.slots(rules).ok_or(CountError::TooMany {
             max: usize::try_from(SLOTS_MAX).unwrap_or(usize::MAX),
         })?;
         Ok((slots, index.gone(), index.into_fresh()))

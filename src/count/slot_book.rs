@@ -3,12 +3,14 @@
 use std::collections::{HashMap, HashSet};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use rapidhash::fast::RandomState;
 use rapidhash::v3::rapidhash_v3;
 
 use super::CountedRule;
+use super::hit_counter::NO_SLOT;
 use crate::policy::{Action, Category};
 
 /// The names of the slots. A slot belongs to one entry, action, category and authority of one
@@ -253,7 +255,6 @@ pub(super) struct SlotIndex<'a> {
     known: usize,
     found: usize,
     fresh_count: usize,
-    record: Vec<u8>,
 }
 
 /// A slot and where its record begins: in the batches, and beyond their end in `fresh`.
@@ -290,7 +291,6 @@ impl<'a> SlotIndex<'a> {
             known: 0,
             found: 0,
             fresh_count: 0,
-            record: Vec::new(),
         };
         let mut names = Names::of(batches);
         while let Some(name) = names.next() {
@@ -312,19 +312,62 @@ impl<'a> SlotIndex<'a> {
         index
     }
 
-    /// The slot of a rule; nothing where no more can be numbered.
-    pub(super) fn slot(&mut self, rule: &CountedRule<'a>) -> Option<u32> {
+    /// The slots of rules, in their order; [`NO_SLOT`] for those that are not counted. Nothing
+    /// where no more can be numbered.
+    ///
+    /// Cells lie far apart in memory: those of some rules are fetched at once, before the
+    /// first is looked at.
+    pub(super) fn slots<'r: 'a>(
+        &mut self,
+        mut rules: impl Iterator<Item = Option<CountedRule<'r>>>,
+    ) -> Option<Box<[u32]>> {
+        let mut slots = Vec::with_capacity(rules.size_hint().0);
+        let mut records = Vec::new();
+        let mut ahead: Vec<Option<(Range<usize>, u64)>> = Vec::with_capacity(RULES_AHEAD);
+        loop {
+            records.clear();
+            ahead.clear();
+            for rule in rules.by_ref().take(RULES_AHEAD) {
+                let begin = records.len();
+                let is_counted = rule.map(|rule| self.push_record(&rule, &mut records));
+                ahead.push(match is_counted {
+                    Some(pushed) => {
+                        pushed?;
+                        let record = begin..records.len();
+                        let hash = rapidhash_v3(records.get(record.clone())?);
+                        Some((record, hash))
+                    }
+                    None => None,
+                });
+            }
+            if ahead.is_empty() {
+                return Some(slots.into());
+            }
+            let fetched = ahead.iter().flatten().fold(0, |fetched, (_, hash)| {
+                let cell = self.cells.get(self.home(*hash));
+                fetched ^ cell.map_or(0, |cell| cell.slot)
+            });
+            std::hint::black_box(fetched);
+            for rule in &ahead {
+                slots.push(match rule {
+                    Some((record, hash)) => {
+                        self.slot_of_record(records.get(record.clone())?, *hash)?
+                    }
+                    None => NO_SLOT,
+                });
+            }
+        }
+    }
+
+    /// Writes the record of a rule behind others; nothing where no more can be numbered.
+    fn push_record(&mut self, rule: &CountedRule<'a>, records: &mut Vec<u8>) -> Option<()> {
         let source = self.source(rule)?;
-        let mut record = std::mem::take(&mut self.record);
-        record.clear();
-        record.push(SLOT);
-        record.extend(source.to_le_bytes());
         let action = Action::ALL.iter().position(|known| *known == rule.action)?;
-        record.push(u8::try_from(action).ok()?);
-        push_text(&mut record, rule.entry_id);
-        let slot = self.slot_of_record(&record);
-        self.record = record;
-        slot
+        records.push(SLOT);
+        records.extend(source.to_le_bytes());
+        records.push(u8::try_from(action).ok()?);
+        push_text(records, rule.entry_id);
+        Some(())
     }
 
     /// Slots of the book that no rule asked for.
@@ -362,11 +405,11 @@ impl<'a> SlotIndex<'a> {
         Some(number)
     }
 
-    fn slot_of_record(&mut self, record: &[u8]) -> Option<u32> {
+    fn slot_of_record(&mut self, record: &[u8], hash: u64) -> Option<u32> {
         if self.slots.len() * 2 >= self.cells.len() {
             self.resize(self.cells.len() * 2);
         }
-        let (mut cell, tag) = self.home(record);
+        let (mut cell, tag) = (self.home(hash), tag(hash));
         while let Some(found) = self.cells.get(cell)?.slot.checked_sub(1) {
             if self.cells.get(cell)?.tag == tag
                 && let Some(slot) = self.slot_if(found, record)
@@ -393,7 +436,8 @@ impl<'a> SlotIndex<'a> {
         self.cells = vec![Cell::default(); size];
         for (index, slot) in self.slots.iter().enumerate() {
             let record = self.record_at(slot.place).unwrap_or_default();
-            let (mut cell, tag) = self.home(record);
+            let hash = rapidhash_v3(record);
+            let (mut cell, tag) = (self.home(hash), tag(hash));
             while self.cells.get(cell).is_some_and(|found| found.slot != 0) {
                 cell = (cell + 1) & (size - 1);
             }
@@ -404,12 +448,9 @@ impl<'a> SlotIndex<'a> {
         }
     }
 
-    /// Where the search for a record begins, and its tag.
-    fn home(&self, record: &[u8]) -> (usize, u32) {
-        let hash = rapidhash_v3(record);
-        let tag = u32::try_from(hash >> u32::BITS).unwrap_or_default();
-        let home = usize::try_from(hash).unwrap_or(usize::MAX) & (self.cells.len() - 1);
-        (home, tag)
+    /// Where the search for a record begins whose hash is given.
+    fn home(&self, hash: u64) -> usize {
+        usize::try_from(hash).unwrap_or(usize::MAX) & (self.cells.len() - 1)
     }
 
     /// The number of the slot at that place of `slots`, if that is its record.
@@ -428,6 +469,11 @@ impl<'a> SlotIndex<'a> {
         let length = usize::from(take_u16(&mut length)?);
         bytes.get(..SLOT_HEAD + length)
     }
+}
+
+/// Half the hash of a record; the other half says where it is searched for.
+fn tag(hash: u64) -> u32 {
+    u32::try_from(hash >> u32::BITS).unwrap_or_default()
 }
 
 /// How many bytes of `batches` are whole batches.
@@ -481,6 +527,8 @@ fn take_text<'a>(bytes: &mut &'a [u8]) -> Option<&'a str> {
     std::str::from_utf8(take(bytes, length)?).ok()
 }
 
+/// How many cells are fetched at once: about as many as a core can wait for.
+const RULES_AHEAD: usize = 32;
 const MAGIC: &[u8] = b"CORDONSB";
 /// The format that is written, and the highest that is read.
 pub(super) const FORMAT: u32 = 1;
@@ -514,7 +562,7 @@ mod tests {
     fn assign(book: &mut SlotBook, rules: &[CountedRule<'_>]) -> (Vec<u32>, usize) {
         let batches = book.batches().unwrap();
         let mut index = SlotIndex::new(&batches, 0, None);
-        let slots = rules.iter().map(|rule| index.slot(rule).unwrap()).collect();
+        let slots = index.slots(rules.iter().copied().map(Some)).unwrap().into();
         let gone = index.gone();
         let (fresh, count) = index.into_fresh();
         book.append(&fresh, count).unwrap();
