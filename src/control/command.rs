@@ -234,7 +234,7 @@ pub(super) fn explained(explanation: &Explanation) -> Result<Shown, String> {
 
 /// Does what is asked by a user of the system.
 pub(super) async fn run(shared: &Shared, request: Request, uid: Option<u32>) -> Response {
-    if let Some(act) = ordered(&request, uid) {
+    if let Some(act) = ordered(&shared.config(), &request, uid) {
         shared.note(act).await;
     }
     let done = match request {
@@ -261,11 +261,19 @@ pub(super) async fn run(shared: &Shared, request: Request, uid: Option<u32>) -> 
 }
 
 /// What goes to the audit log of a request that a person gives no reason for.
-fn ordered(request: &Request, uid: Option<u32>) -> Option<Act> {
-    let (what, subject) = match request {
-        Request::Reload => ("reload", String::new()),
-        Request::Update { list } => ("update", list.clone().unwrap_or_default()),
-        Request::FlushCache { name } => ("cache_flush", name.clone()),
+fn ordered(config: &Config, request: &Request, uid: Option<u32>) -> Option<Act> {
+    let (what, subject, refusal) = match request {
+        Request::Reload => ("reload", String::new(), None),
+        Request::Update { list } => {
+            let unknown = |list: &String| config.lists.iter().all(|known| known.name != *list);
+            let refusal = list.as_ref().filter(|list| unknown(list));
+            let refusal = refusal.map(|_| "no list is called so".to_owned());
+            ("update", list.clone().unwrap_or_default(), refusal)
+        }
+        Request::FlushCache { name } => {
+            let refusal = Name::from_text(name).err().map(|error| error.to_string());
+            ("cache_flush", name.clone(), refusal)
+        }
         // Decisions are written down where they are carried out; the rest changes nothing.
         Request::Lever { .. }
         | Request::Status
@@ -273,14 +281,14 @@ fn ordered(request: &Request, uid: Option<u32>) -> Option<Act> {
         | Request::Held
         | Request::Allowed => return None,
     };
-    let outcome = "ordered".to_owned();
-    Some(
-        Person {
-            uid,
-            ..Person::default()
-        }
-        .act(what, subject, outcome),
-    )
+    let person = Person {
+        uid,
+        ..Person::default()
+    };
+    Some(match refusal {
+        Some(why) => person.refused(what, subject, &why),
+        None => person.act(what, subject, "ordered".to_owned()),
+    })
 }
 
 fn shown(shown: Shown) -> Value {

@@ -43,6 +43,12 @@ fn verify_audit(state: &Path) -> Result<(), ExitError> {
             state.display()
         ))
     })?;
+    if checked.records == 0 {
+        return Err(ExitError::failed(format!(
+            "there is no audit log in {}: cordon has not run here yet, or somebody removed the log with its head",
+            state.display()
+        )));
+    }
     say(format_args!(
         "The audit log is whole: {} records, each chained to the one before.",
         checked.records

@@ -32,7 +32,6 @@ pub(crate) fn check(state: &Path) -> Result<Checked, String> {
     let head = read_head(state);
     match (&head, &last) {
         (None, None) => {}
-        (None, Some(last)) if last.number == 1 => {}
         (None, Some(_)) => {
             return Err(format!(
                 "{HEAD} is missing or cannot be read: whether lines were cut off from the end of {LOG} is not known"
@@ -41,7 +40,8 @@ pub(crate) fn check(state: &Path) -> Result<Checked, String> {
         (Some(head), last) => {
             let end = last.clone().unwrap_or_else(Head::none);
             let is_ahead = walk.before_last.as_deref() == Some(head.hash.as_str());
-            if *head != end && !is_ahead {
+            let is_end = (head.number, &head.hash) == (end.number, &end.hash);
+            if !is_end && !is_ahead {
                 return Err(format!(
                     "{HEAD} names line {} and the chain ends with line {}: lines were cut off from the end of {LOG}, or written anew",
                     head.number, end.number
@@ -132,11 +132,7 @@ impl Walk {
             _ => {}
         }
         self.before_last = Some(record.previous);
-        self.last = Some(Head {
-            format: FORMAT,
-            number: record.number,
-            hash,
-        });
+        self.last = Some(Head::behind(record.number, hash));
         self.records = self.records.saturating_add(1);
         Ok(())
     }

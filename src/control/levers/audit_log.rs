@@ -41,6 +41,9 @@ pub(crate) struct Act {
     pub(crate) reason: String,
     /// `done`, or why it was refused.
     pub(crate) outcome: String,
+    /// Whether it was refused, so that anybody who may ask can have it written: such lines
+    /// are cut to [`REFUSED_CHARS_MAX`] and have [`REFUSED_OCTETS_MAX`] a day.
+    pub(crate) is_refused: bool,
 }
 
 /// One line of the log, without its own hash, which comes last.
@@ -68,6 +71,20 @@ pub(crate) struct Head {
     pub(crate) number: u64,
     /// Its hash.
     pub(crate) hash: String,
+    /// What the lines on refusals have taken today.
+    #[serde(default)]
+    refused: Refused,
+}
+
+/// What lines on refusals take of the log, so that they push nothing that was done out of it.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+struct Refused {
+    /// The day, counted from 1970.
+    day: i64,
+    /// How many octets they have taken on it.
+    octets: u64,
+    /// Whether more were refused than are written down.
+    is_more: bool,
 }
 
 /// Why nothing can be written to the log; then nothing is done, either.
@@ -99,7 +116,8 @@ impl AuditLog {
     }
 
     /// Writes down what a person did, durably. The daemon and a command may both write: one
-    /// waits for the other.
+    /// waits for the other. Of what was refused the log takes so much a day; that there was
+    /// more is one line.
     ///
     /// # Errors
     /// [`AuditError`]; the log is as it was before then.
@@ -109,7 +127,45 @@ impl AuditLog {
         locked.lock().map_err(|error| failed(&lock, error))?;
         let mut head = self.mend(now)?;
         self.rotate()?;
-        self.write(act, now, &mut head)
+        match act.is_refused {
+            true => self.write_refused(act, now, &mut head),
+            false => self.write(act, now, &mut head),
+        }
+    }
+
+    /// Writes down what was refused, within what the day has left for that.
+    fn write_refused(&self, act: &Act, now: Timestamp, head: &mut Head) -> Result<(), AuditError> {
+        let day = now.as_second().div_euclid(DAY_SECONDS);
+        if head.refused.day != day {
+            head.refused = Refused {
+                day,
+                ..Refused::default()
+            };
+        }
+        if head.refused.is_more {
+            return Ok(());
+        }
+        let short = |text: &str| bounded(text, REFUSED_CHARS_MAX);
+        let act = Act {
+            subject: short(&act.subject),
+            reason: short(&act.reason),
+            outcome: short(&act.outcome),
+            ..act.clone()
+        };
+        let length = self.line(&act, now, head)?.0.len();
+        let taken = head.refused.octets.saturating_add(length as u64);
+        if taken > REFUSED_OCTETS_MAX {
+            head.refused.is_more = true;
+            let more = Act {
+                what: "more_refused",
+                reason: "more was refused today than is written down".to_owned(),
+                outcome: "noted".to_owned(),
+                ..Act::default()
+            };
+            return self.write(&more, now, head);
+        }
+        head.refused.octets = taken;
+        self.write(&act, now, head)
     }
 
     /// Checks the whole chain.
@@ -125,7 +181,7 @@ impl AuditLog {
     /// is not as the head says is written down.
     fn mend(&self, now: Timestamp) -> Result<Head, AuditError> {
         let path = self.state.join(LOG);
-        let anchor = read_head(&self.state);
+        let mut anchor = read_head(&self.state);
         let mut last = self.last_line(&path)?;
         if last.is_empty() {
             last = self.last_line(&self.state.join(rotated(1)))?;
@@ -138,6 +194,12 @@ impl AuditLog {
         let start = last.iter().rposition(|octet| *octet == b'\n');
         let last = last.get(start.map_or(0, |start| start + 1)..);
         let found = last.and_then(audit_check::read_line);
+        if anchor.is_none() && last.is_none_or(<[u8]>::is_empty) {
+            // The head is there before the first line: a log without one has lost it.
+            let none = Head::none();
+            self.write_head(&none)?;
+            anchor = Some(none);
+        }
         let note = |what, reason: String, head: &mut Head| {
             let act = Act {
                 what,
@@ -153,6 +215,9 @@ impl AuditLog {
                 format: FORMAT,
                 number: record.number,
                 hash: hash.clone(),
+                refused: anchor
+                    .as_ref()
+                    .map_or_else(Refused::default, |anchor| anchor.refused),
             },
             None => anchor.clone().unwrap_or_else(Head::none),
         };
@@ -174,9 +239,8 @@ impl AuditLog {
             (Some((record, hash)), Some(anchor)) => {
                 *hash == anchor.hash || record.previous == anchor.hash
             }
-            (Some((record, _)), None) => record.number == 1,
             (None, Some(anchor)) => anchor.number == 0,
-            (None, None) => last.is_none_or(<[u8]>::is_empty),
+            (_, None) => false,
         };
         if !is_sound {
             let named = anchor.map_or(0, |anchor| anchor.number);
@@ -190,26 +254,8 @@ impl AuditLog {
 
     /// Writes one line behind `head`, and `head` anew.
     fn write(&self, act: &Act, now: Timestamp, head: &mut Head) -> Result<(), AuditError> {
-        let record = Record {
-            format: FORMAT,
-            number: head.number.saturating_add(1),
-            time: now,
-            who: bounded(&act.who, WHO_CHARS_MAX),
-            uid: act.uid,
-            what: act.what.to_owned(),
-            subject: bounded(&act.subject, SUBJECT_CHARS_MAX),
-            reason: bounded(&act.reason, REASON_CHARS_MAX),
-            outcome: bounded(&act.outcome, REASON_CHARS_MAX),
-            previous: head.hash.clone(),
-        };
         let path = self.state.join(LOG);
-        let text = serde_json::to_string(&record)
-            .map_err(|error| failed(&path, std::io::Error::other(error)))?;
-        let hash = hash(&text);
-        let line = format!(
-            "{}{HASH_MEMBER}{hash}\"}}\n",
-            text.strip_suffix('}').unwrap_or(&text)
-        );
+        let (line, hash) = self.line(act, now, head)?;
         let mut file = self.open(&path)?;
         let before = file.metadata().map_err(|error| failed(&path, error))?.len();
         let written = file
@@ -222,10 +268,38 @@ impl AuditLog {
             return Err(failed(&path, error));
         }
         *head = Head {
-            format: FORMAT,
-            number: record.number,
+            number: head.number.saturating_add(1),
             hash,
+            ..head.clone()
         };
+        self.write_head(head)
+    }
+
+    /// The line that follows `head`, and its hash.
+    fn line(&self, act: &Act, now: Timestamp, head: &Head) -> Result<(String, String), AuditError> {
+        let record = Record {
+            format: FORMAT,
+            number: head.number.saturating_add(1),
+            time: now,
+            who: bounded(&act.who, WHO_CHARS_MAX),
+            uid: act.uid,
+            what: act.what.to_owned(),
+            subject: bounded(&act.subject, SUBJECT_CHARS_MAX),
+            reason: bounded(&act.reason, REASON_CHARS_MAX),
+            outcome: bounded(&act.outcome, REASON_CHARS_MAX),
+            previous: head.hash.clone(),
+        };
+        let text = serde_json::to_string(&record)
+            .map_err(|error| failed(&self.state.join(LOG), std::io::Error::other(error)))?;
+        let hash = hash(&text);
+        let line = format!(
+            "{}{HASH_MEMBER}{hash}\"}}\n",
+            text.strip_suffix('}').unwrap_or(&text)
+        );
+        Ok((line, hash))
+    }
+
+    fn write_head(&self, head: &Head) -> Result<(), AuditError> {
         let bytes = serde_json::to_vec(head).unwrap_or_default();
         Ok(source::replace(&self.state.join(HEAD), &bytes)?)
     }
@@ -292,6 +366,16 @@ impl Head {
             format: FORMAT,
             number: 0,
             hash: NO_HASH.to_owned(),
+            refused: Refused::default(),
+        }
+    }
+
+    /// Behind a line of that number and hash.
+    pub(crate) fn behind(number: u64, hash: String) -> Self {
+        Self {
+            number,
+            hash,
+            ..Self::none()
         }
     }
 }
@@ -349,6 +433,13 @@ pub(crate) const LINE_OCTETS_MAX: u64 = 64 << 10;
 pub(crate) const WHO_CHARS_MAX: usize = 100;
 /// The longest subject.
 const SUBJECT_CHARS_MAX: usize = 1_000;
+/// The longest subject, reason or outcome of what was refused, in characters.
+const REFUSED_CHARS_MAX: usize = 200;
+/// So many octets a day are written on what was refused: all files together hold what was
+/// done for six years at least, whoever asks in vain.
+const REFUSED_OCTETS_MAX: u64 = 32 << 10;
+/// A day, in seconds.
+const DAY_SECONDS: i64 = 86_400;
 /// The longest reason.
 pub(crate) const REASON_CHARS_MAX: usize = 1_000;
 
@@ -364,6 +455,7 @@ mod tests {
             subject: "list csam, serial 8".into(),
             reason: "checked by phone".into(),
             outcome: "done".into(),
+            is_refused: false,
         }
     }
 
@@ -423,10 +515,52 @@ mod tests {
     }
 
     #[test]
-    fn without_its_head_the_log_is_not_believed() {
+    fn without_its_head_the_log_is_not_believed_whatever_is_left_of_it() {
+        for lines in 1..=3 {
+            let (state, log) = three();
+            let path = state.path().join(LOG);
+            let text = fs::read_to_string(&path).unwrap();
+            let left: String = text.split_inclusive('\n').take(lines).collect();
+            fs::write(&path, left).unwrap();
+            fs::remove_file(state.path().join(HEAD)).unwrap();
+            assert!(log.check().unwrap_err().contains(HEAD), "{lines}");
+            // What is done next does not heal it.
+            log.append(&act("allow"), at()).unwrap();
+            assert!(log.check().is_err(), "{lines}");
+        }
+    }
+
+    #[test]
+    fn what_is_refused_pushes_nothing_out_that_was_done() {
         let (state, log) = three();
-        fs::remove_file(state.path().join(HEAD)).unwrap();
-        assert!(log.check().unwrap_err().contains(HEAD));
+        let refused = Act {
+            subject: "x".repeat(900),
+            outcome: "refused: no list is called so".into(),
+            is_refused: true,
+            ..act("hold_accept")
+        };
+        let length = || fs::metadata(state.path().join(LOG)).unwrap().len();
+        let before = length();
+        for _ in 0..300 {
+            log.append(&refused, at()).unwrap();
+        }
+        let full = length();
+        assert!(full - before > REFUSED_OCTETS_MAX / 2);
+        assert!(full - before < REFUSED_OCTETS_MAX + 2 * LINE_OCTETS_MAX / 64);
+        // What is done is written down on the same day, and what is refused on the next.
+        log.append(&act("allow"), at()).unwrap();
+        let done = length();
+        assert!(done > full);
+        log.append(&refused, at()).unwrap();
+        assert_eq!(length(), done);
+        let tomorrow = at() + jiff::SignedDuration::from_hours(24);
+        log.append(&refused, tomorrow).unwrap();
+        assert!(length() > done);
+        log.check().unwrap();
+        let text = fs::read_to_string(state.path().join(LOG)).unwrap();
+        assert_eq!(text.matches("more_refused").count(), 1);
+        let years = LOG_OCTETS_MAX * FILES_MAX as u64 / (REFUSED_OCTETS_MAX + 1024) / 365;
+        assert!(years >= 5, "{years}");
     }
 
     #[test]

@@ -147,6 +147,16 @@ impl Person {
             subject,
             reason: self.reason.clone(),
             outcome,
+            is_refused: false,
+        }
+    }
+
+    /// What they were refused, and why.
+    #[must_use]
+    pub(crate) fn refused(&self, what: &'static str, subject: String, why: &str) -> Act {
+        Act {
+            is_refused: true,
+            ..self.act(what, subject, format!("refused: {why}"))
         }
     }
 }
@@ -165,7 +175,7 @@ impl Updater {
         let prepared = match prepared {
             Ok(prepared) => prepared,
             Err(refusal) => {
-                let refused = act(format!("refused: {refusal}"));
+                let refused = person.refused(lever.word(), lever.subject(), &refusal);
                 if let Err(error) = self.audit.append(&refused, clock::timestamp()) {
                     tracing::error!(%error, "a refusal is not on record");
                 }
