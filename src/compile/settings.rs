@@ -25,7 +25,8 @@ pub struct Settings {
     pub passthru: PassThru,
     /// The Extended DNS Error of its answers.
     pub ede: Ede,
-    /// `readyz` is false until every required list is in force.
+    /// `readyz` is false until every required list is in force; one that is dropped after that
+    /// is an alarm.
     pub required: bool,
     /// Which changes are too large to be taken unasked.
     pub guard: Guard,

@@ -22,7 +22,7 @@ use crate::control::shown::Shown;
 use crate::control::socket::{Request, Response};
 use crate::enforce::InForce;
 use crate::policy::Name;
-use crate::report::{SelfTests, Updates};
+use crate::report::{SelfTests, Updates, waiting};
 
 /// The running daemon, as commands, signals and the watching thread see it.
 #[derive(Clone, Debug)]
@@ -108,6 +108,12 @@ impl Shared {
         let _ = self.0.orders.try_send(Order::Stop);
     }
 
+    /// Why the node is not ready; nothing when it is.
+    fn waiting(&self) -> Vec<String> {
+        let edition = self.0.in_force.load();
+        waiting(&edition.blocklist, &self.0.updates.lists())
+    }
+
     /// Whether every required list is in force.
     #[must_use]
     pub(super) fn is_ready(&self) -> bool {
@@ -119,10 +125,10 @@ impl Shared {
     pub(super) fn one_line(&self) -> String {
         let edition = self.0.in_force.load();
         let lists = edition.blocklist.lists().len();
-        let ready = if self.is_ready() {
-            "ready"
-        } else {
-            "waiting for a required list"
+        let waiting = self.waiting();
+        let ready = match waiting.as_slice() {
+            [] => "ready".to_owned(),
+            _ => format!("not ready: {}", waiting.join("; ")),
         };
         format!(
             "{ready}; {lists} lists with {} entries in force",
@@ -204,7 +210,7 @@ impl Shared {
             &self.config(),
             &edition,
             &self.0.updates,
-            self.is_ready(),
+            self.waiting(),
             crate::control::clock::timestamp(),
         );
         let ledger_error = self.0.ledger_error.load_full();

@@ -32,6 +32,8 @@ pub enum AlarmKind {
     Clock,
     /// What should be on disk is not.
     Disk,
+    /// A list has expired and is not in force any more, as its signed policy says.
+    Dropped,
     /// Somebody else may have a key of the authority.
     KeyMisuse,
     /// The node does not answer itself as its lists demand.
@@ -99,9 +101,10 @@ impl Alarms {
 
 impl AlarmKind {
     /// Every kind.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Clock,
         Self::Disk,
+        Self::Dropped,
         Self::KeyMisuse,
         Self::SelfTest,
         Self::Upstream,
@@ -120,6 +123,7 @@ impl AlarmKind {
         match self {
             Self::Clock => "clock",
             Self::Disk => "disk",
+            Self::Dropped => "dropped",
             Self::KeyMisuse => "key_misuse",
             Self::SelfTest => "self_test",
             Self::Upstream => "upstream",

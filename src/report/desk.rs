@@ -9,7 +9,7 @@ use tokio::sync::Semaphore;
 use super::access::{Access, Viewer};
 use super::dashboard::{self, Effect, EntryFigure, Page, TopEntries, Window};
 use super::problem::Problem;
-use super::summary::{Summary, is_ready};
+use super::summary::{Summary, waiting};
 use super::suppression::{Figure, Shown, exact, suppress};
 use super::users::Role;
 use super::{AlarmKind, Period, Sources};
@@ -41,9 +41,10 @@ impl Desk {
         (self.sources.clock)()
     }
 
-    /// Whether every required list is in force.
-    pub(super) fn is_ready(&self) -> bool {
-        is_ready(&self.sources.in_force.load(), &self.sources.updates.lists())
+    /// Why the node is not ready; nothing when it is.
+    pub(super) fn waiting(&self) -> Vec<String> {
+        let edition = self.sources.in_force.load();
+        waiting(&edition.blocklist, &self.sources.updates.lists())
     }
 
     pub(super) fn summary(&self, viewer: &Viewer) -> Summary {

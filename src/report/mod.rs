@@ -36,7 +36,7 @@ pub use password::PASSWORD_CHARS_MIN;
 pub use self_test::{Probe, SelfTest, SelfTestFailure, SelfTests};
 pub use server::{Bound, DRAIN, Sources, bind, check, serve};
 pub use settings::{ServerTls, Settings};
-pub use summary::{Health, ListStatus, Summary};
+pub use summary::{Health, ListStatus, Summary, waiting};
 pub use suppression::{Figure, Shown, suppress};
 pub use timeline::{End, ListInForce, Period, Timeline};
 pub use updates::{

@@ -332,14 +332,13 @@ async fn livez() -> &'static str {
     "alive\n"
 }
 
-async fn readyz(State(desk): State<Arc<Desk>>) -> (StatusCode, &'static str) {
-    if desk.is_ready() {
-        (StatusCode::OK, "ready\n")
+async fn readyz(State(desk): State<Arc<Desk>>) -> (StatusCode, String) {
+    let waiting = desk.waiting();
+    if waiting.is_empty() {
+        (StatusCode::OK, "ready\n".to_owned())
     } else {
-        (
-            StatusCode::SERVICE_UNAVAILABLE,
-            "not ready: a required list is not in force\n",
-        )
+        let lines = waiting.iter().map(|why| format!("not ready: {why}\n"));
+        (StatusCode::SERVICE_UNAVAILABLE, lines.collect())
     }
 }
 

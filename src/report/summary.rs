@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::updates::Failure;
 use super::{Alarm, HeldVersion, LatencyFigures, ListUpdates, PinnedVersion, SelfTest, Severity};
-use crate::compile::CompiledList;
+use crate::compile::{Blocklist, CompiledList};
 use crate::enforce::Edition;
 use crate::policy::Origin;
 
@@ -100,7 +100,7 @@ impl Summary {
                 });
             }
         }
-        let ready = is_ready(edition, updates);
+        let ready = waiting(&edition.blocklist, updates).is_empty();
         lists.retain(|list| is_visible(&list.name));
         Self {
             node: node.to_owned(),
@@ -162,15 +162,36 @@ impl Summary {
     }
 }
 
-/// Whether every required list is in force.
+/// Why the node is not ready: a sentence for each required list that is not in force; none
+/// when it is ready. A list that was in force and is dropped, as its signed policy says of one
+/// that has expired, is an alarm and keeps no node from being ready.
 #[must_use]
-pub(super) fn is_ready(edition: &Edition, updates: &[ListUpdates]) -> bool {
-    let lists = edition.blocklist.lists();
+pub fn waiting(blocklist: &Blocklist, updates: &[ListUpdates]) -> Vec<String> {
+    let lists = blocklist.lists();
     let is_in_force = |name: &str| lists.iter().any(|list| list.settings.name == name);
-    updates
+    let missing = updates
         .iter()
-        .filter(|known| known.required)
-        .all(|known| is_in_force(&known.list))
+        .filter(|known| known.required && known.dropped.is_none() && !is_in_force(&known.list));
+    missing.map(sentence).collect()
+}
+
+/// Why a required list is not in force, and what to do.
+fn sentence(known: &ListUpdates) -> String {
+    let list = &known.list;
+    match &known.held {
+        Some(held) => {
+            let guards: Vec<&str> = held.guards.iter().map(|(guard, _)| *guard).collect();
+            format!(
+                "list {list} is required and not in force: its first version, {}, is held ({}). `cordon hold` shows why; `cordon hold accept {list} {} --by NAME --reason TEXT` puts it in force",
+                held.version,
+                guards.join(", "),
+                held.word()
+            )
+        }
+        None => format!(
+            "list {list} is required and not in force: there is no version of it yet that verifies; `cordon status` says how its rounds went"
+        ),
+    }
 }
 
 impl ListStatus {

@@ -23,7 +23,7 @@ pub struct Updates {
 pub struct ListUpdates {
     /// The list's name in the configuration.
     pub list: String,
-    /// `readyz` is false until it is in force.
+    /// `readyz` is false until it is in force; not where it is dropped after that.
     pub required: bool,
     /// When it was last tried.
     pub last_attempt: Option<Timestamp>,
@@ -195,6 +195,14 @@ impl Updates {
 
     fn write(&self) -> RwLockWriteGuard<'_, Vec<ListUpdates>> {
         self.lists.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl HeldVersion {
+    /// The word for it in a command: its serial, or what its digest begins with.
+    #[must_use]
+    pub fn word(&self) -> &str {
+        self.version.rsplit(' ').next().unwrap_or(&self.version)
     }
 }
 

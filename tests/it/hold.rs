@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::net::Ipv4Addr;
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -153,6 +154,36 @@ fn a_list_that_doubles_is_held_over_a_restart_until_somebody_accepts_it() {
     ] {
         assert!(log.contains(part), "{part} is not in\n{log}");
     }
+}
+
+#[test]
+fn who_waits_for_a_first_version_that_is_held_reads_how_to_accept_it() {
+    let mut plant = Plant::new();
+    plant.node.stop();
+    fs::remove_dir_all(plant.node.state()).unwrap();
+    let text = fs::read_to_string(plant.node.configuration()).unwrap();
+    let required = "list: a }, required: true, guard: { min_entries: 1000 } }";
+    let text = text.replace("list: a } }", required);
+    plant.node.write_configuration(&text);
+    plant.node.spawn();
+    let sentence = "list a is required and not in force: its first version, serial 1, is held (floor). `cordon hold` shows why; `cordon hold accept a 1 --by NAME --reason TEXT` puts it in force";
+    client::until("it is held", Duration::from_secs(20), || {
+        plant.node.log().contains(&format!("not ready: {sentence}"))
+    });
+    let ready = plant.node.report("/readyz");
+    assert_eq!(
+        (ready.status, ready.body),
+        (503, format!("not ready: {sentence}\n"))
+    );
+    let status = plant.node.command(&["status"]);
+    assert!(
+        status.contains(&format!("NOT READY: {sentence}")),
+        "{status}"
+    );
+    plant
+        .node
+        .command(&[&["hold", "accept", "a", "1"][..], &ANNA].concat());
+    assert_eq!(plant.node.report("/readyz").status, 200);
 }
 
 #[test]

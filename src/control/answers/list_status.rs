@@ -246,7 +246,9 @@ impl ListStatus {
         }
         *text += ")\n";
         match (self.in_force, self.serial) {
-            (false, _) if self.required => *text += "  NOT IN FORCE, and required\n",
+            (false, _) if self.required && self.dropped.is_none() => {
+                *text += "  NOT IN FORCE, and required\n";
+            }
             (false, _) => *text += "  not in force\n",
             (true, Some(serial)) => {
                 let age = self

@@ -20,6 +20,8 @@ pub(crate) struct Status<'a> {
     node: String,
     /// Every required list is in force.
     ready: bool,
+    /// Why it is not.
+    waiting: Vec<String>,
     #[serde(flatten)]
     trouble: NodeTrouble,
     edition: u64,
@@ -54,13 +56,13 @@ struct Surface {
 }
 
 impl<'a> Status<'a> {
-    /// The status at `now`.
+    /// The status at `now`; `waiting` says why the node is not ready.
     #[must_use]
     pub(crate) fn of(
         config: &Config,
         edition: &Edition,
         updates: &Updates,
-        ready: bool,
+        waiting: Vec<String>,
         now: Timestamp,
     ) -> Self {
         let rounds = updates.lists();
@@ -115,7 +117,8 @@ impl<'a> Status<'a> {
         Self {
             version: env!("CARGO_PKG_VERSION"),
             node: config.node.clone(),
-            ready,
+            ready: waiting.is_empty(),
+            waiting,
             trouble: NodeTrouble::of(&config.node, edition, updates, now),
             edition: edition.number,
             since: edition.since.to_string(),
@@ -152,11 +155,7 @@ impl<'a> Status<'a> {
     /// The status for people.
     #[must_use]
     pub(crate) fn to_text(&self) -> String {
-        let ready = if self.ready {
-            "ready"
-        } else {
-            "NOT READY: a required list is not in force"
-        };
+        let ready = if self.ready { "ready" } else { "NOT READY" };
         let mut text = format!(
             "{} · cordon {} · {ready}{}\nedition {} since {}\n",
             self.node,
@@ -165,6 +164,9 @@ impl<'a> Status<'a> {
             self.edition,
             short(&self.since)
         );
+        for why in &self.waiting {
+            let _ = writeln!(text, "NOT READY: {why}");
+        }
         self.trouble.write(&mut text);
         for surface in &self.surfaces {
             let _ = writeln!(

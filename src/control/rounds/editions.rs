@@ -19,6 +19,7 @@ use crate::enforce::{Edition, InForce, counted_rules, counted_rules_from};
 use crate::policy::Origin;
 use crate::report::{
     AlarmKind, Failure, HeldVersion, Metrics, Outcome, PinnedVersion, Severity, Timeline, Updates,
+    waiting,
 };
 use crate::verify::{ListFile, NetChange, Subscription, Verified};
 
@@ -128,7 +129,7 @@ impl Editions {
             lists.map(|list| (&list.settings, &list.border, Version::of(&list.provenance)));
         let fits = *blocklist.protected() == config.protect && due.eq(before);
         if fits {
-            self.swap(config, blocklist.with(levers), begin);
+            self.swap(blocklist.with(levers), begin);
         }
         fits
     }
@@ -165,14 +166,14 @@ impl Editions {
     }
 
     /// Lets what is in force act by other levers, or at another time.
-    pub(crate) fn move_levers(&self, config: &Config, levers: &Levers) {
+    pub(crate) fn move_levers(&self, levers: &Levers) {
         let begin = clock::instant();
         let before = self.in_force.load_full();
         let next = before.blocklist.next_change();
         let has_turned = next.is_some_and(|next| next <= levers.now);
         let old = before.blocklist.levers();
         if has_turned || (&old.withdrawn, &old.allowed) != (&levers.withdrawn, &levers.allowed) {
-            self.swap(config, before.blocklist.with(levers), begin);
+            self.swap(before.blocklist.with(levers), begin);
         }
     }
 
@@ -191,12 +192,7 @@ impl Editions {
 
     /// Puts a blocklist in force; since `begin` it was in the making. Where it shares rules
     /// with the one in force, their counters are taken over. Returns what was in force before.
-    pub(crate) fn swap(
-        &self,
-        config: &Config,
-        blocklist: Blocklist,
-        begin: Instant,
-    ) -> Arc<Edition> {
+    pub(crate) fn swap(&self, blocklist: Blocklist, begin: Instant) -> Arc<Edition> {
         let counter = match self.counter(&blocklist) {
             Ok(counter) => counter,
             Err(error) => {
@@ -205,7 +201,11 @@ impl Editions {
             }
         };
         let number = self.in_force.load().number.saturating_add(1);
-        let ready = is_ready(config, &blocklist);
+        let waiting = waiting(&blocklist, &self.updates.lists());
+        let ready = waiting.is_empty();
+        for why in waiting {
+            tracing::warn!("not ready: {why}");
+        }
         let edition = Edition {
             number,
             since: clock::timestamp(),
@@ -500,19 +500,4 @@ fn between(from: Timestamp, to: Timestamp) -> Duration {
 fn find<'a>(blocklist: &'a Blocklist, list: &str) -> Option<&'a CompiledList> {
     let mut lists = blocklist.lists().iter();
     lists.find(|compiled| compiled.settings.name == list)
-}
-
-/// Whether every required list is in force.
-pub(crate) fn is_ready(config: &Config, blocklist: &Blocklist) -> bool {
-    let in_force = |name: &str| {
-        blocklist
-            .lists()
-            .iter()
-            .any(|list| list.settings.name == name)
-    };
-    config
-        .lists
-        .iter()
-        .filter(|list| list.required)
-        .all(|list| in_force(&list.name))
 }

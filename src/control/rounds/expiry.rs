@@ -6,8 +6,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::compile::{From, Settings};
+use crate::control::rounds::lapsed::about;
 use crate::control::rounds::update::Updater;
 use crate::policy::OnExpiry;
+use crate::report::{AlarmKind, Severity};
 
 impl Updater {
     /// The lists that are to be dropped at `now`, each with since when (`trust.md` section
@@ -37,11 +39,31 @@ impl Updater {
             let (dropped, expires) = (self.dropped.get(list).copied(), self.role_expires(settings));
             self.editions.updates.note(list, |known| {
                 known.role_expires = expires;
-                if dropped.is_some() && known.dropped.is_none() {
-                    tracing::error!(list, "the list has expired, and is not enforced any more because its signed policy says so; a version that verifies puts it in force again");
-                }
                 known.dropped = dropped;
             });
+            self.alarm_dropped(settings, dropped);
+        }
+    }
+
+    /// Raises the alarm for a list that is dropped, or ends it.
+    fn alarm_dropped(&self, settings: &Settings, dropped: Option<Timestamp>) {
+        let From::Repository { repository, .. } = &settings.from else {
+            return;
+        };
+        let (list, alarms) = (&settings.name, &self.editions.updates.alarms);
+        let about = about(repository, list);
+        let Some(since) = dropped else {
+            if alarms.clear(AlarmKind::Dropped, &about) {
+                tracing::info!(list, "the list is not dropped any more");
+            }
+            return;
+        };
+        let sentence = format!(
+            "list {list} has expired and is not enforced any more: its signed policy says so. A version that verifies puts it in force again; ask the authority"
+        );
+        let (kind, severity) = (AlarmKind::Dropped, Severity::Alarm);
+        if alarms.raise(kind, &about, severity, sentence.clone(), since) {
+            tracing::error!("{sentence}");
         }
     }
 }

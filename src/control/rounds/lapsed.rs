@@ -57,7 +57,7 @@ impl Updater {
 }
 
 /// What the alarm of a list is about.
-fn about(repository: &str, list: &str) -> String {
+pub(crate) fn about(repository: &str, list: &str) -> String {
     format!("{repository}{LIST}{list}")
 }
 

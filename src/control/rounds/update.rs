@@ -245,8 +245,8 @@ impl Updater {
             pulled.puller.keep(&subscription.name, serials.collect());
         }
         let now = clock::timestamp();
-        let (config, editions) = (Arc::clone(&self.config), Arc::clone(&self.editions));
-        let mut withdrawing = Withdrawing::new(&config, &subscriptions, &editions);
+        let editions = Arc::clone(&self.editions);
+        let mut withdrawing = Withdrawing::new(&subscriptions, &editions);
         let mut tell = |list: &str, withdrawn: &[Withdrawal]| withdrawing.take(list, withdrawn);
         let round = runtime.block_on(async {
             let pulling = pulled.puller.round_telling(&subscriptions, now, &mut tell);

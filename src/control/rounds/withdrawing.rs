@@ -2,7 +2,6 @@
 
 use jiff::Timestamp;
 
-use crate::config::Config;
 use crate::control::clock;
 use crate::control::rounds::editions::Editions;
 use crate::policy::Withdrawal;
@@ -12,7 +11,6 @@ use crate::verify::Subscription;
 /// sections 7.7 and 7.12): a slow mirror of a list does not delay them.
 #[derive(Debug)]
 pub(crate) struct Withdrawing<'a> {
-    config: &'a Config,
     subscriptions: &'a [Subscription],
     editions: &'a Editions,
     /// Lists of which more is withdrawn than before, and since when.
@@ -21,13 +19,8 @@ pub(crate) struct Withdrawing<'a> {
 
 impl<'a> Withdrawing<'a> {
     /// For one round of one repository.
-    pub(crate) const fn new(
-        config: &'a Config,
-        subscriptions: &'a [Subscription],
-        editions: &'a Editions,
-    ) -> Self {
+    pub(crate) const fn new(subscriptions: &'a [Subscription], editions: &'a Editions) -> Self {
         Self {
-            config,
             subscriptions,
             editions,
             taken: Vec::new(),
@@ -45,7 +38,7 @@ impl<'a> Withdrawing<'a> {
             levers
                 .withdrawn
                 .insert(subscription.name.clone(), withdrawn.to_vec());
-            self.editions.move_levers(self.config, &levers);
+            self.editions.move_levers(&levers);
             tracing::warn!(
                 list = subscription.name,
                 withdrawn = withdrawn.len(),

@@ -137,7 +137,7 @@ impl Updater {
             }
             if fresh.len() == before {
                 drop(fresh);
-                break self.editions.swap(&config, blocklist.with(&levers), begin);
+                break self.editions.swap(blocklist.with(&levers), begin);
             }
         };
         self.tell_repositories();
@@ -334,7 +334,7 @@ impl Updater {
     /// Lets what is in force act by the levers as they are now.
     pub(crate) fn move_levers(&mut self) {
         let levers = self.levers();
-        self.editions.move_levers(&self.config, &levers);
+        self.editions.move_levers(&levers);
         self.tell_lapsed();
     }
 

@@ -6,7 +6,6 @@ use std::collections::BTreeSet;
 use super::verdict::{Failure, Fault};
 use crate::compile::{Blocklist, CompiledList, From, Mode, OwnHost};
 use crate::config::Config;
-use crate::control::rounds::editions::is_ready;
 use crate::enforce::dns;
 use crate::policy::{Action, Decision, Name, RuleId};
 use crate::report::Probe;
@@ -51,7 +50,7 @@ pub(super) struct Canary {
 impl Plan {
     /// The plan for lists under a configuration. `label` is the one of the names that nobody
     /// asked for before.
-    pub(super) fn of(config: &Config, blocklist: &Blocklist, label: &str) -> Self {
+    pub(super) fn of(config: &Config, blocklist: &Blocklist, is_ready: bool, label: &str) -> Self {
         let mut plan = Self::default();
         let surfaces = surfaces(config);
         for list in blocklist.lists() {
@@ -71,7 +70,7 @@ impl Plan {
             }
         }
         for name in &config.self_test.must_work {
-            plan.expect_resolved(config, blocklist, name);
+            plan.expect_resolved(config, blocklist, is_ready, name);
         }
         plan.failures.truncate(FAILURES_MAX);
         plan
@@ -149,12 +148,17 @@ impl Plan {
     }
 
     /// Adds a name that must resolve.
-    fn expect_resolved(&mut self, config: &Config, blocklist: &Blocklist, name: &Name) {
+    fn expect_resolved(
+        &mut self,
+        config: &Config,
+        blocklist: &Blocklist,
+        is_ready: bool,
+        name: &Name,
+    ) {
         let why = "`self_test.must_work` names it";
         // Where there is no DNS, or it waits for a list, what the lists say is all there is to
         // test.
-        let answers =
-            |dns: &dns::Settings| !dns.servfail_until_ready || is_ready(config, blocklist);
+        let answers = |dns: &dns::Settings| !dns.servfail_until_ready || is_ready;
         let asks = config.dns.as_ref().is_some_and(answers);
         let probe = if asks {
             Probe::DnsPass
@@ -353,7 +357,7 @@ self_test: { must_work: [works.test] }
             })
             .collect();
         let blocklist = compile::example::blocklist(&lists, "2026-11-24T06:00:00Z");
-        Plan::of(config, &blocklist, "t1")
+        Plan::of(config, &blocklist, true, "t1")
     }
 
     /// The plan in lines.

@@ -15,7 +15,7 @@ use crate::config::Config;
 use crate::control::clock;
 use crate::enforce::InForce;
 use crate::policy::Surface;
-use crate::report::{AlarmKind, Metrics, Probe, SelfTests, Severity, Updates};
+use crate::report::{AlarmKind, Metrics, Probe, SelfTests, Severity, Updates, waiting};
 
 /// Runs self-tests, one at a time.
 #[derive(Debug)]
@@ -91,9 +91,7 @@ impl SelfTester {
         retired: Option<&Blocklist>,
     ) -> Option<(Verdict, Plan)> {
         let _one = self.one_at_a_time.lock().await;
-        let before = retired.map_or_else(Plan::default, |retired| {
-            Plan::of(config, retired, &fresh_label())
-        });
+        let before = retired.map_or_else(Plan::default, |retired| self.plan(config, retired));
         let mut verdict = self.ask(config, &before).await;
         // What the lists have wrong by themselves is so however often it is asked.
         if !verdict.is_decided {
@@ -105,10 +103,16 @@ impl SelfTester {
         is_same.then_some((verdict, before))
     }
 
+    /// What is to be asked of a blocklist.
+    fn plan(&self, config: &Config, blocklist: &Blocklist) -> Plan {
+        let is_ready = waiting(blocklist, &self.updates.lists()).is_empty();
+        Plan::of(config, blocklist, is_ready, &fresh_label())
+    }
+
     /// Asks everything once.
     async fn ask(&self, config: &Config, before: &Plan) -> Verdict {
         let edition = self.in_force.load_full();
-        let mut plan = Plan::of(config, &edition.blocklist, &fresh_label());
+        let mut plan = self.plan(config, &edition.blocklist);
         plan.miss_lost(before, &surfaces(config));
         let lists = edition.blocklist.lists().iter();
         let lists: Vec<String> = lists.map(|list| list.settings.name.clone()).collect();

@@ -124,6 +124,11 @@ report:
         });
     }
 
+    /// Spawns it and waits for nothing.
+    pub(crate) fn spawn(&mut self) {
+        self.spawn_with(&[]);
+    }
+
     /// Spawns it with these environment variables.
     fn spawn_with(&mut self, environment: &[(&str, &str)]) {
         let log = fs::OpenOptions::new()
