@@ -144,6 +144,7 @@ struct List<'a> {
     overdue: usize,
     guard_events: u64,
     held: Option<Held<'a>>,
+    rejected: Option<Rejected<'a>>,
     pinned: Option<Pinned<'a>>,
     dropped: Option<String>,
     enforce_latency: Option<Latency>,
@@ -166,6 +167,13 @@ struct Held<'a> {
 struct HeldBy<'a> {
     guard: &'a str,
     sentence: &'a str,
+}
+
+/// A version that the operator rejected, while none that came later is in force.
+#[derive(Serialize)]
+struct Rejected<'a> {
+    version: &'a str,
+    since: String,
 }
 
 /// A version that the operator went back to.
@@ -325,6 +333,10 @@ impl<'a> List<'a> {
                 before: held.before,
                 added: held.added,
                 removed: held.removed,
+            }),
+            rejected: list.rejected_version().map(|rejected| Rejected {
+                version: &rejected.version,
+                since: rejected.since.to_string(),
             }),
             pinned: list.pinned().map(|pinned| Pinned {
                 version: &pinned.version,

@@ -40,6 +40,7 @@ pub use summary::{Health, ListStatus, Summary, waiting};
 pub use suppression::{Figure, Shown, suppress};
 pub use timeline::{End, ListInForce, Period, Timeline};
 pub use updates::{
-    Failure, HeldVersion, ListUpdates, Outcome, PinnedVersion, STALE_ALARM, STALE_WARNING, Updates,
+    Failure, HeldVersion, ListUpdates, Outcome, PinnedVersion, RejectedVersion, STALE_ALARM,
+    STALE_WARNING, Updates,
 };
 pub use users::{Role, User, Users};

@@ -3,7 +3,10 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::updates::Failure;
-use super::{Alarm, HeldVersion, LatencyFigures, ListUpdates, PinnedVersion, SelfTest, Severity};
+use super::{
+    Alarm, HeldVersion, LatencyFigures, ListUpdates, PinnedVersion, RejectedVersion, SelfTest,
+    Severity,
+};
 use crate::compile::{Blocklist, CompiledList};
 use crate::enforce::Edition;
 use crate::policy::Origin;
@@ -178,8 +181,8 @@ pub fn waiting(blocklist: &Blocklist, updates: &[ListUpdates]) -> Vec<String> {
 /// Why a required list is not in force, and what to do.
 fn sentence(known: &ListUpdates) -> String {
     let list = &known.list;
-    match &known.held {
-        Some(held) => {
+    match (&known.held, &known.rejected) {
+        (Some(held), _) => {
             let guards: Vec<&str> = held.guards.iter().map(|(guard, _)| *guard).collect();
             format!(
                 "list {list} is required and not in force: its first version, {}, is held ({}). `cordon hold` shows why; `cordon hold accept {list} {} --by NAME --reason TEXT` puts it in force",
@@ -188,7 +191,11 @@ fn sentence(known: &ListUpdates) -> String {
                 held.word()
             )
         }
-        None => format!(
+        (None, Some(rejected)) => format!(
+            "list {list} is required and not in force: its first version, {}, was rejected; the authority has to publish another",
+            rejected.version
+        ),
+        (None, None) => format!(
             "list {list} is required and not in force: there is no version of it yet that verifies; `cordon status` says how its rounds went"
         ),
     }
@@ -284,6 +291,12 @@ impl ListStatus {
         self.updates.as_ref()?.held.as_ref()
     }
 
+    /// The version that a person rejected, while none that came later is in force.
+    #[must_use]
+    pub fn rejected_version(&self) -> Option<&RejectedVersion> {
+        self.updates.as_ref()?.rejected.as_ref()
+    }
+
     /// The version that a person went back to.
     #[must_use]
     pub fn pinned(&self) -> Option<&PinnedVersion> {
@@ -345,7 +358,8 @@ impl ListStatus {
         }
         let is_expired = self.expires_in(now).is_some_and(|left| left.is_negative());
         let is_stale = self.staleness(now).is_some();
-        let is_held = self.held().is_some() || self.pinned().is_some();
+        let is_held =
+            self.held().is_some() || self.rejected_version().is_some() || self.pinned().is_some();
         let is_stored = self.is_persisted();
         if is_expired || is_stale || is_held || !is_stored || self.failure().is_some() {
             Health::Attention

@@ -45,6 +45,8 @@ pub struct ListUpdates {
     pub rounds: BTreeMap<&'static str, u64>,
     /// The version that a guard holds back.
     pub held: Option<HeldVersion>,
+    /// The version that a person rejected, while none that came later is in force.
+    pub rejected: Option<RejectedVersion>,
     /// The version that a person went back to.
     pub pinned: Option<PinnedVersion>,
     /// How often a guard tripped.
@@ -80,6 +82,15 @@ pub struct HeldVersion {
     pub removed: u64,
     /// Why the authority signed it all the same, in its words.
     pub accepted: Option<String>,
+}
+
+/// A version that a person rejected.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct RejectedVersion {
+    /// What it is called.
+    pub version: String,
+    /// Since when.
+    pub since: Timestamp,
 }
 
 /// A version that a person went back to.

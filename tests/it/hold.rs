@@ -219,6 +219,11 @@ fn a_rejected_version_never_acts_and_the_next_is_judged_by_what_is_in_force() {
     plant.publish(0..10);
     assert_eq!(plant.held(), Some(2));
     assert!(plant.blocks(299));
+    let held = "serial 2 is held (shrink, shrink_per_day): look at it with `cordon hold`, then `cordon hold accept a 2` or `reject`";
+    for words in ["update", "reload"] {
+        let said = plant.node.command(&[words]);
+        assert!(said.contains(held), "{said}");
+    }
     plant
         .node
         .command(&[&["hold", "reject", "a", "2"][..], &ANNA].concat());
@@ -226,7 +231,24 @@ fn a_rejected_version_never_acts_and_the_next_is_judged_by_what_is_in_force() {
     plant.node.command(&["update"]);
     plant.node.stop();
     plant.node.start();
-    plant.node.command(&["update"]);
+    for words in ["update", "reload"] {
+        let said = plant.node.command(&[words]);
+        assert!(
+            said.contains("serial 2 was rejected and never goes"),
+            "{said}"
+        );
+    }
+    // Everybody sees that the authority has a version that this node does not take.
+    let status = plant.node.command(&["status"]);
+    for part in ["ready, DEGRADED", "REJECTED: serial 2 since"] {
+        assert!(status.contains(part), "{part}: {status}");
+    }
+    assert_eq!(plant.list()["rejected"]["version"], "serial 2");
+    let summary =
+        serde_json::from_str::<Value>(&plant.node.report("/api/v1/summary").body).unwrap();
+    assert_eq!(summary["lists"][0]["rejected"]["version"], "serial 2");
+    let page = plant.node.report("/lists/a").body;
+    assert!(page.contains("<b>Rejected:</b> serial 2"), "{page}");
     assert_eq!(
         (plant.held(), plant.list()["serial"].as_u64()),
         (None, Some(1))
@@ -243,6 +265,8 @@ fn a_rejected_version_never_acts_and_the_next_is_judged_by_what_is_in_force() {
         (None, Some(3))
     );
     assert!(plant.blocks(309));
+    let status = plant.node.command(&["status"]);
+    assert!(status.contains("ready\n") && plant.list()["rejected"].is_null());
 }
 
 #[test]

@@ -53,6 +53,7 @@ pub(crate) struct ListStatus {
     /// What its rows and changes must be within, and whether its repository says so.
     bounds: Bounds,
     held: Option<Held>,
+    rejected: Option<Rejected>,
     pinned: Option<Pinned>,
     /// Versions that tripped a guard.
     guard_events: u64,
@@ -94,6 +95,13 @@ struct Held {
     removed: u64,
     /// Why the authority signed it all the same, in its words.
     accepted: Option<String>,
+}
+
+/// A version that a person rejected, while none that came later is in force.
+#[derive(Clone, Debug, Serialize)]
+struct Rejected {
+    version: String,
+    since: String,
 }
 
 /// A version that a person went back to.
@@ -151,6 +159,7 @@ impl ListStatus {
             overdue: 0,
             bounds: Bounds::default(),
             held: None,
+            rejected: None,
             pinned: None,
             guard_events: 0,
             dropped: None,
@@ -221,6 +230,10 @@ impl ListStatus {
             added: held.added,
             removed: held.removed,
             accepted: held.accepted.clone(),
+        });
+        self.rejected = round.rejected.as_ref().map(|rejected| Rejected {
+            version: rejected.version.clone(),
+            since: rejected.since.to_string(),
         });
         self.pinned = round.pinned.as_ref().map(|pinned| Pinned {
             version: pinned.version.clone(),
@@ -334,6 +347,14 @@ impl ListStatus {
                 text,
                 "  DROPPED since {}: it has expired, and its signed policy says so",
                 short(since)
+            );
+        }
+        if let Some(rejected) = &self.rejected {
+            let _ = writeln!(
+                text,
+                "  REJECTED: {} since {}, and never in force; the next one is judged anew",
+                rejected.version,
+                short(&rejected.since)
             );
         }
         if let Some(pinned) = &self.pinned {

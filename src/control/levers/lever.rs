@@ -301,7 +301,7 @@ impl Updater {
                 let list = &settings.name;
                 let mut rejected = None;
                 self.versions
-                    .change(list, |standing| rejected = standing.reject())?;
+                    .change(list, |standing| rejected = standing.reject(now))?;
                 self.tell(list);
                 let version = rejected.map_or_else(String::new, |version| version.to_string());
                 Ok(format!(

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 
 use crate::compile::{self, Blocklist, Border, CompiledList, Compiler, Levers};
 use crate::config::Config;
+use crate::control::answers::decided::decided;
 use crate::control::clock;
 use crate::control::rounds::round::{ListOutcome, Round};
 use crate::control::rulings::list_standing::ListStanding;
@@ -18,8 +19,8 @@ use crate::count::{CountError, Counters, HitCounter};
 use crate::enforce::{Edition, InForce, counted_rules, counted_rules_from};
 use crate::policy::Origin;
 use crate::report::{
-    AlarmKind, Failure, HeldVersion, Metrics, Outcome, PinnedVersion, Severity, Timeline, Updates,
-    waiting,
+    AlarmKind, Failure, HeldVersion, Metrics, Outcome, PinnedVersion, RejectedVersion, Severity,
+    Timeline, Updates, waiting,
 };
 use crate::verify::{ListFile, NetChange, Subscription, Verified};
 
@@ -445,8 +446,16 @@ impl Editions {
             left: pin.left.to_string(),
             since: pin.at,
         });
+        let rejected = standing
+            .rejection
+            .as_ref()
+            .map(|rejection| RejectedVersion {
+                version: rejection.version.to_string(),
+                since: rejection.at,
+            });
         self.updates.note(list, |known| {
             known.held = held;
+            known.rejected = rejected;
             known.pinned = pinned;
             known.guard_events = standing.guard_events;
         });
@@ -475,17 +484,16 @@ impl Editions {
                 }
             },
         );
-        let failure = self
-            .updates
-            .lists()
-            .into_iter()
-            .find(|updates| updates.list == list);
-        match failure.and_then(|updates| updates.failure) {
+        let mut known = self.updates.lists().into_iter();
+        let known = known.find(|updates| updates.list == list);
+        let decided = known.as_ref().and_then(decided);
+        let decided = decided.map_or_else(String::new, |decided| format!("; {decided}"));
+        match known.and_then(|known| known.failure) {
             Some(failure) => format!(
-                "{list}: {in_force}; the last round failed ({}): {}",
+                "{list}: {in_force}{decided}; the last round failed ({}): {}",
                 failure.name, failure.sentence
             ),
-            None => format!("{list}: {in_force}"),
+            None => format!("{list}: {in_force}{decided}"),
         }
     }
 }

@@ -12,6 +12,7 @@ use tokio::sync::oneshot;
 use crate::compile;
 use crate::config::Config;
 use crate::control::ExitError;
+use crate::control::answers::decided::decided;
 use crate::control::clock;
 use crate::control::levers::allowed::Allowed;
 use crate::control::levers::audit_log::AuditLog;
@@ -352,7 +353,7 @@ impl Updater {
     }
 
     /// Takes another configuration; where it cannot, the old one stays in force. Says which
-    /// versions came with it and were taken back.
+    /// versions came with it and were taken back, and which are held or rejected.
     fn take(
         &mut self,
         runtime: &tokio::runtime::Runtime,
@@ -393,8 +394,18 @@ impl Updater {
             }
             self.judge_held(settings);
         }
-        let tested = self.put_in_force_on_trial(runtime);
-        Ok(tested.err().unwrap_or_default())
+        let mut lines: Vec<String> = self
+            .put_in_force_on_trial(runtime)
+            .err()
+            .into_iter()
+            .collect();
+        let known = self.editions.updates.lists();
+        lines.extend(
+            known
+                .iter()
+                .filter_map(|known| Some(format!("list {}: {}", known.list, decided(known)?))),
+        );
+        Ok(lines.join("\n"))
     }
 
     /// The texts of the lists that are in force and that `config` gets in another way, as by

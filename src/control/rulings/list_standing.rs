@@ -23,6 +23,9 @@ pub(crate) struct ListStanding {
     pub(crate) held: Option<Held>,
     /// What a person decided never to put in force, the latest last.
     pub(crate) rejected: Vec<Version>,
+    /// The last of them, while none that came later is in force.
+    #[serde(default)]
+    pub(crate) rejection: Option<Rejection>,
     /// What a person went back to.
     pub(crate) pin: Option<Pin>,
     /// How the list changed within the last 24 hours.
@@ -45,6 +48,15 @@ pub(crate) struct Held {
     /// Why the authority signed it all the same, in its words.
     #[serde(default)]
     pub(crate) accepted: Option<String>,
+}
+
+/// A version that a person rejected, and that the authority has not replaced yet.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub(crate) struct Rejection {
+    /// Which.
+    pub(crate) version: Version,
+    /// When.
+    pub(crate) at: Timestamp,
 }
 
 /// A version that a person went back to. It stays until one above the one it left arrives.
@@ -238,11 +250,13 @@ impl ListStanding {
         held.is_some_and(|held| held.version == *version)
     }
 
-    /// Puts a version in force; nothing is held or pinned any more.
+    /// Puts a version in force; nothing is held or pinned any more, and what was rejected is
+    /// replaced.
     pub(crate) fn take(&mut self, version: Version, change: &Change, now: Timestamp) {
         self.day.note(now, change);
         self.in_force = Some(version);
         self.held = None;
+        self.rejection = None;
         self.pin = None;
     }
 
@@ -272,9 +286,13 @@ impl ListStanding {
     }
 
     /// A person rejects what is held, for good.
-    pub(crate) fn reject(&mut self) -> Option<Version> {
+    pub(crate) fn reject(&mut self, at: Timestamp) -> Option<Version> {
         let held = self.held.take()?;
         self.rejected.push(held.version.clone());
+        self.rejection = Some(Rejection {
+            version: held.version.clone(),
+            at,
+        });
         let surplus = self.rejected.len().saturating_sub(REJECTED_MAX);
         self.rejected.drain(..surplus);
         Some(held.version)
@@ -373,12 +391,14 @@ mod tests {
         // A newer one takes its place, for better or worse.
         assert_eq!(offer(&mut standing, 3, true), Ruling::Held);
         assert!(standing.held("l", "2").is_err());
-        assert_eq!(standing.reject(), Some(serial(3)));
+        assert_eq!(standing.reject(at()), Some(serial(3)));
+        assert_eq!(standing.rejection.as_ref().unwrap().version, serial(3));
         assert_eq!(offer(&mut standing, 3, false), Ruling::Rejected);
         assert!(standing.held("l", "3").unwrap_err().contains("rejected"));
         assert_eq!(offer(&mut standing, 4, true), Ruling::Held);
         assert_eq!(standing.accept(at()), Some(serial(4)));
         assert_eq!(standing.in_force, Some(serial(4)));
+        assert_eq!(standing.rejection, None);
         assert_eq!(offer(&mut standing, 5, true), Ruling::Held);
         assert_eq!(offer(&mut standing, 6, false), Ruling::InForce);
         assert_eq!(standing.held, None);

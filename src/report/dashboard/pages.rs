@@ -463,6 +463,8 @@ struct ListCard {
     overdue: u64,
     guard_events: u64,
     held: Option<HeldFacts>,
+    /// What was rejected, and since when.
+    rejected_version: Option<(String, When)>,
     pinned: Option<PinnedFacts>,
     dropped: Option<When>,
     /// How long things took: what, and the figures.
@@ -595,6 +597,9 @@ impl ListCard {
                 added: held.added,
                 removed: held.removed,
             }),
+            rejected_version: list
+                .rejected_version()
+                .map(|rejected| (rejected.version.clone(), When::new(rejected.since))),
             pinned: list.pinned().map(|pinned| PinnedFacts {
                 version: pinned.version.clone(),
                 left: pinned.left.clone(),
