@@ -1,5 +1,6 @@
 //! [`Blocklist`]: the compiled lists, and what they say about a name or URL.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -327,6 +328,28 @@ impl Blocklist {
     #[must_use]
     pub fn is_active(&self, rule: RuleId) -> bool {
         self.get(rule).is_some() && !self.inactive.contains(rule.0)
+    }
+
+    /// How many registered names below `suffix` have entries that may act now.
+    #[must_use]
+    pub fn registered_below(&self, suffix: &Name) -> usize {
+        let below = format!(".{suffix}");
+        let mut registered = HashSet::new();
+        for (index, first) in self.indexes() {
+            for (number, rule) in index.rules.iter() {
+                let is_active = !self.inactive.contains(first.saturating_add(number));
+                if !is_active || rule.action == Action::PassThru {
+                    continue;
+                }
+                // Of a URL the host: what stands before its port or path.
+                let host = index.rules.value(rule).rsplit("://").next();
+                let host = host.and_then(|host| host.split(['/', ':', '?']).next());
+                if let Some(host) = host.filter(|host| host.ends_with(&below)) {
+                    registered.insert(psl::domain_str(host).unwrap_or(host));
+                }
+            }
+        }
+        registered.len()
     }
 
     /// The number of rules; they are numbered from 0. Those that do not act are among them.

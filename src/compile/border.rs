@@ -313,6 +313,18 @@ fn check_suffix(entry: &Entry) -> Result<(), String> {
     }
 }
 
+/// Whether everything below a name is for others to register: a public suffix of registries,
+/// or a single label. Not one of the shared platforms, which have owners.
+#[must_use]
+pub fn is_registry(name: &Name) -> bool {
+    let text = name.to_string();
+    let suffix = psl::suffix(text.as_bytes());
+    let is_suffix = suffix.is_some_and(|suffix| {
+        suffix.as_bytes() == text.as_bytes() && suffix.typ() == Some(psl::Type::Icann)
+    });
+    is_suffix || name.label_count() == 1
+}
+
 /// Demands that the authority has looked at who else is there.
 fn check_shared(text: &str, entry: &Entry) -> Result<(), String> {
     if entry.is_shared_acknowledged {

@@ -21,7 +21,7 @@ mod settings;
 mod url_index;
 
 pub use blocklist::{Blocklist, RuleView};
-pub use border::{Border, Refusal};
+pub use border::{Border, Refusal, is_registry};
 pub use compiled_list::{CompiledList, REJECTS_KEPT_MAX};
 pub use compiler::Compiler;
 pub use levers::Levers;

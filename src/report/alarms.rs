@@ -36,6 +36,8 @@ pub enum AlarmKind {
     Dropped,
     /// Somebody else may have a key of the authority.
     KeyMisuse,
+    /// What people decided was damaged on disk, or changed by others, and is set aside.
+    Decisions,
     /// The node does not answer itself as its lists demand.
     SelfTest,
     /// No upstream resolver knows a name that must work.
@@ -101,8 +103,9 @@ impl Alarms {
 
 impl AlarmKind {
     /// Every kind.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Clock,
+        Self::Decisions,
         Self::Disk,
         Self::Dropped,
         Self::KeyMisuse,
@@ -114,7 +117,7 @@ impl AlarmKind {
     /// Whether it is about a repository, and not about the whole node.
     #[must_use]
     pub const fn is_of_repository(self) -> bool {
-        !matches!(self, Self::SelfTest | Self::Upstream)
+        !matches!(self, Self::Decisions | Self::SelfTest | Self::Upstream)
     }
 
     /// The word for it in metrics and the API.
@@ -122,6 +125,7 @@ impl AlarmKind {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Clock => "clock",
+            Self::Decisions => "decisions",
             Self::Disk => "disk",
             Self::Dropped => "dropped",
             Self::KeyMisuse => "key_misuse",

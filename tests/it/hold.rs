@@ -302,4 +302,6 @@ fn a_damaged_standing_file_is_said_and_the_newest_version_is_judged_anew() {
         "{}",
         plant.node.log()
     );
+    let status = plant.node.command(&["status"]);
+    assert!(status.contains("ALARM (decisions)"), "{status}");
 }

@@ -208,6 +208,33 @@ fn an_allowed_name_passes_everywhere_for_its_time_and_over_a_restart() {
 }
 
 #[test]
+fn what_a_name_passes_by_is_said_and_a_suffix_is_too_wide() {
+    let plant = Plant::new(&["a.drive.test", "b.drive.test", "bank.co.uk"], "1h");
+    let pull = |words: &[&str]| plant.node.command(&[words, &ANNA].concat());
+    pull(&["allow", "drive.test", "--for", "1h"]);
+    pull(&["allow", "a.drive.test", "--for", "1h"]);
+    let said = pull(&["allow", "a.drive.test", "--end"]);
+    assert!(
+        said.contains("still let through") && said.contains("`cordon allow drive.test --end`"),
+        "{said}"
+    );
+    assert!(!plant.blocks("a.drive.test"));
+    let refused = |words: &[&str]| plant.node.refused(&[words, &ANNA].concat());
+    let said = refused(&["allow", "a.drive.test", "--end"]);
+    assert!(said.contains("with drive.test"), "{said}");
+    for (name, count) in [("co.uk", 1), ("test", 2), ("com", 0)] {
+        let said = refused(&["allow", name, "--for", "1h"]);
+        assert!(
+            said.contains("public suffix") && said.contains(&format!("{count} registered names")),
+            "{said}"
+        );
+    }
+    let said = pull(&["allow", "drive.test", "--end"]);
+    assert!(said.contains("judged by the lists again"), "{said}");
+    assert!(plant.blocks("a.drive.test"));
+}
+
+#[test]
 fn a_withdrawn_name_resolves_within_three_seconds() {
     let plant = Plant::new(&["one.test", "two.test"], "1s");
     assert!(plant.blocks("one.test"));

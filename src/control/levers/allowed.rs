@@ -6,6 +6,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::compile::is_registry;
+use crate::control::levers::lever::Person;
 use crate::policy::Name;
 use crate::source::{self, SourceError};
 
@@ -33,6 +35,27 @@ pub(crate) struct Allowance {
     pub(crate) since: Timestamp,
 }
 
+impl Allowance {
+    /// Checks it as `cordon allow` is checked.
+    ///
+    /// # Errors
+    /// A sentence on what is wrong with it.
+    fn check(&self) -> Result<(), String> {
+        let name = Name::from_text(&self.name).map_err(|error| error.to_string())?;
+        let span = self.until.duration_since(self.since);
+        until(&name, span.unsigned_abs(), self.since)?;
+        if self.until <= self.since {
+            return Err("it ends before it begins".to_owned());
+        }
+        let person = Person {
+            by: self.by.clone(),
+            reason: self.reason.clone(),
+            uid: None,
+        };
+        person.check()
+    }
+}
+
 /// The file.
 #[derive(Default, Deserialize, Serialize)]
 struct AllowedFile {
@@ -42,14 +65,15 @@ struct AllowedFile {
 
 impl Allowed {
     /// Reads what was let through before a restart. A file that is damaged is set aside, and
-    /// said: nothing is let through then that the lists block.
+    /// said: nothing is let through then that the lists block. So is what in it `cordon allow`
+    /// would not have taken, whoever wrote it.
     ///
     /// # Errors
     /// A sentence where the file was written by a newer version.
     pub(crate) fn open(state: &Path) -> Result<(Self, Option<String>), String> {
         let path = state.join(FILE);
         let damaged = match read(&path) {
-            Ok(names) => return Ok((Self { path, names }, None)),
+            Ok(names) => return Ok(Self::checked(path, names)),
             Err(Unreadable::Newer(format)) => {
                 return Err(format!(
                     "{} is of format {format}; a newer cordon wrote it",
@@ -70,12 +94,57 @@ impl Allowed {
         Ok((Self { path, names }, Some(said)))
     }
 
+    /// Keeps what could have been let through by `cordon allow`, and sets the rest aside.
+    fn checked(path: PathBuf, names: Vec<Allowance>) -> (Self, Option<String>) {
+        let (mut kept, mut aside, mut why) = (Vec::new(), Vec::new(), Vec::new());
+        for known in names {
+            match known.check() {
+                Ok(()) if kept.len() < NAMES_MAX => kept.push(known),
+                Ok(()) => aside.push(known),
+                Err(reason) => {
+                    why.push(format!("{} ({reason})", known.name));
+                    aside.push(known);
+                }
+            }
+        }
+        let mut allowed = Self { path, names: kept };
+        if aside.is_empty() {
+            return (allowed, None);
+        }
+        let file = allowed.path.with_extension("json.damaged");
+        let bytes = serde_json::to_vec_pretty(&aside).unwrap_or_default();
+        // Where the disk takes neither, the next start says the same again.
+        let saved = source::replace(&file, &bytes).map_err(|error| error.to_string());
+        let saved = saved.and_then(|()| allowed.save(allowed.names.clone()));
+        let said = format!(
+            "{} has {} entries that `cordon allow` would not have taken: {}. They are blocked again, and {}; find out who can write there",
+            allowed.path.display(),
+            aside.len(),
+            why.join(", "),
+            match saved {
+                Ok(()) => format!("set aside as {}", file.display()),
+                Err(error) => format!("cannot be set aside: {error}"),
+            }
+        );
+        (allowed, Some(said))
+    }
+
     /// The same for what changes nothing; what cannot be read is as empty.
     #[must_use]
     pub(crate) fn peek(state: &Path) -> Self {
         let path = state.join(FILE);
-        let names = read(&path).unwrap_or_default();
+        let mut names = read(&path).unwrap_or_default();
+        names.retain(|known| known.check().is_ok());
+        names.truncate(NAMES_MAX);
         Self { path, names }
+    }
+
+    /// The other names that let `name` through at `now`, each with all below it.
+    pub(crate) fn wider(&self, name: &Name, now: Timestamp) -> impl Iterator<Item = &Allowance> {
+        self.at(now).filter(move |known| {
+            Name::from_text(&known.name)
+                .is_ok_and(|other| other != *name && name.is_at_or_below(&other))
+        })
     }
 
     /// Lets a name through until `now` and `span`; one that is let through already gets the
@@ -120,9 +189,15 @@ impl Allowed {
         if self.at(now).any(|known| known.name == text) {
             return Ok(());
         }
-        Err(format!(
-            "{name} is not let through by `cordon allow`; without a name it shows those that are"
-        ))
+        Err(match self.wider(name, now).next() {
+            Some(wider) => format!(
+                "{name} is let through with {}, and not by itself; `cordon allow {} --end` ends that",
+                wider.name, wider.name
+            ),
+            None => format!(
+                "{name} is not let through by `cordon allow`; without a name it shows those that are"
+            ),
+        })
     }
 
     /// Ends it.
@@ -138,9 +213,12 @@ impl Allowed {
         self.save(names)
     }
 
-    /// What is let through at `now`.
+    /// What is let through at `now`. One that was given later than that waits, but for so much
+    /// as a clock may be set back.
     pub(crate) fn at(&self, now: Timestamp) -> impl Iterator<Item = &Allowance> {
-        self.names.iter().filter(move |known| now < known.until)
+        let latest = now.checked_add(CLOCK_BACK_MAX).unwrap_or(now);
+        let names = self.names.iter();
+        names.filter(move |known| now < known.until && known.since <= latest)
     }
 
     /// The same as names, each with its end.
@@ -195,6 +273,11 @@ pub(crate) fn until(name: &Name, span: Duration, now: Timestamp) -> Result<Times
                 .to_owned(),
         );
     }
+    if is_registry(name) {
+        return Err(format!(
+            "everything below {name} is for others to register; let a name below it through, or take a list back with `cordon rollback`"
+        ));
+    }
     if span.is_zero() || span > SPAN_MAX {
         return Err(
             "`--for` takes a time of up to 7d, such as 24h or 90m; what is to last goes under `protect` in the configuration, or is for the authority to withdraw"
@@ -210,6 +293,8 @@ const FILE: &str = "allowed.json";
 const FORMAT: u64 = 1;
 /// The longest time for which a name may be let through.
 pub(crate) const SPAN_MAX: Duration = Duration::from_secs(7 * 86_400);
+/// So far may a clock be set back and what was let through just before passes on.
+const CLOCK_BACK_MAX: Duration = Duration::from_secs(86_400);
 /// The most names at a time.
 pub(crate) const NAMES_MAX: usize = 100;
 
@@ -262,6 +347,44 @@ mod tests {
         }
         assert!(allow("one-more.test", HOUR).unwrap_err().contains("100"));
         allow("n1.test", HOUR).unwrap();
+    }
+
+    #[test]
+    fn what_cordon_allow_would_not_take_is_set_aside_and_said() {
+        let state = tempfile::tempdir().unwrap();
+        let entry = |name: &str, hours: i64, by: &str| {
+            let (since, until) = (at(0), at(hours));
+            format!(
+                r#"{{"name":"{name}","until":"{until}","by":"{by}","reason":"r","since":"{since}"}}"#
+            )
+        };
+        let names = [
+            entry("good.test", 24, "Anna"),
+            entry("too-long.test", 24 * 8, "Anna"),
+            entry("nobody.test", 24, ""),
+            entry("co.uk", 24, "Anna"),
+            entry(".", 24, "Anna"),
+            entry("a..b", 24, "Anna"),
+            entry("turned.test", -1, "Anna"),
+        ];
+        let text = format!(r#"{{"format":1,"names":[{}]}}"#, names.join(","));
+        std::fs::write(state.path().join(FILE), text).unwrap();
+        let good = [(name("good.test"), at(24))];
+        assert_eq!(Allowed::peek(state.path()).names(at(1)), good);
+        let (allowed, said) = Allowed::open(state.path()).unwrap();
+        assert_eq!(allowed.names(at(1)), good);
+        let said = said.unwrap();
+        assert!(
+            said.contains("6 entries") && said.contains("too-long.test"),
+            "{said}"
+        );
+        let aside = std::fs::read_to_string(state.path().join("allowed.json.damaged")).unwrap();
+        assert!(aside.contains("nobody.test") && !aside.contains("good.test"));
+        // It is said once, and what is good stays.
+        let (again, said) = Allowed::open(state.path()).unwrap();
+        assert_eq!((again.names(at(1)), said), (good.to_vec(), None));
+        // What was given in the future waits for it.
+        assert!(again.names(at(-20)).len() == 1 && again.names(at(-30)).is_empty());
     }
 
     #[test]

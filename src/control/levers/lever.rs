@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::compile::Settings;
+use crate::compile::{Settings, is_registry};
 use crate::control::clock;
 use crate::control::levers::allowed;
 use crate::control::levers::audit_log::{Act, REASON_CHARS_MAX, WHO_CHARS_MAX};
@@ -239,6 +239,13 @@ impl Updater {
                 seconds,
             } => {
                 let (name, span) = (name(text)?, Duration::from_secs(*seconds));
+                if is_registry(&name) {
+                    let edition = self.editions.in_force.load();
+                    let opened = edition.blocklist.registered_below(&name);
+                    return Err(format!(
+                        "{name} is a public suffix: this would let everything below it through, {opened} registered names among it that lists speak of now. Let those through that are meant, or take a list back with `cordon rollback`"
+                    ));
+                }
                 allowed::until(&name, span, clock::timestamp())?;
                 Ok(Prepared::Allow(name, span))
             }
@@ -335,7 +342,16 @@ impl Updater {
             Prepared::EndAllow(name) => {
                 self.allowed.end(&name, now)?;
                 self.move_levers();
-                Ok(format!("{name} is judged by the lists again."))
+                let wider = self.allowed.wider(&name, now).next();
+                Ok(match wider {
+                    Some(wider) => format!(
+                        "{name} is still let through until {}, with {} and all below that; `cordon allow {} --end` ends it.",
+                        minute(wider.until),
+                        wider.name,
+                        wider.name
+                    ),
+                    None => format!("{name} is judged by the lists again."),
+                })
             }
         }
     }

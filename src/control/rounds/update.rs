@@ -26,6 +26,7 @@ use crate::control::rounds::withdrawing::Withdrawing;
 use crate::control::rulings::versions::{Versions, text_of};
 use crate::control::self_test::SelfTester;
 use crate::policy::Withdrawal;
+use crate::report::{AlarmKind, Severity};
 use crate::verify::{ListFile, Verified};
 
 /// What the updater is asked for.
@@ -77,9 +78,7 @@ impl Updater {
         let mut versions = Versions::new(&config.state);
         let damaged = versions.configure(&config).map_err(ExitError::system)?;
         let (allowed, lost) = Allowed::open(&config.state).map_err(ExitError::system)?;
-        for damage in damaged.into_iter().chain(lost) {
-            tracing::error!("{damage}");
-        }
+        tell_damaged(&editions, damaged.into_iter().chain(lost));
         Ok(Self {
             repositories,
             versions,
@@ -368,9 +367,7 @@ impl Updater {
         });
         let fresh = match opened {
             Ok((damaged, repositories, fresh)) => {
-                for damage in damaged {
-                    tracing::error!("{damage}");
-                }
+                tell_damaged(&self.editions, damaged);
                 self.repositories = repositories;
                 fresh
             }
@@ -456,6 +453,16 @@ impl Updater {
             fresh.insert(settings.name.clone(), file);
         }
         Ok(fresh)
+    }
+}
+
+/// Raises an alarm for each damage to what people decided; it stands until the next start.
+fn tell_damaged(editions: &Editions, damaged: impl IntoIterator<Item = String>) {
+    for damage in damaged {
+        tracing::error!("{damage}");
+        let sentence = format!("{damage}. This stands until the next start");
+        let (kind, severity, at) = (AlarmKind::Decisions, Severity::Alarm, clock::timestamp());
+        editions.updates.alarms.raise(kind, &damage, severity, sentence, at);
     }
 }
 
