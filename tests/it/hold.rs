@@ -270,6 +270,56 @@ fn a_rejected_version_never_acts_and_the_next_is_judged_by_what_is_in_force() {
 }
 
 #[test]
+fn a_list_under_another_name_keeps_what_was_decided_of_it() {
+    let mut plant = Plant::new();
+    plant.publish(0..10);
+    plant
+        .node
+        .command(&[&["hold", "reject", "a", "2"][..], &ANNA].concat());
+    let configured = fs::read_to_string(plant.node.configuration()).unwrap();
+    let renamed = |plant: &Plant, name: &str| {
+        let text = configured.replace("name: a,", &format!("name: {name},"));
+        plant.node.write_configuration(&text);
+    };
+    let stands = |plant: &Plant, name: &str| {
+        let list = plant.list();
+        assert_eq!(list["name"], name);
+        assert_eq!(list["serial"], 1, "{list}");
+        assert_eq!(list["rejected"]["version"], "serial 2", "{list}");
+        assert!(plant.blocks(299));
+    };
+    renamed(&plant, "b");
+    plant.node.command(&["reload"]);
+    stands(&plant, "b");
+    let said = plant.node.command(&["update"]);
+    assert!(said.contains("serial 2 was rejected"), "{said}");
+    stands(&plant, "b");
+    // The same where the node does not run meanwhile.
+    plant.node.stop();
+    renamed(&plant, "c");
+    plant.node.start();
+    plant.node.command(&["update"]);
+    stands(&plant, "c");
+    // A configuration that cannot be taken loses nothing.
+    let lists = plant.node.state().join("lists");
+    let newer = fs::read_to_string(lists.join("c/standing.json")).unwrap();
+    fs::create_dir(lists.join("x")).unwrap();
+    let newer = newer.replace("\"format\": 1", "\"format\": 9");
+    fs::write(lists.join("x/standing.json"), newer).unwrap();
+    renamed(
+        &plant,
+        "d, from: { repository: hotline, list: a } }\n  - { name: x",
+    );
+    let said = plant.node.refused(&["reload"]);
+    assert!(said.contains("a newer cordon wrote it"), "{said}");
+    stands(&plant, "c");
+    renamed(&plant, "c");
+    plant.node.stop();
+    plant.node.start();
+    stands(&plant, "c");
+}
+
+#[test]
 fn a_held_version_is_superseded_by_a_better_one() {
     let plant = Plant::new();
     plant.publish(0..600);

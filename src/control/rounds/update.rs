@@ -23,6 +23,7 @@ use crate::control::rounds::repositories::{Repositories, subscriptions};
 use crate::control::rounds::round::{ListOutcome, Round};
 use crate::control::rounds::standing::Standing;
 use crate::control::rounds::withdrawing::Withdrawing;
+use crate::control::rulings::renamed::carry_over;
 use crate::control::rulings::versions::{Versions, text_of};
 use crate::control::self_test::SelfTester;
 use crate::policy::Withdrawal;
@@ -73,6 +74,7 @@ impl Updater {
         editions: Editions,
         self_tester: Arc<SelfTester>,
     ) -> Result<Self, ExitError> {
+        carry_over(&config);
         let repositories =
             Repositories::open(&config, Repositories::default()).map_err(ExitError::system)?;
         let mut versions = Versions::new(&config.state);
@@ -358,6 +360,7 @@ impl Updater {
         runtime: &tokio::runtime::Runtime,
         config: Arc<Config>,
     ) -> Result<String, String> {
+        carry_over(&config);
         let old = std::mem::take(&mut self.repositories);
         let mut versions = Versions::new(&config.state);
         let opened = versions.configure(&config).and_then(|damaged| {
@@ -372,6 +375,7 @@ impl Updater {
                 fresh
             }
             Err(message) => {
+                carry_over(&self.config);
                 // The repositories that the old configuration names opened before.
                 self.repositories =
                     Repositories::open(&self.config, Repositories::default()).unwrap_or_default();
@@ -462,7 +466,10 @@ fn tell_damaged(editions: &Editions, damaged: impl IntoIterator<Item = String>) 
         tracing::error!("{damage}");
         let sentence = format!("{damage}. This stands until the next start");
         let (kind, severity, at) = (AlarmKind::Decisions, Severity::Alarm, clock::timestamp());
-        editions.updates.alarms.raise(kind, &damage, severity, sentence, at);
+        editions
+            .updates
+            .alarms
+            .raise(kind, &damage, severity, sentence, at);
     }
 }
 

@@ -132,6 +132,19 @@ impl ListStanding {
         Self::read(&path(state, list), origin).unwrap_or_else(|_| Self::new(origin))
     }
 
+    /// Whether a list's folder says how it stands.
+    #[must_use]
+    pub(crate) fn is_kept(folder: &Path) -> bool {
+        folder.join(FILE).exists()
+    }
+
+    /// Whether that was said of a list from there.
+    #[must_use]
+    pub(crate) fn is_from(folder: &Path, origin: &str) -> bool {
+        Self::is_kept(folder)
+            && Self::read(&folder.join(FILE), origin).is_ok_and(|known| known != Self::new(origin))
+    }
+
     fn read(path: &Path, origin: &str) -> Result<Self, Unreadable> {
         let bytes = match std::fs::read(path) {
             Ok(bytes) => bytes,

@@ -4,5 +4,6 @@ pub(crate) mod list_standing;
 pub(crate) mod local;
 pub(crate) mod local_versions;
 pub(crate) mod offering;
+pub(crate) mod renamed;
 pub(crate) mod version;
 pub(crate) mod versions;

@@ -411,7 +411,7 @@ pub(crate) fn text_of<'a>(
 }
 
 /// Where a list comes from, as [`ListStanding`] keeps it.
-fn origin(settings: &Settings) -> String {
+pub(crate) fn origin(settings: &Settings) -> String {
     match &settings.from {
         From::Repository { repository, list } => format!("repository {repository}, list {list}"),
         From::File { .. } => "a local file".to_owned(),
