@@ -244,6 +244,11 @@ fn a_rejected_version_never_acts_and_the_next_is_judged_by_what_is_in_force() {
         assert!(status.contains(part), "{part}: {status}");
     }
     assert_eq!(plant.list()["rejected"]["version"], "serial 2");
+    let explained = plant.node.command(&["explain", "n1.test"]);
+    assert!(
+        explained.contains("serial 2 was rejected on"),
+        "{explained}"
+    );
     let summary =
         serde_json::from_str::<Value>(&plant.node.report("/api/v1/summary").body).unwrap();
     assert_eq!(summary["lists"][0]["rejected"]["version"], "serial 2");

@@ -429,6 +429,13 @@ fn standings(config: &Config) -> Vec<String> {
                 held.version, minute(held.since)
             ));
         }
+        if let Some(rejection) = standing.rejection {
+            notes.push(format!(
+                "Of list {list} {} was rejected on {}, so what it would change never acts",
+                rejection.version,
+                minute(rejection.at)
+            ));
+        }
         if let Some(pin) = standing.pin {
             notes.push(format!(
                 "List {list} is pinned to {} since {}, until one comes after {}",

@@ -46,9 +46,11 @@ pub(crate) fn carry_over(config: &Config) {
 fn kept_under(lists: &Path, config: &Config, origin: &str) -> Option<String> {
     let names = fs::read_dir(lists).ok()?.filter_map(|entry| {
         let name = entry.ok()?.file_name().into_string().ok()?;
-        let is_configured = config.lists.iter().any(|known| known.name == name);
+        let mut known = config.lists.iter();
+        // Another list under the old name has no use for it.
+        let is_in_use = known.any(|known| known.name == name && self::origin(known) == origin);
         let is_from = || ListStanding::is_from(&lists.join(&name), origin);
-        (!is_configured && is_from()).then_some(name)
+        (!is_in_use && is_from()).then_some(name)
     });
     names.max_by_key(|name| {
         let changed = fs::metadata(lists.join(name)).and_then(|folder| folder.modified());
