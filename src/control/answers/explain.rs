@@ -1,14 +1,14 @@
 //! [`Explanation`]: why a name, URL or address is blocked or passes, on every surface.
 
-use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::net::IpAddr;
 
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::compile::{Blocklist, Mode, RuleView};
+use crate::compile::Blocklist;
 use crate::config::Config;
+use crate::control::answers::explained_match::{Match, matches};
 use crate::control::answers::left_out::{self, Asked, LeftOut};
 use crate::control::rulings::versions::peek;
 use crate::control::terminal::{minute, short};
@@ -47,27 +47,6 @@ struct Verdict {
     answer: Option<String>,
     /// Because of which entry: list and id.
     because: Option<(String, String)>,
-}
-
-/// One entry that matches.
-#[derive(Clone, Debug, Serialize)]
-struct Match {
-    list: String,
-    entry: String,
-    serial: Option<u64>,
-    /// Its row in the list's text; nothing where the text has changed since.
-    line: Option<u32>,
-    kind: &'static str,
-    r#match: &'static str,
-    value: String,
-    action: &'static str,
-    category: &'static str,
-    basis: String,
-    authority: String,
-    order_ref: Option<String>,
-    expires_at: Option<String>,
-    /// What became of it.
-    outcome: String,
 }
 
 /// What is asked, by whom, and how the DNS surface would answer.
@@ -263,32 +242,7 @@ impl Explanation {
             text += "\nNo entry matches.\n";
         }
         for found in &self.matches {
-            let serial = found.serial.map_or_else(
-                || "unsigned".to_owned(),
-                |serial| format!("serial {serial}"),
-            );
-            let line = found
-                .line
-                .map_or_else(String::new, |line| format!(", line {line}"));
-            let _ = write!(
-                text,
-                "\n{} · {} ({serial}{line})\n  {} {} {}\n  {}, {} ({})",
-                found.list,
-                found.entry,
-                found.kind,
-                found.r#match,
-                found.value,
-                found.authority,
-                found.basis,
-                found.category
-            );
-            if let Some(order) = &found.order_ref {
-                let _ = write!(text, ", order {order}");
-            }
-            if let Some(end) = &found.expires_at {
-                let _ = write!(text, ", until {end}");
-            }
-            let _ = write!(text, "\n  {}\n", found.outcome);
+            found.write(&mut text);
         }
         for row in &self.left_out {
             let value = row.value.as_deref().unwrap_or("a row that cannot be read");
@@ -351,73 +305,6 @@ fn own(blocklist: &Blocklist, name: Option<&Name>) -> Option<&'static str> {
     blocklist.protected().find_own(name?)
 }
 
-fn matches(
-    blocklist: &Blocklist,
-    name: Option<&Name>,
-    url: Option<&CanonicalUrl>,
-    decision: &Decision,
-) -> Vec<Match> {
-    let rules = blocklist.matches(name, url);
-    let decider = decision.act.map(|(rule, _)| rule);
-    let outranked = name.and_then(|name| outranked(blocklist, name));
-    let mut behind = false;
-    // What spares the name from a list: an exception of it, or that it only watches.
-    let mut spared: BTreeMap<usize, String> = BTreeMap::new();
-    let mut found = Vec::new();
-    for id in rules {
-        let Some(rule) = blocklist.rule(id) else {
-            continue;
-        };
-        let outcome = if decider == Some(id) {
-            behind = rule.action != Action::PassThru;
-            "decides".to_owned()
-        } else if decision.monitored.contains(&id) {
-            "watches: counted, and the next best match is taken".to_owned()
-        } else if let Some(open) =
-            name.and_then(|name| blocklist.never_blocks(rule.list_index, name))
-            && !rule.canary
-        {
-            format!(
-                "lost: {open} is on the never-block list of the repository, so this list lets it pass"
-            )
-        } else if let Some(reason) = outranked {
-            format!("lost: {reason}")
-        } else if let Some(reason) = spared.get(&rule.list_index) {
-            format!("lost: {reason}")
-        } else if behind {
-            "lost: an entry further up this list of matches decided".to_owned()
-        } else {
-            "lost: it only lets pass what nothing else blocks".to_owned()
-        };
-        let spares = match (rule.list.settings.mode, rule.action) {
-            (_, Action::PassThru) => Some(format!(
-                "exception {} spares the name from this list",
-                rule.entry_id
-            )),
-            (Mode::Monitor, _) => {
-                Some("this list only watches, and its closest entry was counted".to_owned())
-            }
-            _ => None,
-        };
-        if let Some(spares) = spares {
-            spared.entry(rule.list_index).or_insert(spares);
-        }
-        found.push(Match::new(&rule, outcome));
-    }
-    found
-}
-
-/// What lets a name pass whatever the lists say; nothing where they are asked.
-fn outranked(blocklist: &Blocklist, name: &Name) -> Option<&'static str> {
-    if blocklist.allowed(name).is_some() {
-        Some("the name is let through by `cordon allow`")
-    } else if blocklist.is_protected(name) {
-        Some("the name is protected, or this node's own")
-    } else {
-        None
-    }
-}
-
 /// Which lists are not in force as their authorities would have them, each a sentence.
 fn standings(config: &Config) -> Vec<String> {
     let mut notes = Vec::new();
@@ -446,25 +333,4 @@ fn standings(config: &Config) -> Vec<String> {
         }
     }
     notes
-}
-
-impl Match {
-    fn new(rule: &RuleView<'_>, outcome: String) -> Self {
-        Self {
-            list: rule.list.settings.name.clone(),
-            entry: rule.entry_id.to_owned(),
-            serial: rule.list.provenance.seq(),
-            line: None,
-            kind: rule.kind.as_str(),
-            r#match: rule.match_word,
-            value: rule.value.to_owned(),
-            action: rule.action.as_str(),
-            category: rule.record.category.as_str(),
-            basis: rule.record.basis.clone(),
-            authority: rule.record.authority.clone(),
-            order_ref: rule.record.order_ref.clone(),
-            expires_at: rule.expires_at.map(|end| end.to_string()),
-            outcome,
-        }
-    }
 }

@@ -6,11 +6,12 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::compile::{Border, CompiledList};
+use crate::compile::CompiledList;
+use crate::control::answers::bounds::{Bounds, Latency};
 use crate::control::answers::trouble::ListTrouble;
 use crate::control::terminal::short;
 use crate::policy::Origin;
-use crate::report::{LatencyFigures, ListUpdates};
+use crate::report::ListUpdates;
 
 /// One configured list.
 #[derive(Clone, Debug, Serialize)]
@@ -67,21 +68,6 @@ pub(crate) struct ListStatus {
     trouble: ListTrouble,
 }
 
-/// What bounds a list: the stricter of the signed policy and the configuration.
-#[derive(Clone, Debug, Default, Serialize)]
-struct Bounds {
-    /// Whether the signed policy of its repository speaks of it.
-    signed: bool,
-    growth_percent: Option<u32>,
-    shrink_percent: Option<u32>,
-    growth_per_day_percent: Option<u32>,
-    shrink_per_day_percent: Option<u32>,
-    min_entries: Option<u64>,
-    max_entries: Option<u64>,
-    add_within_seconds: Option<u64>,
-    withdraw_within_seconds: Option<u64>,
-}
-
 /// A version that a guard holds back.
 #[derive(Clone, Debug, Serialize)]
 struct Held {
@@ -110,16 +96,6 @@ struct Pinned {
     version: String,
     left: String,
     since: String,
-}
-
-/// How long things took, in seconds.
-#[derive(Clone, Copy, Debug, Serialize)]
-struct Latency {
-    count: usize,
-    p50: f64,
-    p95: f64,
-    max: f64,
-    within_percent: Option<f64>,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -402,48 +378,12 @@ impl ListStatus {
             ("let through after", &self.withdraw_latency),
         ] {
             if let Some(latency) = latency {
-                let within = latency.within_percent.map_or_else(String::new, |percent| {
-                    format!(", {percent:.0} % within the deadline")
-                });
-                let _ = writeln!(
-                    text,
-                    "  {what} {:.1} s (half of {}), {:.1} s (95 %), {:.1} s (the longest){within}",
-                    latency.p50, latency.count, latency.p95, latency.max
-                );
+                latency.write(what, text);
             }
         }
     }
 }
 
-impl Bounds {
-    fn of(border: &Border) -> Self {
-        let (guard, bounds) = (&border.bounds.guard, &border.bounds);
-        let seconds = |time: Option<Duration>| time.map(|time| time.as_secs());
-        Self {
-            signed: border.signed_guard().is_some(),
-            growth_percent: guard.growth,
-            shrink_percent: guard.shrink,
-            growth_per_day_percent: guard.growth_per_day,
-            shrink_per_day_percent: guard.shrink_per_day,
-            min_entries: guard.min_entries,
-            max_entries: guard.max_entries,
-            add_within_seconds: seconds(bounds.add_within),
-            withdraw_within_seconds: seconds(bounds.withdraw_within),
-        }
-    }
-}
-
-impl Latency {
-    fn of(figures: LatencyFigures) -> Self {
-        Self {
-            count: figures.count,
-            p50: figures.p50,
-            p95: figures.p95,
-            max: figures.max,
-            within_percent: figures.within_percent,
-        }
-    }
-}
 /// A span of time in its largest unit.
 fn span(seconds: i64) -> String {
     match seconds {

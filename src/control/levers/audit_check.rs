@@ -4,10 +4,10 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 
-use crate::control::levers::audit_log::{
-    BROKEN, FILES_MAX, FORMAT, HASH_MEMBER, HEAD, Head, LINE_OCTETS_MAX, LOG, NO_HASH, Record,
-    hash, read_head, rotated,
+use crate::control::levers::audit_line::{
+    FORMAT, HASH_MEMBER, HEAD, Head, LINE_OCTETS_MAX, NO_HASH, Record, hash, read_head,
 };
+use crate::control::levers::audit_log::{BROKEN, FILES_MAX, LOG, rotated};
 
 /// A chain that holds.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::compile::{Settings, is_registry};
 use crate::control::clock;
 use crate::control::levers::allowed;
-use crate::control::levers::audit_log::{Act, REASON_CHARS_MAX, WHO_CHARS_MAX};
+use crate::control::levers::audit_line::{Act, REASON_CHARS_MAX, WHO_CHARS_MAX};
 use crate::control::rounds::update::Updater;
 use crate::control::rulings::version::Stored;
 use crate::control::terminal::minute;

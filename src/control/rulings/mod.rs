@@ -5,5 +5,6 @@ pub(crate) mod local;
 pub(crate) mod local_versions;
 pub(crate) mod offering;
 pub(crate) mod renamed;
+pub(crate) mod stored;
 pub(crate) mod version;
 pub(crate) mod versions;
