@@ -225,9 +225,15 @@ pub enum PublishError {
         /// What nodes would think of it.
         verdict: Box<crate::guard::Verdict>,
     },
+    /// Nodes would leave out what they enforce now; it was not published.
+    #[error(
+        "not published, for by these terms\n{}\nLook whether this is meant; to publish all the same, give the terms with `--accept-guard REASON`: the reason is signed with them",
+        .0.iter().flat_map(super::TermEffect::sentences).collect::<Vec<_>>().join("\n")
+    )]
+    Terms(Vec<super::TermEffect>),
     /// What is staged is not what nodes would enforce; it was not published.
     #[error(
-        "what is staged is not published, for of list {list} {verdicts}\nLook whether this is meant; to publish all the same, say why with `--accept-guard REASON`",
+        "what is staged is not published, for of list {list} {verdicts}\nLook whether this is meant; to publish all the same, stage it again with `--accept-guard REASON`: the reason is signed with it",
         verdicts = .verdicts.iter().take(20).cloned().collect::<Vec<_>>().join("\n")
     )]
     Held {

@@ -20,23 +20,37 @@ pub struct PolicyFile {
 }
 
 impl PolicyFile {
-    /// Reads the file. `lists` are those of the repository; another name is a mistake.
+    /// Reads the file. `lists` are those of the repository with their generations
+    /// ([`super::Repository::generations`]); another name is a mistake.
     ///
     /// # Errors
     /// Every [`YamlMistake`] in it.
-    pub fn read(yaml: &str, lists: &[&str]) -> Result<Self, Vec<YamlMistake>> {
+    pub fn read(yaml: &str, lists: &BTreeMap<String, u64>) -> Result<Self, Vec<YamlMistake>> {
         let file: Written = yaml::read(yaml)?;
         let mut mistakes = Vec::new();
         let mut parts = BTreeMap::new();
-        for (list, part) in file.lists {
-            if !lists.contains(&list.as_str()) {
-                let help = match nearest(&list, lists.iter().copied()) {
+        let names: Vec<&str> = lists.keys().map(String::as_str).collect();
+        if file.lists.value.is_empty() && !lists.is_empty() {
+            let reason = format!(
+                "names no list, which takes the bounds of all away; there are {}: name at least \
+                 one of them, such as `{}: {{}}`, which bounds nothing",
+                names.join(", "),
+                names.first().unwrap_or(&"NAME")
+            );
+            mistakes.push(YamlMistake::at(&file.lists, reason));
+        }
+        for (list, part) in file.lists.value {
+            let Some(generation) = lists.get(&list) else {
+                let help = match nearest(&list, names.iter().copied()) {
                     Some(known) => format!("did you mean {known}?"),
-                    None => format!("there are {}", lists.join(", ")),
+                    None => format!("there are {}", names.join(", ")),
                 };
                 let reason = format!("no list is called {list}; {help}");
                 mistakes.push(YamlMistake::at(&part, reason));
-            }
+                part.value.part(&mut mistakes);
+                continue;
+            };
+            part.value.check(*generation, &mut mistakes);
             let part = part.value.part(&mut mistakes);
             parts.insert(list, part);
         }
@@ -52,7 +66,7 @@ impl PolicyFile {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Written {
-    lists: BTreeMap<String, Spanned<ListPart>>,
+    lists: Spanned<BTreeMap<String, Spanned<ListPart>>>,
 }
 
 /// What it says of one list.
@@ -67,18 +81,41 @@ struct ListPart {
     growth_per_day: Option<Spanned<String>>,
     shrink_per_day: Option<Spanned<String>>,
     from_changes: Option<u64>,
-    min_entries: Option<u64>,
-    max_entries: Option<u64>,
+    min_entries: Option<Spanned<u64>>,
+    max_entries: Option<Spanned<u64>>,
     largest_withdrawal: Option<u64>,
     on_expiry: Option<Spanned<String>>,
     drop_after: Option<Spanned<String>>,
-    min_generation: Option<u64>,
+    min_generation: Option<Spanned<u64>>,
     add_within: Option<Spanned<String>>,
     withdraw_within: Option<Spanned<String>>,
     critical: Option<Vec<Spanned<String>>>,
 }
 
 impl ListPart {
+    /// Finds limits that no version of the list could be within; `generation` is the one
+    /// that is published.
+    fn check(&self, generation: u64, mistakes: &mut Vec<YamlMistake>) {
+        if let (Some(fewest), Some(most)) = (&self.min_entries, &self.max_entries)
+            && fewest.value > most.value
+        {
+            let reason = format!(
+                "min_entries {} is more than max_entries {}: no list is both",
+                fewest.value, most.value
+            );
+            mistakes.push(YamlMistake::at(fewest, reason));
+        }
+        let next = generation.saturating_add(1);
+        if let Some(lowest) = self.min_generation.as_ref().filter(|it| it.value > next) {
+            let reason = format!(
+                "min_generation {} is out of reach: the list is of generation {generation}, and \
+                 {next} begins it anew",
+                lowest.value
+            );
+            mistakes.push(YamlMistake::at(lowest, reason));
+        }
+    }
+
     /// The part as it is signed.
     fn part(self, mistakes: &mut Vec<YamlMistake>) -> Value {
         let drop_after = time(self.drop_after.as_ref(), mistakes);
@@ -131,12 +168,12 @@ impl ListPart {
                 growth_per_day: share(self.growth_per_day.as_ref(), mistakes),
                 shrink_per_day: share(self.shrink_per_day.as_ref(), mistakes),
                 from_changes: self.from_changes,
-                min_entries: self.min_entries,
-                max_entries: self.max_entries,
+                min_entries: self.min_entries.map(|number| number.value),
+                max_entries: self.max_entries.map(|number| number.value),
             },
             largest_withdrawal: self.largest_withdrawal,
             on_expiry,
-            generation_min: self.min_generation.unwrap_or(0),
+            generation_min: self.min_generation.map_or(0, |number| number.value),
             add_within: time(self.add_within.as_ref(), mistakes),
             withdraw_within: time(self.withdraw_within.as_ref(), mistakes),
         };
@@ -229,12 +266,15 @@ mod tests {
     use super::*;
 
     fn check(yaml: &str, expected: Result<Value, &[(u64, &str)]>) {
-        match (PolicyFile::read(yaml, &["csam", "court"]), expected) {
+        let lists = ["csam", "court"].map(|list| (list.to_owned(), 1));
+        match (PolicyFile::read(yaml, &lists.into()), expected) {
             (Ok(file), Ok(expected)) => assert_eq!(json!(file.parts), expected),
             (Err(found), Err(expected)) => {
                 assert_eq!(found.len(), expected.len(), "{found:?}");
                 for (found, (line, reason)) in found.iter().zip(expected) {
                     assert_eq!(found.line, *line, "{found:?}");
+                    let says_its_place = found.reason.contains("line ");
+                    assert!(!says_its_place, "its place is said already: {found:?}");
                     assert!(found.reason.contains(reason), "{found:?}");
                 }
             }
@@ -270,13 +310,25 @@ mod tests {
             ]),
         );
         check("lists:\n  csam: { grwoth: 20% }\n", Err(&[(2, "grwoth")]));
+        check("lists: {}\n", Err(&[(1, "names no list")]));
+        check(
+            "lists:\n  csam:\n    min_entries: 9\n    max_entries: 8\n    min_generation: 3\n",
+            Err(&[(3, "more than max_entries 8"), (5, "2 begins it anew")]),
+        );
+        check(
+            "lists: { csam: { min_entries: 8, max_entries: 8, min_generation: 2 } }",
+            Ok(json!({"csam": {
+                "max_entries": 8, "min_entries": 8, "min_generation": 2, "on_expiry": "keep",
+            }})),
+        );
         check("list: {}\n", Err(&[(1, "list")]));
     }
 
     #[test]
     fn the_example_that_is_shipped_is_one() {
         let example = include_str!("../../config/policy.example.yaml");
-        let read = PolicyFile::read(example, &["csam", "gambling"]).unwrap();
+        let lists = ["csam", "gambling"].map(|list| (list.to_owned(), 1));
+        let read = PolicyFile::read(example, &lists.into()).unwrap();
         let policy = SignedPolicy::file(read.parts.clone()).to_string();
         let policy = SignedPolicy::read(policy.as_bytes()).unwrap();
         for list in read.parts.keys() {

@@ -8,7 +8,7 @@ use super::quorum::Quorum;
 use super::roles::Role;
 use super::sense::Judged;
 use super::versions::Versions;
-use super::{Keyring, PublishError, Repository};
+use super::{Keyring, PublishError, Repository, TermEffect};
 use crate::compile::{Border, Compiler, Ede, From, Guard, Mode, PassThru, Protected, Settings};
 use crate::guard::Trip;
 use crate::policy::Kind;
@@ -59,7 +59,13 @@ impl Repository {
             let mut changes = Vec::new();
             self.say_changes(before, staged, keys, &mut changes)?;
             let list = self.list_difference(before, staged)?;
-            let verdicts = self.verdicts(staged, now)?;
+            let verdicts = match name.as_str() {
+                "targets" => {
+                    let effects = self.staged_term_effects(now)?;
+                    effects.iter().flat_map(TermEffect::sentences).collect()
+                }
+                _ => self.verdicts(staged, now)?,
+            };
             roles.push(RoleProposal {
                 role: name.clone(),
                 version: staged.version(),
@@ -77,18 +83,19 @@ impl Repository {
         })
     }
 
-    /// Refuses what nodes would hold or leave out, by the bounds as they will be: of every
-    /// staged list, and of every other one where the bounds themselves are staged. Who staged
-    /// it may have said why it is published all the same.
+    /// Refuses what nodes would hold or leave out: of a staged list, and of every list where
+    /// other terms are staged. Who staged it may have said why it is published all the same.
     ///
     /// # Errors
-    /// [`PublishError::Held`].
+    /// [`PublishError::Held`], [`PublishError::Terms`].
     pub(super) fn check_staged_sense(&self, now: Timestamp) -> Result<(), PublishError> {
-        let is_bounded_anew = self.stage.roles.contains_key("targets");
+        if self.are_staged_terms_accepted() {
+            return Ok(());
+        }
         for (list, role) in &self.lists {
             let is_staged = self.stage.roles.contains_key(&role.name);
             let accepted = Versions::new(list, role).newest().get("accepted");
-            if !is_staged && !is_bounded_anew || is_staged && accepted.is_some() {
+            if !is_staged || accepted.is_some() {
                 continue;
             }
             let verdicts = self.verdicts(role, now)?;
@@ -99,21 +106,14 @@ impl Repository {
                 });
             }
         }
-        Ok(())
-    }
-
-    /// What the node's own code says of the list that a staged role names.
-    ///
-    /// # Errors
-    /// [`PublishError::Repository`] where its file is missing or damaged.
-    pub fn list_verdicts(&self, list: &str, now: Timestamp) -> Result<Vec<String>, PublishError> {
-        match self.stage.roles.get(&format!("list-{list}")) {
-            Some(role) => self.verdicts(role, now),
-            None => Ok(Vec::new()),
+        match self.staged_term_effects(now)? {
+            effects if effects.is_empty() => Ok(()),
+            effects => Err(PublishError::Terms(effects)),
         }
     }
 
-    /// The same: the rows that a node would leave out, and the guards that it would trip.
+    /// What the node's own code says of the list that a role names: the rows that it would
+    /// leave out, and the guards that it would trip.
     fn verdicts(&self, role: &Role, now: Timestamp) -> Result<Vec<String>, PublishError> {
         let Some(list) = role.name.strip_prefix("list-") else {
             return Ok(Vec::new());

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::draft::{Draft, Material};
+use super::offline::FIRST_GENERATION;
 use super::repository::target_files;
 use super::roles::Role;
 use super::sense::Judged;
@@ -157,7 +158,7 @@ impl Repository {
             return Ok(published);
         }
         progress(Progress::Compress);
-        let accepted = accepted(publication, &published.verdict);
+        let accepted = self.accepted(publication, &published.verdict);
         // A serial that a thief put out of reach is left behind with its generation.
         let before_seq = if is_begun_anew && seq > SEQ_KEPT_MAX {
             0
@@ -222,6 +223,16 @@ impl Repository {
         Draft::build(&material, &mut |rows| progress(Progress::Read(rows)))
     }
 
+    /// What a version says of itself that nodes will hold: why it was signed all the same,
+    /// and which guards it trips. Who decides on a node sees it. A staged one says so in any
+    /// case, for what nodes will think of it is asked once more when it is published.
+    fn accepted(&self, publication: &Publication, verdict: &Verdict) -> Option<Value> {
+        let reason = publication.accept_guard.as_ref()?;
+        let trips = verdict.trips.iter().map(|trip| trip.guard.as_str());
+        let trips: Vec<&str> = trips.collect();
+        (verdict.is_held || self.is_staging).then(|| json!({"reason": reason, "trips": trips}))
+    }
+
     /// The plaintext of the newest version that the role of a list names; empty before the
     /// first.
     pub(super) fn plaintext(&self, role: &Role) -> Result<Vec<u8>, PublishError> {
@@ -232,21 +243,5 @@ impl Repository {
     }
 }
 
-/// What a version says of itself that nodes will hold: why it was signed all the same, and
-/// which guards it trips. Who decides on a node sees it.
-fn accepted(publication: &Publication, verdict: &Verdict) -> Option<Value> {
-    let reason = publication.accept_guard.as_ref()?;
-    let trips: Vec<&str> = verdict
-        .trips
-        .iter()
-        .map(|trip| trip.guard.as_str())
-        .collect();
-    verdict
-        .is_held
-        .then(|| json!({"reason": reason, "trips": trips}))
-}
-
 /// The highest serial that a new generation counts on from; above it, it begins at 1.
 const SEQ_KEPT_MAX: u64 = 1 << 52;
-/// The generation of a list that was never begun anew.
-const FIRST_GENERATION: u64 = 1;

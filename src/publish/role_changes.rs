@@ -123,6 +123,12 @@ impl Repository {
                     new.map_or(0, octets)
                 ),
             }));
+            // Why it is published although nodes hold or leave out something.
+            let accepted = |target: Option<&Value>| {
+                let accepted = target.and_then(|target| target.pointer("/custom/accepted"));
+                accepted.cloned().unwrap_or_default()
+            };
+            members("accepted", &accepted(old), &accepted(new), out);
             self.say_lines(path, old, new, out);
         }
         Ok(())

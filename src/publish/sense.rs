@@ -36,8 +36,16 @@ impl Repository {
     /// # Errors
     /// [`PublishError::Repository`] where policy or never-block list cannot be read.
     pub(super) fn border(&self, list: &str) -> Result<Border, PublishError> {
-        let bounds = self.bounds(list)?;
-        let never_block = Arc::new(Reserved::new(self.never_blocked()?.into()));
+        self.border_by(&self.targets, list)
+    }
+
+    /// The same by the terms that a targets role names.
+    ///
+    /// # Errors
+    /// As [`Repository::border`].
+    pub(super) fn border_by(&self, targets: &Role, list: &str) -> Result<Border, PublishError> {
+        let bounds = self.bounds_by(targets, list)?;
+        let never_block = Arc::new(Reserved::new(self.never_blocked_by(targets)?.into()));
         Ok(Border::draft(
             Some(&bounds),
             Guard::USUAL.limits,
@@ -57,15 +65,8 @@ impl Repository {
         judged: &Judged<'_>,
         now: Timestamp,
     ) -> Result<Verdict, PublishError> {
-        let reading = Reading {
-            list: judged.list.to_owned(),
-            format: Format::Native,
-            scope: None,
-            url_scope: UrlScope::Exact,
-            record: Arc::default(),
-        };
         let comparison = Comparison {
-            reading: &reading,
+            reading: &as_published(judged.list),
             border,
             protected: &Protected::default(),
             withdrawn: &self.running(judged.list, now)?,
@@ -84,6 +85,17 @@ impl Repository {
             .max(suspicious(judged.left_out, change.entries()));
         let day = versions.day(now).with(now, change);
         Ok(Verdict::of(border, difference, &day))
+    }
+}
+
+/// How a published version is read.
+pub(super) fn as_published(list: &str) -> Reading {
+    Reading {
+        list: list.to_owned(),
+        format: Format::Native,
+        scope: None,
+        url_scope: UrlScope::Exact,
+        record: Arc::default(),
     }
 }
 

@@ -131,16 +131,16 @@ impl Repository {
         Ok(signed)
     }
 
-    /// Publishes what is staged, when every threshold is reached. `accepts` says that a
-    /// version that nodes would hold or leave out in part is published all the same.
+    /// Publishes what is staged, when every threshold is reached. What nodes would hold or
+    /// leave out in part was staged with a reason, or is not published.
     ///
     /// # Errors
-    /// [`PublishError::SignaturesMissing`], [`PublishError::Held`], [`PublishError::KeysMissing`] of the online
-    /// roles, and what publishing may bring; what is staged stays then.
+    /// [`PublishError::SignaturesMissing`], [`PublishError::Held`], [`PublishError::Terms`],
+    /// [`PublishError::KeysMissing`] of the online roles, and what publishing may bring; what
+    /// is staged stays then.
     pub fn publish_staged(
         &mut self,
         keys: &Keyring,
-        accepts: bool,
         now: Timestamp,
     ) -> Result<Vec<Renewed>, PublishError> {
         let names: Vec<String> = self.stage.roles.keys().cloned().collect();
@@ -154,9 +154,7 @@ impl Repository {
             return Err(PublishError::SignaturesMissing(lacking.join("; ")));
         }
         self.check_delegated_are_there()?;
-        if !accepts {
-            self.check_staged_sense(now)?;
-        }
+        self.check_staged_sense(now)?;
         for role in ["snapshot", "timestamp"] {
             self.check_at_hand(keys, role)?;
         }

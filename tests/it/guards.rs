@@ -252,6 +252,71 @@ fn the_signed_policy_may_be_stricter_and_withdrawals_pass() {
 }
 
 #[test]
+fn terms_that_take_entries_out_of_a_list_are_published_with_a_reason_alone() {
+    let publisher = Publisher::new();
+    must(&mut publisher.publish(&names("bad", 0..5), "domains"));
+    let policy = |text: &str| {
+        let file = publisher.file("policy.yaml", &[format!("lists: {{ a: {{ {text} }} }}\n")]);
+        let mut command = publisher.repo("policy");
+        command.arg("--from").arg(file);
+        command
+    };
+    let check = |command: &mut Command, expected: &[&str]| {
+        let output = run(command);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        for part in expected {
+            assert!(said.contains(part), "{part}\n{said}");
+        }
+    };
+    let targets = || {
+        let timestamp = fs::read_to_string(publisher.path().join("repo/metadata/timestamp.json"));
+        let files = fs::read_dir(publisher.path().join("repo/metadata")).unwrap();
+        let newest = files
+            .filter_map(|file| {
+                let name = file.unwrap().file_name().into_string().unwrap();
+                name.strip_suffix(".targets.json")?.parse::<u64>().ok()
+            })
+            .max();
+        let name = format!("repo/metadata/{}.targets.json", newest.unwrap());
+        let text = fs::read(publisher.path().join(name)).unwrap();
+        let file: serde_json::Value = serde_json::from_slice(&text).unwrap();
+        (timestamp.unwrap(), file["signed"]["targets"].clone())
+    };
+    let before = targets();
+    check(
+        &mut policy("kinds: [url]"),
+        &[
+            "nodes leave out 5 of the 5 entries of list a, such as bad0.test: the signed policy",
+            "bad1.test: ",
+            "bad2.test: ",
+            "of list a, it has 0 entries, and at least 1 are demanded",
+            "--accept-guard REASON",
+        ],
+    );
+    check(&mut policy("max_entries: 4"), &["at most 4 are allowed"]);
+    check(
+        &mut policy("min_entries: 9, max_entries: 8"),
+        &["policy.yaml:1:"],
+    );
+    check(&mut policy("min_generation: 3"), &["2 begins it anew"]);
+    let file = publisher.file("never-block.txt", &["bad4.test".to_owned()]);
+    let mut never = publisher.repo("never-block");
+    check(
+        never.arg("--from").arg(file),
+        &["nodes leave out 1 of the 5 entries of list a, such as bad4.test: "],
+    );
+    assert_eq!(targets(), before, "nothing was published");
+    must(never.args(["--accept-guard", "the bank of bad4"]));
+    let (_, named) = targets();
+    let accepted = &named["never-block"]["custom"]["accepted"];
+    assert_eq!(accepted["reason"], "the bank of bad4", "{named}");
+    // What was accepted is not asked of again, nor is what takes nothing out.
+    must(&mut policy("kinds: [domain], max_entries: 5"));
+    must(&mut policy("kinds: [domain, url]"));
+}
+
+#[test]
 fn russia_a_list_does_not_turn_a_node_against_itself() {
     let upstream = Upstream::start();
     let folder = tempfile::tempdir().unwrap();

@@ -307,19 +307,53 @@ fn keepers_see_what_a_step_alone_brings() {
 }
 
 #[test]
-fn what_nodes_would_leave_out_by_staged_bounds_is_not_published() {
+fn what_nodes_would_leave_out_by_staged_terms_is_published_with_a_signed_reason_alone() {
     let keepers = Keepers::published();
     must(keepers.publish_rows("one.test\nbank.test\n").arg("--stage"));
     fs::write(keepers.path("never"), "bank.test\n").unwrap();
-    let mut never = keepers.repo("never-block");
-    never.arg("--from").arg(keepers.path("never"));
-    must(never.arg("--stage"));
+    let never = || {
+        let mut never = keepers.repo("never-block");
+        never
+            .arg("--from")
+            .arg(keepers.path("never"))
+            .arg("--stage");
+        never
+    };
+    let said = refused(&mut never());
+    assert!(
+        said.contains("nodes leave out 1 of the 2 entries of list a, such as bank.test: "),
+        "{said}"
+    );
+    // Two who stage without knowing of each other, and bring it together.
+    let list = keepers.path("list");
+    fs::rename(keepers.path("repo/staged"), &list).unwrap();
+    must(&mut never());
+    let folder = list.join(".");
+    let staged = keepers.path("repo/staged");
+    let copied = || must(Command::new("cp").arg("-a").args([&folder, &staged]));
+    copied();
     keepers.all_sign(&["anna", "bert"]);
     let said = refused(keepers.repo("publish").arg("--staged"));
     assert!(said.contains("nodes leave out line"), "{said}");
-    assert!(said.contains("--accept-guard"), "{said}");
+    assert!(
+        said.contains("stage it again with `--accept-guard"),
+        "{said}"
+    );
+    // Nobody can sign a reason that comes later.
     let mut publish = keepers.repo("publish");
-    must(publish.args(["--staged", "--accept-guard", "the bank agreed"]));
+    let said = refused(publish.args(["--staged", "--accept-guard", "the bank agreed"]));
+    assert!(said.contains("together with --stage"), "{said}");
+    fs::remove_file(staged.join("targets.json")).unwrap();
+    must(never().args(["--accept-guard", "the bank agreed"]));
+    let shown = keepers.shown("anna", &keepers.path("repo"));
+    let roles = shown["roles"].as_array().unwrap();
+    let targets = roles.iter().find(|one| one["role"] == "targets").unwrap();
+    assert!(
+        targets["changes"].to_string().contains("the bank agreed"),
+        "{targets}"
+    );
+    keepers.all_sign(&["anna", "bert"]);
+    keepers.publish_staged();
 }
 
 #[test]
@@ -630,7 +664,7 @@ fn refreshing_leaves_what_waits_and_stages_what_only_keepers_sign() {
     );
     drop(repository);
     let mut repository = Repository::open_staged(&keepers.path("repo")).unwrap();
-    let renewed = repository.publish_staged(&keys, false, later).unwrap();
+    let renewed = repository.publish_staged(&keys, later).unwrap();
     assert!(
         renewed
             .iter()

@@ -318,7 +318,9 @@ fn a_name_that_may_never_be_blocked_passes_without_any_new_list() {
     let never = |names: &str| {
         let file = plant.node.folder().join("never-block.txt");
         fs::write(&file, names).unwrap();
-        must(plant.authority.repo("never-block").arg("--from").arg(file));
+        let mut command = plant.authority.repo("never-block");
+        command.args(["--accept-guard", "a test of nodes"]);
+        must(command.arg("--from").arg(file));
     };
     never("one.test\n");
     until("the name resolves", Duration::from_secs(10), || {

@@ -205,9 +205,10 @@ impl World {
                     "lists:\n  a: {{ max_entries: {} }}\n  b: {{ kinds: [domain], largest_withdrawal: 3 }}\n",
                     9000 + self.named
                 );
-                let policy = PolicyFile::read(&yaml, &["a", "b"]).unwrap();
-                self.open()?
-                    .bound(&self.authority.keys(), &policy, self.now)?;
+                let mut repository = self.open()?;
+                let policy = PolicyFile::read(&yaml, &repository.generations()).unwrap();
+                repository.bound(&self.authority.keys(), &policy, ACCEPTS, self.now)?;
+                drop(repository);
                 let published = self.target("policy");
                 self.model
                     .policies
@@ -219,7 +220,7 @@ impl World {
                 let names = [0, self.named]
                     .map(|number| Name::from_text(&format!("bank{number}.example")).unwrap());
                 self.open()?
-                    .never_block(&self.authority.keys(), &names, self.now)?;
+                    .never_block(&self.authority.keys(), &names, ACCEPTS, self.now)?;
                 self.model.never_block.push(names.to_vec());
                 Ok(())
             }
@@ -457,3 +458,6 @@ fn note_version(authority: &Authority, list: &str, model: &mut List, seq: u64, n
     };
     model.versions.insert(seq, version);
 }
+
+/// Terms are published whatever they do to the lists: what a node makes of it is judged here.
+const ACCEPTS: Option<&str> = Some("a test of nodes");

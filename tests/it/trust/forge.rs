@@ -111,10 +111,11 @@ impl Authority {
     /// Publishes the policy that this YAML says.
     pub(crate) fn bound(&self, yaml: &str, now: Timestamp) {
         let mut repository = Repository::open(&self.repo()).unwrap();
-        let lists = repository.list_names();
-        let lists: Vec<&str> = lists.iter().map(String::as_str).collect();
-        let policy = PolicyFile::read(yaml, &lists).unwrap();
-        repository.bound(&self.keys(), &policy, now).unwrap();
+        let policy = PolicyFile::read(yaml, &repository.generations()).unwrap();
+        let accepts = Some("a test of nodes");
+        repository
+            .bound(&self.keys(), &policy, accepts, now)
+            .unwrap();
     }
 
     /// Publishes names that no list may block.
@@ -124,7 +125,10 @@ impl Authority {
             .map(|name| Name::from_text(name).unwrap())
             .collect();
         let mut repository = Repository::open(&self.repo()).unwrap();
-        repository.never_block(&self.keys(), &names, now).unwrap();
+        let accepts = Some("a test of nodes");
+        repository
+            .never_block(&self.keys(), &names, accepts, now)
+            .unwrap();
     }
 
     /// Withdraws the entry of that value for 72 hours.

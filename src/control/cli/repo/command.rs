@@ -314,7 +314,13 @@ fn run_publish(command: RepoCommand) -> Result<(), ExitError> {
         return Ok(());
     };
     let (Some(list), Some(from), Some(format)) = (list, from, format) else {
-        return publish_staged(&place, accept_guard.is_some(), &output);
+        if accept_guard.is_some() {
+            return Err(ExitError::usage(
+                "a reason is signed with what it is for, so it is given where that is staged: \
+                 give --accept-guard together with --stage, and have it signed anew",
+            ));
+        }
+        return publish_staged(&place, &output);
     };
     let (scope, url_scope) = scopes(format, matches.as_deref())?;
     let publication = Publication {

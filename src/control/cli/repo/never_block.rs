@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::at_hand::{keys, repository};
 use super::command::{Output, Place, Stage};
 use super::outcome::{exit, read_text};
-use super::policy::say_change;
+use super::policy::{AcceptEffects, say_change};
 use crate::control::ExitError;
 use crate::control::clock;
 use crate::verify::read_never_block;
@@ -18,6 +18,8 @@ pub(crate) struct NeverBlock {
     /// The names, one a line, each with all names below it; `#` begins a comment.
     #[arg(long)]
     from: PathBuf,
+    #[command(flatten)]
+    accept: AcceptEffects,
     #[command(flatten)]
     stage: Stage,
     #[command(flatten)]
@@ -33,7 +35,7 @@ impl NeverBlock {
         let keys = keys(&self.place)?;
         let mut repository = repository(&self.place, self.stage)?;
         let change = repository
-            .never_block(&keys, &names, clock::timestamp())
+            .never_block(&keys, &names, self.accept.reason(), clock::timestamp())
             .map_err(exit)?;
         drop(repository);
         let staged = self.stage.next(&self.place, &keys)?;

@@ -9,7 +9,7 @@ use super::command::{Output, Place, Stage};
 use super::outcome::{exit, read_text, say, say_json};
 use crate::control::ExitError;
 use crate::control::clock;
-use crate::publish::{OfflineChange, PolicyFile, PublishError};
+use crate::publish::{OfflineChange, PolicyFile, PublishError, TermEffect};
 
 /// What is asked of `cordon repo policy`.
 #[derive(Debug, clap::Args)]
@@ -20,9 +20,26 @@ pub(crate) struct Policy {
     #[arg(long)]
     from: PathBuf,
     #[command(flatten)]
+    accept: AcceptEffects,
+    #[command(flatten)]
     stage: Stage,
     #[command(flatten)]
     output: Output,
+}
+
+/// Why terms are published whatever they do to lists.
+#[derive(Debug, clap::Args)]
+pub(super) struct AcceptEffects {
+    /// Publish it even where nodes then leave out entries that they enforce now; say why.
+    #[arg(long, value_name = "REASON", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    accept_guard: Option<String>,
+}
+
+impl AcceptEffects {
+    /// The reason, where one is given.
+    pub(super) fn reason(&self) -> Option<&str> {
+        self.accept_guard.as_deref()
+    }
 }
 
 impl Policy {
@@ -31,16 +48,14 @@ impl Policy {
         let yaml = read_text(&self.from)?;
         let keys = keys(&self.place)?;
         let mut repository = repository(&self.place, self.stage)?;
-        let lists = repository.list_names();
-        let lists: Vec<&str> = lists.iter().map(String::as_str).collect();
-        let policy = PolicyFile::read(&yaml, &lists).map_err(|mistakes| {
+        let policy = PolicyFile::read(&yaml, &repository.generations()).map_err(|mistakes| {
             exit(PublishError::Yaml {
                 path: self.from.clone(),
                 mistakes,
             })
         })?;
         let change = repository
-            .bound(&keys, &policy, clock::timestamp())
+            .bound(&keys, &policy, self.accept.reason(), clock::timestamp())
             .map_err(exit)?;
         drop(repository);
         let staged = self.stage.next(&self.place, &keys)?;
@@ -55,10 +70,16 @@ pub(super) fn say_change(
     staged: Option<String>,
     output: &Output,
 ) -> Result<(), ExitError> {
+    let effects = change.effects.iter().flat_map(TermEffect::sentences);
+    let effects: Vec<String> = effects.collect();
+    for effect in &effects {
+        eprintln!("warning: {effect}");
+    }
     if output.json {
-        return say_json(
-            &json!({"added": change.added, "removed": change.removed, "staged": staged.is_some()}),
-        );
+        return say_json(&json!({
+            "added": change.added, "removed": change.removed, "effects": effects,
+            "staged": staged.is_some(),
+        }));
     }
     if change.added.is_empty() && change.removed.is_empty() {
         return say(&format!(

@@ -62,12 +62,8 @@ pub(super) fn sign(
     say(&lines.join("\n"))
 }
 
-/// Publishes what is staged; `accepts` says that what nodes would hold is published, too.
-pub(super) fn publish_staged(
-    place: &Place,
-    accepts: bool,
-    output: &Output,
-) -> Result<(), ExitError> {
+/// Publishes what is staged.
+pub(super) fn publish_staged(place: &Place, output: &Output) -> Result<(), ExitError> {
     let keys = keys(place)?;
     let now = clock::timestamp();
     let mut repository = Repository::open_staged(&place.repo).map_err(exit)?;
@@ -78,9 +74,7 @@ pub(super) fn publish_staged(
     for verdict in proposal.roles.iter().flat_map(|role| &role.verdicts) {
         eprintln!("warning: {verdict}");
     }
-    let renewed = repository
-        .publish_staged(&keys, accepts, now)
-        .map_err(exit)?;
+    let renewed = repository.publish_staged(&keys, now).map_err(exit)?;
     if output.json {
         let renewed: Vec<_> = renewed
             .iter()
