@@ -37,8 +37,16 @@ impl YamlMistake {
 /// The [`YamlMistake`], alone in a list to which checks add theirs.
 pub(super) fn read<T: DeserializeOwned>(yaml: &str) -> Result<T, Vec<YamlMistake>> {
     serde_saphyr::from_str(yaml).map_err(|error| {
-        let reason = error.without_snippet().to_string();
-        vec![YamlMistake::of(error.location().as_ref(), reason)]
+        let mut mistake = YamlMistake::of(
+            error.location().as_ref(),
+            error.without_snippet().to_string(),
+        );
+        // Where it is, is said in front.
+        let place = format!(" at line {}, column {}", mistake.line, mistake.column);
+        if let Some(reason) = mistake.reason.strip_suffix(&place) {
+            mistake.reason = reason.to_owned();
+        }
+        vec![mistake]
     })
 }
 
