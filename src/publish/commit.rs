@@ -6,7 +6,8 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::rehearsal::rehearse;
+use super::rehearsal::Rehearsal;
+use super::repository::target_files;
 use super::roles::{Role, Signers};
 use super::signature::{Signature, signed_file};
 use super::{Keyring, PublishError, Repository};
@@ -70,7 +71,8 @@ impl Repository {
         let mut files = std::mem::take(&mut self.new_files);
         let mut changed = std::mem::take(&mut self.changed);
         changed.extend(self.online_roles_with_other_keys());
-        let (mut renewed, mut pins, mut lists) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut renewed, mut pins) = (Vec::new(), Vec::new());
+        let lists = self.lists_at_stake(signed.iter().map(|(name, _)| name.as_str()));
         let mut root_file = None;
         for (name, file) in signed {
             let Some(role) = self.role(&name) else {
@@ -82,7 +84,6 @@ impl Repository {
                 continue;
             }
             pins.push((format!("{name}.json"), pin(role.version(), &file)));
-            lists.extend(name.strip_prefix("list-").map(str::to_owned));
             files.push((role.file(), file));
         }
         let has_pins = !pins.is_empty();
@@ -132,18 +133,41 @@ impl Repository {
         }
     }
 
+    /// The lists whose roles are among the signed ones, and every list where the role that
+    /// delegates them is; each with whether it names a version.
+    fn lists_at_stake<'a>(
+        &self,
+        signed: impl Iterator<Item = &'a str> + Clone,
+    ) -> BTreeMap<String, bool> {
+        let are_all = signed.clone().any(|role| role == "targets");
+        let mut lists = BTreeMap::new();
+        for (list, role) in &self.lists {
+            if are_all || signed.clone().any(|name| name == role.name) {
+                lists.insert(list.clone(), !target_files(role).is_empty());
+            }
+        }
+        lists
+    }
+
     /// Rehearses, then writes in order, then sweeps what is long superseded.
     fn write(
         &self,
         root: Vec<u8>,
         files: Vec<(String, Vec<u8>)>,
         superseded: &[String],
-        lists: &[String],
+        lists: &BTreeMap<String, bool>,
         now: Timestamp,
     ) -> Result<(), PublishError> {
         let order: Vec<String> = files.iter().map(|(name, _)| name.clone()).collect();
         let files: BTreeMap<String, Vec<u8>> = files.into_iter().collect();
-        rehearse(&self.folder, root, &files, lists, self.renews, now)?;
+        let rehearsal = Rehearsal {
+            folder: &self.folder,
+            root: &root,
+            lists,
+            renews: self.renews,
+            now,
+        };
+        rehearsal.check(&files)?;
         for name in superseded {
             self.folder.supersede(name, now)?;
         }

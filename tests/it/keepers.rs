@@ -535,6 +535,51 @@ fn keepers_bound_the_lists_and_duty_officers_withdraw() {
 }
 
 #[test]
+fn a_forged_delegation_that_takes_a_list_from_nodes_is_not_published() {
+    let keepers = Keepers::published();
+    must(keepers.publish_rows("one.test\n").arg("--stage"));
+    keepers.all_sign(&["anna", "bert"]);
+    keepers.publish_staged();
+    keepers.make_key("dora");
+    // Something honest is staged, and somebody edits it before it is signed.
+    let check = |edit: &dyn Fn(&mut Vec<Value>), outcome: &str| {
+        let mut rotate = keepers.repo("rotate");
+        rotate.args(["--role", "targets", "--stage", "--add"]);
+        must(rotate.arg(keepers.public("dora")));
+        let file = keepers.path("repo/staged/targets.json");
+        let mut staged: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+        let roles = &mut staged["signed"]["delegations"]["roles"];
+        edit(roles.as_array_mut().unwrap());
+        fs::write(&file, staged.to_string()).unwrap();
+        keepers.all_sign(&["anna", "bert"]);
+        let said = refused(keepers.repo("publish").arg("--staged"));
+        assert!(said.contains("nodes would refuse this"), "{said}");
+        assert!(said.contains(outcome), "{said}");
+        let repo = keepers.path("repo");
+        must(cordon().args(["repo", "sign", "--discard"]).arg(repo));
+    };
+    let of = |roles: &[Value], name: &str| roles.iter().position(|it| it["name"] == name).unwrap();
+    let again = |roles: &mut Vec<Value>| {
+        let mut second = roles[of(roles, "list-a")].clone();
+        second["keyids"] = roles[of(roles, "withdraw")]["keyids"].clone();
+        second["threshold"] = 1.into();
+        roles.insert(1, second);
+    };
+    check(&again, "delegates list-a twice");
+    check(&|roles| roles.retain(|it| it["name"] != "list-a"), "list a");
+    let of_three = |name: &'static str| {
+        move |roles: &mut Vec<Value>| {
+            let role = of(roles, name);
+            roles[role]["threshold"] = 3.into();
+        }
+    };
+    check(&of_three("list-a"), "list-a.json: 2 of 3 signatures");
+    check(&of_three("withdraw"), "withdraw");
+    let mut node = keepers.node();
+    assert_eq!(node.outcome(now()), "new");
+}
+
+#[test]
 fn a_repository_without_duty_officers_gets_some() {
     let authority = Authority::new(&["a"]);
     authority.publish("a", &["one.test"], now());
