@@ -171,11 +171,10 @@ impl Repository {
         for name in superseded {
             self.folder.supersede(name, now)?;
         }
-        for name in &order {
-            if let Some(bytes) = files.get(name) {
-                self.folder.put(name, bytes)?;
-            }
-        }
+        let in_order = order
+            .iter()
+            .filter_map(|name| Some((name.as_str(), files.get(name)?.as_slice())));
+        self.folder.put_all(&in_order.collect::<Vec<_>>())?;
         self.folder.sweep(&self.named_files(), now)?;
         Ok(())
     }

@@ -46,24 +46,49 @@ impl Folder {
         fs::read(&path).map_err(|source| io(&path, source))
     }
 
-    /// Replaces a file: temporary file, fsync, rename, fsync of its folder.
+    /// Replaces a file; a reader sees the one before, or this one.
     pub(super) fn put(&self, name: &str, bytes: &[u8]) -> Result<(), PublishError> {
+        self.put_all(&[(name, bytes)])
+    }
+
+    /// Replaces files, each as [`Folder::put`] does, in this order. All of them are on disk
+    /// before the first takes its place, so that where there is no room nothing changes.
+    pub(super) fn put_all(&self, files: &[(&str, &[u8])]) -> Result<(), PublishError> {
+        let written = files
+            .iter()
+            .try_for_each(|(name, bytes)| self.write_beside(name, bytes))
+            .and_then(|()| {
+                let mut names = files.iter().map(|(name, _)| name);
+                names.try_for_each(|name| self.put_in_place(name))
+            });
+        if written.is_err() {
+            for (name, _) in files {
+                // What is left of it would be served; the error is about the file itself.
+                let _ = fs::remove_file(temporary(&self.path(name)));
+            }
+        }
+        written
+    }
+
+    /// Writes a file beside its place, durably.
+    fn write_beside(&self, name: &str, bytes: &[u8]) -> Result<(), PublishError> {
         let path = self.path(name);
-        let parent = path.parent().unwrap_or(&self.path);
-        let temporary = path.with_extension("tmp");
-        let written = fs::create_dir_all(parent)
-            .and_then(|()| File::create(&temporary))
+        fs::create_dir_all(path.parent().unwrap_or(&self.path))
+            .and_then(|()| File::create(temporary(&path)))
             .and_then(|mut file| {
                 file.write_all(bytes)?;
                 file.sync_all()
             })
-            .and_then(|()| fs::rename(&temporary, &path))
-            .and_then(|()| File::open(parent)?.sync_all());
-        written.map_err(|source| {
-            // What is left of it would be served; the error is about the file itself.
-            let _ = fs::remove_file(&temporary);
-            io(&path, source)
-        })
+            .map_err(|source| io(&path, source))
+    }
+
+    /// Puts a file that is written into its place, durably.
+    fn put_in_place(&self, name: &str) -> Result<(), PublishError> {
+        let path = self.path(name);
+        let parent = path.parent().unwrap_or(&self.path);
+        fs::rename(temporary(&path), &path)
+            .and_then(|()| File::open(parent)?.sync_all())
+            .map_err(|source| io(&path, source))
     }
 
     /// The names of the files in a folder, sorted; one that is not there has none.
@@ -216,6 +241,11 @@ fn is_old(path: &Path, now: Timestamp) -> bool {
         .ok()
         .and_then(|modified| SystemTime::from(now).duration_since(modified).ok())
         .is_some_and(|age| age > KEPT)
+}
+
+/// Where a file is while it is written.
+fn temporary(path: &Path) -> PathBuf {
+    path.with_extension("tmp")
 }
 
 /// The error for a file.

@@ -4,6 +4,7 @@
 use std::path::Path;
 use std::process::Command;
 
+use cordon::publish::{Repository, Rotation};
 use cordon::source::Mirror;
 
 use crate::harness::disk::{Fault, again, count_writes, has_crashed, world};
@@ -170,6 +171,43 @@ fn every_write_of_an_authority(test: &str, fault: Fault) {
     assert_eq!(node.outcome(hour(1)), "new");
     drop(node);
     at_every_write(test, before.path(), "authority", fault, judge_authority);
+}
+
+#[test]
+fn a_disk_that_is_full_from_any_write_of_a_rotation_on_leaves_nodes_what_they_had() {
+    const TEST: &str = "failures::writes::a_disk_that_is_full_from_any_write_of_a_rotation_on_leaves_nodes_what_they_had";
+    if let Some(authority) = world() {
+        let authority = Authority::at(&authority);
+        let root = authority.signed("metadata/1.root.json");
+        let rotation = Rotation {
+            role: "timestamp".to_owned(),
+            new: vec!["timestamp-2".to_owned()],
+            remove: vec![
+                root["roles"]["timestamp"]["keyids"][0]
+                    .as_str()
+                    .unwrap()
+                    .to_owned(),
+            ],
+            ..Rotation::default()
+        };
+        let mut repository = Repository::open(&authority.repo()).unwrap();
+        // It says why; what it leaves is judged outside.
+        let _ = repository.rotate(&mut authority.keys(), &rotation, hour(2));
+        return;
+    }
+    let before = tempfile::tempdir().unwrap();
+    let made = Authority::new(&["a"]);
+    let authority = made.copied_to(&before.path().join("authority"));
+    authority.publish("a", &["one.test"], hour(1));
+    let judge = |world: &Path, at: usize| {
+        // Nobody refreshes it: a node takes what is there, and the next version after it.
+        let (authority, mut node) = node_in(world);
+        assert_eq!(node.outcome(hour(2)), "new", "write {at}");
+        assert_eq!(node.seq("a"), Some(1), "write {at}");
+        authority.publish("a", &["three.test"], hour(3));
+        assert_eq!(node.outcome(hour(3)), "new", "write {at}");
+    };
+    at_every_write(TEST, before.path(), "authority", Fault::Full, judge);
 }
 
 #[test]
