@@ -164,7 +164,8 @@ impl Repository {
             folder: &self.folder,
             root: &root,
             lists,
-            renews: self.renews,
+            // A root alone is an offline act, whatever the online roles wait for.
+            renews: self.renews || order.iter().all(|name| name.ends_with(".root.json")),
             now,
         };
         rehearsal.check(&files)?;

@@ -159,6 +159,16 @@ pub enum PublishError {
         /// How many there may be.
         most: u64,
     },
+    /// What is to be enforced again is not withdrawn.
+    #[error(
+        "list {list}: there is nothing to undo for {what}: nothing of it is withdrawn; `cordon repo status` says what is"
+    )]
+    NothingWithdrawn {
+        /// The list.
+        list: String,
+        /// What was named.
+        what: String,
+    },
     /// What is to be withdrawn is not on the list.
     #[error("list {list} has no {what}; {help}")]
     NotListed {
@@ -241,6 +251,16 @@ pub enum PublishError {
         list: String,
         /// What nodes would do with it, a sentence each.
         verdicts: Vec<String>,
+    },
+    /// A role that everything depends on has expired; nothing else is published before.
+    #[error(
+        "{role} expired {expires}, and nodes take nothing before it is renewed: `cordon repo refresh` does, where its keys are at hand; with --stage its keepers are asked to sign"
+    )]
+    Expired {
+        /// The role.
+        role: String,
+        /// When it expired.
+        expires: jiff::Timestamp,
     },
     /// Nodes would refuse the result; it was not published.
     #[error("nodes would refuse this, so it is not published: {0}")]

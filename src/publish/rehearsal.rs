@@ -29,7 +29,7 @@ impl Rehearsal<'_> {
     /// else. Where they change who signs what, nothing that nodes take now may be refused.
     ///
     /// # Errors
-    /// [`PublishError::Rehearsal`] for what a node would refuse.
+    /// [`PublishError::Rehearsal`] for what a node would refuse, [`PublishError::Expired`].
     pub(super) fn check(&self, files: &BTreeMap<String, Vec<u8>>) -> Result<(), PublishError> {
         let mut refused = self.walk(files)?;
         let is_among = |end: &str| files.keys().any(|file| file.ends_with(end));
@@ -87,6 +87,10 @@ impl Rehearsal<'_> {
                     if wanted.path.ends_with(".withdraw.json") {
                         refused.push(("withdraw".to_owned(), error));
                     }
+                }
+                (Err(VerifyError::Expired { file, expires }), _) => {
+                    let role = file.trim_end_matches(".json").to_owned();
+                    return Err(PublishError::Expired { role, expires });
                 }
                 (Err(error), _) => return Err(error.into()),
             }

@@ -10,7 +10,10 @@ use super::repository::target_file;
 use super::roles::{Role, Signers};
 use super::stage::staged_file;
 use super::versions::Versions;
+use super::withdrawing::{WITHDRAW, said};
 use super::{Keyring, PublishError, Repository};
+use crate::policy::Withdrawal;
+use crate::verify::WithdrawFile;
 
 impl Repository {
     /// Says everything that changes in a role but for its list.
@@ -146,6 +149,11 @@ impl Repository {
             let file = target_file(path, target?)?;
             let waiting = self.folder.read(&staged_file(&file));
             let bytes = waiting.or_else(|_| self.folder.read(&file)).ok()?;
+            if path.starts_with(&format!("{WITHDRAW}/"))
+                && let Ok(file) = WithdrawFile::read(&bytes)
+            {
+                return Some(rows(&file));
+            }
             String::from_utf8(bytes)
                 .ok()
                 .filter(|text| !text.contains('\0'))
@@ -158,6 +166,15 @@ impl Repository {
         let lines = after.lines().filter(|line| !was.contains(line));
         out.extend(lines.map(|line| plain(&format!("  + {line}"))));
     }
+}
+
+/// What is withdrawn, a line each.
+fn rows(file: &WithdrawFile) -> String {
+    let row = |item: &Withdrawal| {
+        let (what, reason) = (said(&item.what), item.reason.as_str());
+        format!("{what}, {reason}, until {}\n", item.until)
+    };
+    file.items.iter().map(row).collect()
 }
 
 /// Says how keys and thresholds of the top-level roles change.

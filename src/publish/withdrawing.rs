@@ -141,9 +141,15 @@ impl Repository {
         let mut items = self.running(list, now)?;
         let wanted: Vec<Withdrawn> = withdraw.what.iter().map(canonical_value).collect();
         for (what, hits) in wanted.iter().zip(listed.hits(&wanted)) {
-            let is_taken_back = withdraw.undo && items.iter().any(|item| item.what == *what);
-            if !is_taken_back && hits.is_empty() {
+            let is_withdrawn = items.iter().any(|item| item.what == *what);
+            if !(withdraw.undo && is_withdrawn) && hits.is_empty() {
                 return Err(listed.lacks(list, what));
+            }
+            if withdraw.undo && !is_withdrawn {
+                return Err(PublishError::NothingWithdrawn {
+                    list: list.to_owned(),
+                    what: said(what),
+                });
             }
             items.retain(|item| item.what != *what);
             if !withdraw.undo {
@@ -354,6 +360,14 @@ impl Listed {
             what: format!("{word} {text}"),
             help,
         }
+    }
+}
+
+/// What is withdrawn, in words.
+pub(super) fn said(what: &Withdrawn) -> String {
+    match what {
+        Withdrawn::Id(id) => format!("entry {id}"),
+        Withdrawn::Value(value) => value.clone(),
     }
 }
 

@@ -527,6 +527,11 @@ fn keepers_bound_the_lists_and_duty_officers_withdraw() {
         withdraw.args(["--list", "a", "--value", value, "--reason", "appeal"]);
         refused(&mut withdraw);
         must(withdraw.arg("--stage"));
+        let shown = keepers.shown(name, &keepers.path("repo"));
+        let changes = shown["roles"][0]["changes"].to_string();
+        let row = format!("  + {value}, appeal, until 2");
+        assert!(changes.contains(&row), "{changes}");
+        assert!(!changes.contains("issued_at"), "{changes}");
         keepers.all_sign(&[name]);
         keepers.publish_staged();
     }
@@ -616,6 +621,8 @@ fn a_repository_without_duty_officers_gets_some() {
             .arg("--key")
             .arg(authority.keys_folder().join("duty.pub")),
     );
+    let said = refused(withdraw().arg("--undo"));
+    assert!(said.contains("nothing of it is withdrawn"), "{said}");
     must(&mut withdraw());
     let said = refused(repo("delegate").arg("--withdraw"));
     assert!(said.contains("rotate --role withdraw"), "{said}");
@@ -738,6 +745,37 @@ fn refreshing_heals_a_rotation_that_was_cut_off_after_its_root() {
     must(&mut on_repo("refresh"));
     let mut node = Node::new(&authority);
     assert_eq!(node.outcome(now()), "new");
+    assert_eq!(node.puller.summary().root_version, 2);
+}
+
+#[test]
+fn a_root_gets_other_keys_while_the_online_roles_are_expired() {
+    let authority = Authority::new(&["a"]);
+    authority.publish("a", &["one.test"], hour(0));
+    let mut keys = authority.keys();
+    let rotation = Rotation {
+        role: "root".to_owned(),
+        new: vec!["root-2".to_owned()],
+        ..Rotation::default()
+    };
+    let late = hour(24 * 100);
+    let publish = |seq| {
+        let published = authority.try_to_publish("a", &["two.test"], late);
+        published.map(|published| assert_eq!(published.seq, seq))
+    };
+    // What others have to renew first is said to the one who publishes.
+    let error = publish(2).unwrap_err().to_string();
+    assert!(
+        error.contains("targets expired") && error.contains("cordon repo refresh"),
+        "{error}"
+    );
+    let mut repository = Repository::open(&authority.repo()).unwrap();
+    repository.rotate(&mut keys, &rotation, late).unwrap();
+    drop(repository);
+    authority.refresh(late);
+    publish(2).unwrap();
+    let mut node = Node::new(&authority);
+    assert_eq!(node.outcome(late), "new");
     assert_eq!(node.puller.summary().root_version, 2);
 }
 

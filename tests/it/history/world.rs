@@ -404,6 +404,8 @@ fn is_expected(error: &PublishError) -> bool {
             | PublishError::Rotation(_)
             // Something else must be renewed first.
             | PublishError::Rehearsal(VerifyError::Expired { .. })
+            | PublishError::Expired { .. }
+            | PublishError::NothingWithdrawn { .. }
     )
 }
 
