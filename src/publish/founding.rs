@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::folder::Folder;
-use super::repository::newest_root;
+use super::repository::Roots;
 use super::stage::Stage;
 use super::withdrawing::WITHDRAW;
 use super::{Keyring, PublicKey, PublishError, Repository};
@@ -57,7 +57,7 @@ impl Repository {
         let exists = |file: &str| PublishError::Exists {
             path: folder.path(file),
         };
-        if let Some((_, file)) = newest_root(&folder)? {
+        if let Some(file) = Roots::find(&folder)?.newest {
             return Err(exists(&file));
         }
         // Its roots may be lost; what nodes pin could never be made again.

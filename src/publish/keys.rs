@@ -27,15 +27,17 @@ pub struct Keyring {
     keys: BTreeMap<String, NamedKey>,
     /// The names of other keepers' keys whose public halves are in the folder, by id.
     others: BTreeMap<String, String>,
+    /// The files that should be keys and cannot be used, by name, each with the reason.
+    passed_over: BTreeMap<String, String>,
     passphrases: Passphrases,
 }
 
 impl Keyring {
     /// Opens the keys of a folder; a folder that is not there has none. Encrypted keys stay
-    /// closed.
+    /// closed. A file that cannot be used is passed over ([`Keyring::warnings`]).
     ///
     /// # Errors
-    /// [`PublishError::Io`], and [`PublishError::Key`] for a `.pem` file that is no key.
+    /// [`PublishError::Io`] for a folder that cannot be read.
     pub fn open(folder: &Path) -> Result<Self, PublishError> {
         Self::open_with(folder, Passphrases::Absent)
     }
@@ -58,7 +60,14 @@ impl Keyring {
         for entry in entries {
             let path = entry.map_err(|source| io(folder, source))?.path();
             match path.extension().and_then(|extension| extension.to_str()) {
-                Some("pem") => keyring.take(&path)?,
+                Some("pem") => {
+                    if let Err(error) = keyring.take(&path) {
+                        let name = path.file_stem().unwrap_or_default().to_string_lossy();
+                        keyring
+                            .passed_over
+                            .insert(name.into_owned(), error.to_string());
+                    }
+                }
                 // What is no public half of ours is somebody else's business.
                 Some("pub") => {
                     if let Ok(public) = PublicKey::read(&path) {
@@ -100,11 +109,13 @@ impl Keyring {
             if !is_key || beside.exists() {
                 continue;
             }
-            let key = match KeyFile::read(&path)? {
-                KeyFile::Plain(key) => key,
-                KeyFile::Encrypted(text) => {
+            let key = match KeyFile::read(&path) {
+                Ok(KeyFile::Plain(key)) => key,
+                Ok(KeyFile::Encrypted(text)) => {
                     key_file::decrypt(&path, &text, &passphrases.of(&path)?)?
                 }
+                // Whoever opens the folder passes it over, and says so.
+                Err(_) => continue,
             };
             write_public(&beside, &key)?;
             written.push(beside);
@@ -161,6 +172,15 @@ impl Keyring {
         let mut keys: Vec<PublicKey> = keys.map(|named| named.public.clone()).collect();
         keys.sort_unstable_by(|one, other| one.name.cmp(&other.name));
         keys
+    }
+
+    /// The files that were passed over, a sentence each.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<String> {
+        let errors = self.passed_over.values();
+        errors
+            .map(|error| format!("{error}; until then it is passed over"))
+            .collect()
     }
 
     /// The folder of the keys.
@@ -278,7 +298,12 @@ impl Keyring {
         if at_hand.len() >= threshold {
             return Ok(());
         }
-        let missing: Vec<String> = missing.into_iter().map(|id| self.label(id)).collect();
+        let label = |id: &String| {
+            let error = self.known_name(id).and_then(|it| self.passed_over.get(it));
+            let error = error.map(|error| format!(", which is passed over: {error}"));
+            self.label(id) + &error.unwrap_or_default()
+        };
+        let missing: Vec<String> = missing.into_iter().map(label).collect();
         Err(PublishError::KeysMissing {
             role: role.to_owned(),
             threshold,
@@ -411,13 +436,22 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_key_is_said() {
+    fn what_is_no_key_is_said_and_stops_only_who_needs_it() {
         let folder = tempfile::tempdir().unwrap();
+        let mut keyring = Keyring::open(folder.path()).unwrap();
+        let ids = ["one", "two"].map(|name| keyring.make(name).unwrap().id);
         fs::write(folder.path().join("x.pem"), "no key").unwrap();
-        assert!(matches!(
-            Keyring::open(folder.path()),
-            Err(PublishError::Key { .. })
-        ));
+        fs::write(folder.path().join("two.pem"), "").unwrap();
+        let keyring = Keyring::open(folder.path()).unwrap();
+        let warnings = keyring.warnings().join("\n");
+        assert!(warnings.contains("x.pem: is no PEM file"), "{warnings}");
+        assert!(warnings.contains("two.pem: is empty"), "{warnings}");
+        assert!(keyring.check_at_hand("role", &ids, 1).is_ok());
+        let error = keyring.check_at_hand("role", &ids, 2).unwrap_err();
+        let error = error.to_string();
+        assert!(error.contains("missing are two ("), "{error}");
+        assert!(error.contains("two.pem: is empty"), "{error}");
+        assert!(!error.contains("x.pem"), "{error}");
     }
 
     #[test]
@@ -469,8 +503,8 @@ mod tests {
         let made = keyring.make_encrypted("anna", "correct horse").unwrap();
         let beside = folder.path().join("anna.pub");
         fs::remove_file(&beside).unwrap();
-        let error = Keyring::open(folder.path()).unwrap_err().to_string();
-        assert!(error.contains("anna.pub"), "{error}");
+        let error = Keyring::open(folder.path()).unwrap().warnings().join("\n");
+        assert!(error.contains("anna.pub is not beside it"), "{error}");
         let written =
             Keyring::write_public_halves(folder.path(), &Passphrases::given("correct horse"));
         assert_eq!(written.unwrap(), std::slice::from_ref(&beside));

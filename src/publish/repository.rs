@@ -17,6 +17,8 @@ use super::{Keyring, PublishError};
 #[derive(Debug)]
 pub struct Repository {
     pub(super) folder: Folder,
+    /// Files of its folder that are foreign to it, a sentence each.
+    pub(super) strays: Vec<String>,
     /// The newest root as it is in its file; empty before the first is published.
     pub(super) root_file: Vec<u8>,
     pub(super) root: Role,
@@ -77,8 +79,10 @@ impl Repository {
             stage,
             ..Self::unpublished(folder)
         };
-        match newest_root(&repository.folder)? {
-            Some((_, root)) => repository.read_published(&root)?,
+        let Roots { newest, strays } = Roots::find(&repository.folder)?;
+        repository.strays = strays;
+        match newest {
+            Some(root) => repository.read_published(&root)?,
             None if repository.folder.path("metadata/timestamp.json").exists() => {
                 return Err(PublishError::Repository {
                     path: repository.folder.path("metadata"),
@@ -99,6 +103,7 @@ impl Repository {
         let meta = || json!({"meta": {}});
         Self {
             folder,
+            strays: Vec::new(),
             root_file: Vec::new(),
             root: Role::new("root", "root", root),
             targets: Role::new("targets", "targets", json!({"targets": {}})),
@@ -140,6 +145,15 @@ impl Repository {
             }
         }
         Ok(())
+    }
+
+    /// What is foreign or damaged in its folder and stops nothing that is not staged: a
+    /// sentence each, with the way out.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<String> {
+        let damage = self.stage.damage(&self.folder);
+        let damage = damage.map(|error| error.to_string());
+        self.strays.iter().cloned().chain(damage).collect()
     }
 
     /// The names of its lists.
@@ -235,22 +249,62 @@ pub(super) fn target_file(path: &str, target: &Value) -> Option<String> {
     })
 }
 
-/// The number and name of the newest root's file.
-pub(super) fn newest_root(folder: &Folder) -> Result<Option<(u64, String)>, PublishError> {
-    let path = folder.path("metadata");
-    let io = |source| PublishError::Io {
-        path: path.clone(),
-        source,
-    };
-    let mut newest = None;
-    for entry in std::fs::read_dir(&path).map_err(io)? {
-        let name = entry.map_err(io)?.file_name();
-        let version = name
-            .to_str()
-            .and_then(|name| name.strip_suffix(".root.json")?.parse::<u64>().ok());
-        newest = newest.max(version);
+/// The roots in the folder of a repository.
+#[derive(Debug, Default)]
+pub(super) struct Roots {
+    /// The file of the newest, where there is one: the last of those that follow each other,
+    /// as nodes follow them.
+    pub(super) newest: Option<String>,
+    /// The files beyond it that are no roots, a sentence each.
+    pub(super) strays: Vec<String>,
+}
+
+impl Roots {
+    /// Finds them.
+    ///
+    /// # Errors
+    /// [`PublishError::Io`], and [`PublishError::Repository`] where one of them is lost.
+    pub(super) fn find(folder: &Folder) -> Result<Self, PublishError> {
+        let file = |version: u64| format!("metadata/{version}.root.json");
+        let version = |name: &String| name.strip_suffix(".root.json")?.parse().ok();
+        let versions: BTreeSet<u64> = folder
+            .names("metadata")?
+            .iter()
+            .filter_map(version)
+            .collect();
+        let mut roots = Self::default();
+        let Some(first) = versions.first() else {
+            return Ok(roots);
+        };
+        let follow = (*first..).zip(&versions);
+        let newest = follow.take_while(|(expected, found)| expected == *found);
+        let newest = newest.last().map_or(*first, |(version, _)| version);
+        for stray in versions.iter().filter(|version| **version > newest) {
+            let stray = folder.path(&file(*stray));
+            let next = folder.path(&file(newest.saturating_add(1)));
+            let read = std::fs::read(&stray).ok();
+            if read
+                .and_then(|bytes| Role::read("root", &bytes))
+                .is_some_and(|root| root.version() > newest)
+            {
+                return Err(PublishError::Repository {
+                    path: next,
+                    reason: format!(
+                        "is missing, though {} is there; copy it back from a mirror or a \
+                         backup, or move {} away if it is none of this repository",
+                        stray.display(),
+                        stray.display()
+                    ),
+                });
+            }
+            roots.strays.push(format!(
+                "{} is no root of this repository, which no node asks for; move it away",
+                stray.display()
+            ));
+        }
+        roots.newest = Some(file(newest));
+        Ok(roots)
     }
-    Ok(newest.map(|version| (version, format!("metadata/{version}.root.json"))))
 }
 
 /// Reads a role from its file.

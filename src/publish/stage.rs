@@ -76,15 +76,20 @@ impl Stage {
     /// # Errors
     /// [`PublishError::Repository`].
     pub(super) fn check_whole(&self, folder: &Folder) -> Result<(), PublishError> {
-        match self.damaged.first() {
-            Some(name) => Err(PublishError::Repository {
-                path: folder.path(&format!("{STAGED}/{name}")),
-                reason: "is not the staged version of a role; copy it anew from whoever staged \
-                         it, or throw everything staged away with `cordon repo sign --discard`"
-                    .to_owned(),
-            }),
+        match self.damage(folder).next() {
+            Some(error) => Err(error),
             None => Ok(()),
         }
+    }
+
+    /// The files that are no versions of roles, each as the error that it is.
+    pub(super) fn damage(&self, folder: &Folder) -> impl Iterator<Item = PublishError> {
+        self.damaged.iter().map(|name| PublishError::Repository {
+            path: folder.path(&format!("{STAGED}/{name}")),
+            reason: "is not the staged version of a role; copy it anew from whoever staged \
+                     it, or throw everything staged away with `cordon repo sign --discard`"
+                .to_owned(),
+        })
     }
 
     /// Whether nothing waits.

@@ -794,11 +794,38 @@ fn damage_in_the_folder_is_named_and_nothing_is_lost() {
     fs::remove_file(&targets).unwrap();
     publish("is missing, and it is the newest version of role targets");
     fs::write(&targets, &kept).unwrap();
-    // A file that is none.
-    let foreign = repo.join("metadata/9.root.json");
+    // A file that is none, in the next root's place: nodes would stumble over it.
+    let foreign = repo.join("metadata/2.root.json");
     fs::write(&foreign, "a note").unwrap();
-    publish("9.root.json: is not the signed file of role root; move it away");
+    publish("2.root.json: is not the signed file of role root; move it away");
     fs::remove_file(&foreign).unwrap();
+    // Beyond it no node asks: a note, or a copy of a root; one that may be real is asked about.
+    let foreign = repo.join("metadata/99.root.json");
+    let first = fs::read_to_string(repo.join("metadata/1.root.json")).unwrap();
+    for text in ["a note", &first] {
+        fs::write(&foreign, text).unwrap();
+        let warnings = Repository::open(&repo).unwrap().warnings();
+        assert!(
+            warnings[0].contains("99.root.json is no root"),
+            "{warnings:?}"
+        );
+    }
+    fs::write(&foreign, first.replace("\"version\":1}", "\"version\":99}")).unwrap();
+    publish("2.root.json: is missing, though ");
+    fs::remove_file(&foreign).unwrap();
+    // A staged version that is none: said, and the way out.
+    fs::create_dir(repo.join("staged")).unwrap();
+    fs::write(repo.join("staged/list-a.json"), "a note").unwrap();
+    let mut refresh = cordon();
+    refresh.args(["repo", "refresh"]).arg(&repo).arg("--keys");
+    let output = run(refresh.arg(authority.keys_folder()));
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        said.contains("staged/list-a.json: is not the staged version")
+            && said.contains("--discard"),
+        "{said}"
+    );
+    fs::remove_dir_all(repo.join("staged")).unwrap();
     // The root itself: neither opened nor founded anew.
     let root = repo.join("metadata/1.root.json");
     fs::rename(&root, repo.join("kept")).unwrap();

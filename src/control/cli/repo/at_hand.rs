@@ -13,16 +13,31 @@ use crate::publish::{Keyring, Passphrase, Passphrases, PublicKey, Repository};
 /// The keys of a command that needs some.
 pub(super) fn keys(place: &Place) -> Result<Keyring, ExitError> {
     let passphrases = passphrases(place.passphrase_file.as_deref())?;
-    Keyring::open_existing(&place.keys, passphrases).map_err(exit)
+    Keyring::open_existing(&place.keys, passphrases)
+        .map_err(exit)
+        .map(warned)
 }
 
-/// The repository, to be changed or to be staged in.
-pub(super) fn repository(place: &Place, stage: Stage) -> Result<Repository, ExitError> {
-    if stage.stage {
-        Repository::open_to_stage(&place.repo).map_err(exit)
-    } else {
-        Repository::open(&place.repo).map_err(exit)
+/// Keys; what was passed over in their folder is said.
+pub(super) fn warned(keys: Keyring) -> Keyring {
+    for warning in keys.warnings() {
+        eprintln!("warning: {warning}");
     }
+    keys
+}
+
+/// The repository, to be changed or to be staged in; what is foreign or damaged in it and
+/// stops nothing is said.
+pub(super) fn repository(place: &Place, stage: Stage) -> Result<Repository, ExitError> {
+    let repository = match stage.stage {
+        true => Repository::open_to_stage(&place.repo),
+        false => Repository::open(&place.repo),
+    }
+    .map_err(exit)?;
+    for warning in repository.warnings() {
+        eprintln!("warning: {warning}");
+    }
+    Ok(repository)
 }
 
 /// Keepers' public keys.

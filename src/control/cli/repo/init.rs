@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
-use super::at_hand::passphrases;
+use super::at_hand::{passphrases, warned};
 use super::command::{Output, Place, Stage};
 use super::outcome::{exit, say, say_json};
 use super::proposal::staged_next;
@@ -22,7 +22,8 @@ pub(super) fn init(
     output: &Output,
 ) -> Result<(), ExitError> {
     let passphrases = passphrases(place.passphrase_file.as_deref())?;
-    let mut keys = Keyring::open_with(&place.keys, passphrases).map_err(exit)?;
+    let keys = Keyring::open_with(&place.keys, passphrases);
+    let mut keys = keys.map_err(exit).map(warned)?;
     let mut founders = Founders {
         threshold,
         keys: Vec::new(),

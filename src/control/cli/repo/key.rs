@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::json;
 
-use super::at_hand::{ask_twice, passphrases, read_passphrase};
+use super::at_hand::{ask_twice, passphrases, read_passphrase, warned};
 use super::command::Output;
 use super::outcome::{exit, say, say_json};
 use crate::control::ExitError;
@@ -36,7 +36,8 @@ pub(super) fn key(
             .and_then(|_| Keyring::open_with(folder, passphrases)),
         None => Keyring::open_existing(folder, passphrases),
     }
-    .map_err(exit)?;
+    .map_err(exit)
+    .map(warned)?;
     let shown = match new.name {
         Some(name) if name.is_empty() || name.starts_with('.') || name.contains('/') => {
             return Err(ExitError::usage(format!(

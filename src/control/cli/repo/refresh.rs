@@ -4,7 +4,7 @@ use std::io::IsTerminal;
 
 use serde_json::json;
 
-use super::at_hand::keys;
+use super::at_hand::{keys, repository};
 use super::command::{Output, Place, Stage};
 use super::outcome::{exit, say, say_json};
 use super::proposal::staged_next;
@@ -16,7 +16,7 @@ use crate::publish::{Refreshed, Repository};
 /// Renews every role that is due, and names those that somebody else must renew.
 pub(super) fn refresh(place: &Place, stage: Stage, output: &Output) -> Result<(), ExitError> {
     let keys = keys(place)?;
-    let mut repository = Repository::open(&place.repo).map_err(exit)?;
+    let mut repository = repository(place, Stage { stage: false })?;
     let Refreshed {
         renewed,
         left,

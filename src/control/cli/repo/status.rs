@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::at_hand::warned;
 use super::command::Output;
 use super::outcome::{exit, say, say_json};
 use super::proposal::{proposal_json, proposal_text};
@@ -13,7 +14,9 @@ use crate::publish::{Keyring, Repository};
 /// Says how the repository stands, and what is staged in it.
 pub(super) fn status(repo: &Path, keys: Option<&Path>, output: &Output) -> Result<(), ExitError> {
     let keys = match keys {
-        Some(folder) => Keyring::open_existing(folder, Default::default()).map_err(exit)?,
+        Some(folder) => Keyring::open_existing(folder, Default::default())
+            .map_err(exit)
+            .map(warned)?,
         None => Keyring::default(),
     };
     let now = clock::timestamp();
