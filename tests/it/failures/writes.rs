@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use cordon::publish::{Repository, Rotation};
+use cordon::publish::{Keyring, Repository, Rotation};
 use cordon::source::Mirror;
 
 use crate::harness::disk::{Fault, again, count_writes, has_crashed, world};
@@ -208,6 +208,30 @@ fn a_disk_that_is_full_from_any_write_of_a_rotation_on_leaves_nodes_what_they_ha
         assert_eq!(node.outcome(hour(3)), "new", "write {at}");
     };
     at_every_write(TEST, before.path(), "authority", Fault::Full, judge);
+}
+
+#[test]
+fn a_disk_that_is_full_leaves_no_half_of_a_key_that_is_made() {
+    const TEST: &str = "failures::writes::a_disk_that_is_full_leaves_no_half_of_a_key_that_is_made";
+    if let Some(keys) = world() {
+        let _ = Keyring::open(&keys).unwrap().make("one");
+        return;
+    }
+    let before = tempfile::tempdir().unwrap();
+    let judge = |world: &Path, at: usize| {
+        let keys = world.join("keys");
+        let opened = Keyring::open(&keys).unwrap();
+        assert!(
+            opened.warnings().is_empty(),
+            "write {at}: {:?}",
+            opened.warnings()
+        );
+        for file in std::fs::read_dir(&keys).into_iter().flatten() {
+            let file = file.unwrap();
+            assert!(file.metadata().unwrap().len() > 0, "write {at}: {file:?}");
+        }
+    };
+    at_every_write(TEST, before.path(), "keys", Fault::Full, judge);
 }
 
 #[test]
