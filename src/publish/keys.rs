@@ -6,16 +6,13 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use ed25519_dalek::{Signer, SigningKey};
+use ed25519_dalek::SigningKey;
 use pkcs8::der::zeroize::Zeroizing;
-use serde_json::Value;
 
 use super::key_file::{self, KeyFile};
 use super::named_key::NamedKey;
 use super::public_key::pem;
-use super::signature::Signature;
-use super::{Passphrases, PublicKey, PublishError, canonical};
-use crate::verify::hex;
+use super::{Passphrases, PublicKey, PublishError};
 
 /// The keys in one folder: `NAME.pem`, PKCS#8, readable by their owner alone, with the
 /// public half beside it as `NAME.pub`. The names are for people; roles know keys by id. An
@@ -24,12 +21,12 @@ use crate::verify::hex;
 pub struct Keyring {
     folder: PathBuf,
     /// The keys that can sign, by id.
-    keys: BTreeMap<String, NamedKey>,
+    pub(super) keys: BTreeMap<String, NamedKey>,
     /// The names of other keepers' keys whose public halves are in the folder, by id.
     others: BTreeMap<String, String>,
     /// The files that should be keys and cannot be used, by name, each with the reason.
-    passed_over: BTreeMap<String, String>,
-    passphrases: Passphrases,
+    pub(super) passed_over: BTreeMap<String, String>,
+    pub(super) passphrases: Passphrases,
 }
 
 impl Keyring {
@@ -244,77 +241,9 @@ impl Keyring {
     }
 
     /// The name of a key whose public half is in the folder.
-    fn known_name(&self, id: &str) -> Option<&str> {
+    pub(super) fn known_name(&self, id: &str) -> Option<&str> {
         let other = self.others.get(id).map(String::as_str);
         self.name_of(id).or(other)
-    }
-
-    /// Signatures by the keys at hand of those that may sign: by every plain one, and by
-    /// encrypted ones as long as there are fewer than `enough`.
-    ///
-    /// # Errors
-    /// [`PublishError::Key`] for a key that does not open.
-    pub(super) fn sign(
-        &self,
-        role: &str,
-        keyids: &[String],
-        enough: usize,
-        signed: &Value,
-    ) -> Result<Vec<Signature>, PublishError> {
-        let octets = canonical::signed_octets(signed)
-            .ok_or_else(|| PublishError::Canonical(role.to_owned()))?;
-        let mut signatures = Vec::new();
-        let at_hand = keyids
-            .iter()
-            .filter_map(|id| Some((id, self.keys.get(id)?)));
-        let (encrypted, plain): (Vec<_>, Vec<_>) =
-            at_hand.partition(|(_, named)| named.encrypted.is_some());
-        for (id, named) in plain.into_iter().chain(encrypted) {
-            if named.encrypted.is_some() && signatures.len() >= enough {
-                break;
-            }
-            let path = self.path_of(&named.public.name);
-            let signature = named.unlocked(&path, &self.passphrases)?.sign(&octets);
-            signatures.push(Signature {
-                keyid: id.clone(),
-                sig: hex(&signature.to_bytes()),
-            });
-        }
-        Ok(signatures)
-    }
-
-    /// Whether enough of these keys are at hand.
-    ///
-    /// # Errors
-    /// [`PublishError::KeysMissing`].
-    pub(super) fn check_at_hand(
-        &self,
-        role: &str,
-        keyids: &[String],
-        threshold: usize,
-    ) -> Result<(), PublishError> {
-        let (at_hand, missing): (Vec<&String>, Vec<&String>) =
-            keyids.iter().partition(|id| self.keys.contains_key(*id));
-        if at_hand.len() >= threshold {
-            return Ok(());
-        }
-        let label = |id: &String| {
-            let error = self.known_name(id).and_then(|it| self.passed_over.get(it));
-            let error = error.map(|error| format!(", which is passed over: {error}"));
-            self.label(id) + &error.unwrap_or_default()
-        };
-        let missing: Vec<String> = missing.into_iter().map(label).collect();
-        Err(PublishError::KeysMissing {
-            role: role.to_owned(),
-            threshold,
-            have: at_hand.len(),
-            missing: missing.join(", "),
-            way_out: match role {
-                // These sign what changes every few minutes, so that nothing waits for them.
-                "snapshot" | "timestamp" => "",
-                _ => "; with --stage the change waits for their signatures",
-            },
-        })
     }
 
     /// Takes the key in a file.
@@ -374,7 +303,7 @@ impl Keyring {
     }
 
     /// The file of a key.
-    fn path_of(&self, name: &str) -> PathBuf {
+    pub(super) fn path_of(&self, name: &str) -> PathBuf {
         self.folder.join(format!("{name}.pem"))
     }
 

@@ -6,6 +6,7 @@ mod commit;
 mod delegation;
 mod difference;
 mod draft;
+mod draft_builder;
 mod error;
 mod folder;
 mod founding;

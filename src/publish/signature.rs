@@ -1,11 +1,11 @@
 //! [`Signature`]: one key's signature, and the signed files that are made of them.
 
-use ed25519_dalek::{Signature as Ed25519, VerifyingKey};
+use ed25519_dalek::{Signature as Ed25519, Signer, VerifyingKey};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{PublishError, canonical};
-use crate::verify::octets_of_hex;
+use super::{Keyring, PublishError, canonical};
+use crate::verify::{hex, octets_of_hex};
 
 /// One key's signature of a role, as TUF writes it.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -31,6 +31,76 @@ impl Signature {
             .ok()?
             .verify_strict(&canonical::signed_octets(signed)?, &signature)
             .ok()
+    }
+}
+
+impl Keyring {
+    /// Signatures by the keys at hand of those that may sign: by every plain one, and by
+    /// encrypted ones as long as there are fewer than `enough`.
+    ///
+    /// # Errors
+    /// [`PublishError::Key`] for a key that does not open.
+    pub(super) fn sign(
+        &self,
+        role: &str,
+        keyids: &[String],
+        enough: usize,
+        signed: &Value,
+    ) -> Result<Vec<Signature>, PublishError> {
+        let octets = canonical::signed_octets(signed)
+            .ok_or_else(|| PublishError::Canonical(role.to_owned()))?;
+        let mut signatures = Vec::new();
+        let at_hand = keyids
+            .iter()
+            .filter_map(|id| Some((id, self.keys.get(id)?)));
+        let (encrypted, plain): (Vec<_>, Vec<_>) =
+            at_hand.partition(|(_, named)| named.encrypted.is_some());
+        for (id, named) in plain.into_iter().chain(encrypted) {
+            if named.encrypted.is_some() && signatures.len() >= enough {
+                break;
+            }
+            let path = self.path_of(&named.public.name);
+            let signature = named.unlocked(&path, &self.passphrases)?.sign(&octets);
+            signatures.push(Signature {
+                keyid: id.clone(),
+                sig: hex(&signature.to_bytes()),
+            });
+        }
+        Ok(signatures)
+    }
+
+    /// Whether enough of these keys are at hand.
+    ///
+    /// # Errors
+    /// [`PublishError::KeysMissing`].
+    pub(super) fn check_at_hand(
+        &self,
+        role: &str,
+        keyids: &[String],
+        threshold: usize,
+    ) -> Result<(), PublishError> {
+        let (at_hand, missing): (Vec<&String>, Vec<&String>) =
+            keyids.iter().partition(|id| self.keys.contains_key(*id));
+        if at_hand.len() >= threshold {
+            return Ok(());
+        }
+        let label = |id: &String| {
+            let error = self.known_name(id).and_then(|it| self.passed_over.get(it));
+            let error = error.map(|error| format!(", which is passed over: {error}"));
+            self.label(id) + &error.unwrap_or_default()
+        };
+        let missing: Vec<String> = missing.into_iter().map(label).collect();
+        Err(PublishError::KeysMissing {
+            role: role.to_owned(),
+            threshold,
+            have: at_hand.len(),
+            missing: missing.join(", "),
+            way_out: match role {
+                // These sign what changes every few minutes, so that nothing waits for them.
+                "snapshot" | "timestamp" => "",
+                _ => "; with --stage the change waits for their signatures",
+            },
+        })
     }
 }
 
