@@ -105,7 +105,7 @@ impl Shared {
 
     /// Ends the updater.
     pub(super) fn stop_updates(&self) {
-        // One that is busy sees it after its round, or the process ends before.
+        // One that is busy sees it when it is done, or the process ends before.
         let _ = self.0.orders.try_send(Order::Stop);
     }
 
@@ -163,9 +163,7 @@ impl Shared {
         order: impl FnOnce(oneshot::Sender<Result<String, String>>) -> Order,
     ) -> Result<String, String> {
         let (reply, replied) = oneshot::channel();
-        let (orders, order) = (self.0.orders.clone(), order(reply));
-        let sent = tokio::task::spawn_blocking(move || orders.send(order)).await;
-        if !matches!(sent, Ok(Ok(()))) {
+        if self.0.orders.send(order(reply)).await.is_err() {
             return Err("the updater has ended; restart cordon".to_owned());
         }
         replied

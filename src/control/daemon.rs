@@ -3,12 +3,12 @@
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
-use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tokio::runtime::Runtime;
+use tokio::sync::mpsc;
 
 use crate::compile::Blocklist;
 use crate::config::Config;
@@ -37,7 +37,7 @@ use crate::report::{Metrics, SelfTests, Sources, Timeline, Updates};
 pub(super) struct Daemon {
     runtime: Runtime,
     tasks: Tasks,
-    gave_up: tokio::sync::mpsc::Receiver<&'static str>,
+    gave_up: mpsc::Receiver<&'static str>,
     signals: Signals,
     shared: Shared,
     updater: JoinHandle<()>,
@@ -137,7 +137,7 @@ impl Daemon {
             clock: clock::timestamp,
         };
         let surfaces = Surfaces::start(bound, &config, &in_force, &ready, sources, &tasks)?;
-        let (orders, ordered) = mpsc::sync_channel(ORDERS_MAX);
+        let (orders, ordered) = mpsc::channel(ORDERS_MAX);
         let reloader = Reloader::new(
             file.to_owned(),
             Arc::clone(&config),
@@ -159,7 +159,7 @@ impl Daemon {
         start_settling(&ledger, &shared, &tasks, config.count.settle_interval);
         start_self_tests(&self_tester, &shared, &tasks);
         start_watching(&shared, &tasks, watch);
-        let updater = spawn_thread("updates", move || updater.run(&ordered))?;
+        let updater = spawn_thread("updates", move || updater.run(ordered))?;
         Ok(Self {
             runtime,
             tasks,
@@ -201,7 +201,7 @@ impl Daemon {
         note(&self.shared.config().state, "stop");
         let drained = runtime.block_on(self.tasks.drain(DRAIN_DEADLINE));
         self.shared.stop_updates();
-        // A round may hang on a mirror; its state is durable at every moment.
+        // It may be compiling; its state is durable at every moment.
         let end = clock::instant() + UPDATER_DEADLINE;
         while !self.updater.is_finished() && clock::instant() < end {
             std::thread::sleep(Duration::from_millis(10));
@@ -404,7 +404,7 @@ fn spawn_thread(
 /// How long what is in flight may take after SIGTERM.
 const DRAIN_DEADLINE: Duration = Duration::from_secs(10);
 
-/// How long a round may go on after that.
+/// How long the updater may go on after that.
 const UPDATER_DEADLINE: Duration = Duration::from_secs(2);
 
 /// The pause before a self-test that came to no verdict is made again.

@@ -115,10 +115,8 @@ impl Reloader {
     /// Has the updater take a configuration; says what came with it and was taken back.
     async fn update_lists(&self, config: Arc<Config>) -> Result<String, String> {
         let (reply, replied) = oneshot::channel();
-        let orders = self.orders.clone();
         let order = Order::Configuration(config, reply);
-        let sent = tokio::task::spawn_blocking(move || orders.send(order)).await;
-        if !matches!(sent, Ok(Ok(()))) {
+        if self.orders.send(order).await.is_err() {
             return Err("the updater has ended; restart cordon".to_owned());
         }
         replied.await.unwrap_or_else(|_| {

@@ -26,6 +26,7 @@ mod proxy;
 mod python_tuf;
 mod readme;
 mod report;
+mod rounds;
 mod self_test;
 mod tidy;
 mod trust;

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 
 use crate::compile::{From, Settings};
 use crate::control::rounds::lapsed::about;
+use crate::control::rounds::round::Puller;
 use crate::control::rounds::update::Updater;
 use crate::policy::OnExpiry;
 use crate::report::{AlarmKind, Severity};
@@ -17,11 +18,21 @@ impl Updater {
     pub(crate) fn expired(&self, now: Timestamp) -> BTreeMap<String, Timestamp> {
         let lists = self.config.lists.iter();
         let dropped = lists.filter_map(|settings| {
+            if self.is_out(settings) {
+                let since = self.dropped.get(&settings.name)?;
+                return Some((settings.name.clone(), *since));
+            }
             let expires = self.role_expires(settings)?;
             let since = drops_at(self.border(settings).bounds.on_expiry, expires)?;
             (since <= now).then(|| (settings.name.clone(), since))
         });
         dropped.collect()
+    }
+
+    /// Whether a round of its repository goes on: which roles hold is not settled then.
+    fn is_out(&self, settings: &Settings) -> bool {
+        let puller = self.repositories.of(settings);
+        puller.is_some_and(Puller::is_out)
     }
 
     /// When the role of a list expires, as it was signed last.
@@ -35,6 +46,9 @@ impl Updater {
     /// Tells the report, and the log where it is news, what is dropped and what is not.
     pub(crate) fn tell_dropped(&self) {
         for settings in &self.config.lists {
+            if self.is_out(settings) {
+                continue;
+            }
             let list = &settings.name;
             let (dropped, expires) = (self.dropped.get(list).copied(), self.role_expires(settings));
             self.editions.updates.note(list, |known| {

@@ -2,9 +2,12 @@
 
 pub(crate) mod clock_judge;
 pub(crate) mod editions;
+pub(crate) mod errand;
 pub(crate) mod expiry;
 pub(crate) mod keeper;
 pub(crate) mod lapsed;
+pub(crate) mod ordered;
+pub mod pulling;
 pub(crate) mod repositories;
 pub mod round;
 pub(crate) mod standing;

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use crate::compile::{self, Reserved};
 use crate::config::{Config, Repository};
 use crate::control::clock;
+use crate::control::rounds::pulling::Step;
 use crate::control::rounds::round::Puller;
 use crate::verify::Subscription;
 
@@ -15,8 +16,6 @@ use crate::verify::Subscription;
 #[derive(Debug, Default)]
 pub(crate) struct Repositories {
     pulled: Vec<Pulled>,
-    /// When the publisher of the one that is out on a round signed what is trusted of it.
-    out_issued: Option<Timestamp>,
 }
 
 /// One repository and when it is asked next.
@@ -28,6 +27,8 @@ pub(crate) struct Pulled {
     pub(crate) puller: Puller,
     due: Instant,
     failures: u32,
+    /// When the last round began, and for which lists.
+    began: (Timestamp, Vec<Subscription>),
     /// Its names that no list may block, ready to be asked.
     never_block: Arc<Reserved>,
 }
@@ -74,70 +75,63 @@ impl Repositories {
                 puller,
                 due: clock::instant(),
                 failures: 0,
+                began: <(Timestamp, Vec<Subscription>)>::default(),
                 never_block: Arc::new(never_block),
             });
         }
-        Ok(Self {
-            pulled,
-            out_issued: None,
-        })
+        Ok(Self { pulled })
     }
 
-    /// How many there are.
+    /// The one of that name.
+    pub(crate) fn pulled(&mut self, repository: &str) -> Option<&mut Pulled> {
+        let mut pulled = self.pulled.iter_mut();
+        pulled.find(|pulled| pulled.repository.name == repository)
+    }
+
+    /// Whether a round of the one of that name goes on.
     #[must_use]
-    pub(crate) const fn len(&self) -> usize {
-        self.pulled.len()
+    pub(crate) fn is_out(&self, repository: &str) -> bool {
+        let mut pulled = self.pulled.iter();
+        pulled.any(|pulled| pulled.repository.name == repository && pulled.puller.is_out())
     }
 
-    /// The one at that place.
-    pub(crate) fn at(&mut self, place: usize) -> Option<&mut Pulled> {
-        self.pulled.get_mut(place)
+    /// Gives up the rounds for other lists than `config` has.
+    pub(crate) fn give_up_others(&mut self, config: &Config) {
+        for pulled in &mut self.pulled {
+            if pulled.began.1 != subscriptions(config, &pulled.repository.name) {
+                pulled.puller.give_up_round();
+            }
+        }
     }
 
-    /// Takes the one at that place out, for a round beside which others are asked.
-    pub(crate) fn take_out(&mut self, place: usize) -> Option<Pulled> {
-        self.pulled.get(place)?;
-        let pulled = self.pulled.remove(place);
-        self.out_issued = pulled.puller.summary().issued_at;
-        Some(pulled)
-    }
-
-    /// Puts it back where it was.
-    pub(crate) fn put_back(&mut self, place: usize, pulled: Pulled) {
-        self.out_issued = None;
-        self.pulled.insert(place.min(self.pulled.len()), pulled);
-    }
-
-    /// The places of those that are due.
+    /// The names of those that are due, and not out already.
     #[must_use]
-    pub(crate) fn due(&self, now: Instant) -> Vec<usize> {
-        (0..)
-            .zip(&self.pulled)
-            .filter(|(_, pulled)| pulled.due <= now)
-            .map(|(place, _)| place)
+    pub(crate) fn due(&self, now: Instant) -> Vec<String> {
+        let home = self.pulled.iter().filter(|pulled| !pulled.puller.is_out());
+        home.filter(|pulled| pulled.due <= now)
+            .map(|pulled| pulled.repository.name.clone())
             .collect()
     }
 
-    /// How long none is due; nothing where there is none.
+    /// How long none is due; nothing where all are out.
     #[must_use]
     pub(crate) fn until_due(&self, now: Instant) -> Option<Duration> {
-        self.pulled
-            .iter()
-            .map(|pulled| pulled.due.saturating_duration_since(now))
+        let home = self.pulled.iter().filter(|pulled| !pulled.puller.is_out());
+        home.map(|pulled| pulled.due.saturating_duration_since(now))
             .min()
     }
 
     /// When each publisher signed what is trusted now, by its own clock.
     pub(crate) fn issued(&self) -> impl Iterator<Item = Timestamp> {
         let pulled = self.pulled.iter();
-        let issued = pulled.filter_map(|pulled| pulled.puller.summary().issued_at);
-        issued.chain(self.out_issued)
+        pulled.filter_map(|pulled| pulled.puller.summary().issued_at)
     }
 
-    /// When the newest timestamp of each repository was accepted, with its name.
+    /// When the newest timestamp of each repository was accepted, with its name; what a round
+    /// that goes on has accepted says nothing of the lists yet.
     pub(crate) fn accepted_at(&self) -> impl Iterator<Item = (&str, Timestamp)> {
-        let pulled = self.pulled.iter();
-        pulled.filter_map(|pulled| {
+        let home = self.pulled.iter().filter(|pulled| !pulled.puller.is_out());
+        home.filter_map(|pulled| {
             let at = pulled.puller.summary().accepted_at?;
             Some((pulled.repository.name.as_str(), at))
         })
@@ -166,13 +160,32 @@ impl Repositories {
 
     /// The same by the repository's name, to read what is stored.
     pub(crate) fn puller(&mut self, repository: &str) -> Option<&mut Puller> {
-        let mut pulled = self.pulled.iter_mut();
-        let found = pulled.find(|pulled| pulled.repository.name == repository)?;
-        Some(&mut found.puller)
+        Some(&mut self.pulled(repository)?.puller)
     }
 }
 
 impl Pulled {
+    /// Begins a round at `now`; nothing where one goes on.
+    pub(crate) fn begin(
+        &mut self,
+        subscriptions: Vec<Subscription>,
+        now: Timestamp,
+    ) -> Option<Step> {
+        let step = self.puller.begin(&subscriptions, now)?;
+        self.began = (now, subscriptions);
+        Some(step)
+    }
+
+    /// When the last round began, and for which lists.
+    pub(crate) fn began(&self) -> (Timestamp, Vec<Subscription>) {
+        self.began.clone()
+    }
+
+    /// Has it asked as soon as it can be.
+    pub(crate) fn hurry(&mut self) {
+        self.due = clock::instant();
+    }
+
     /// Takes up what a round brought, and sets when the repository is asked next, after one
     /// that failed or did not; says in how long.
     pub(crate) fn schedule(&mut self, failed: bool) -> Duration {

@@ -1,35 +1,39 @@
-//! [`Puller`]: one repository's source, trust and store, and the round that joins them:
+//! [`Puller`]: one repository's source, trust and store, and what a round of it brings:
 //! fetch what is wanted from the mirrors in order, judge it, store it, until nothing is wanted.
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::control::clock::BUILT_AFTER;
 use crate::control::rounds::keeper::Keeper;
+use crate::control::rounds::pulling::{Asked, Budgets};
 use crate::policy::{Name, Withdrawal};
-use crate::source::{self, Fetched, Source, SourceError, StateRank, StoredState, Validator};
+use crate::source::{self, Source, SourceError, StateRank, StoredState, Validator};
 use crate::verify::{
-    self, Answer, Cost, Evidence, FLOORS, ListFile, ListVersion, NetChange, Place, REPLACED,
-    Replacement, SetAside, SignedPolicy, Subscription, TermChanges, TrustSummary, TrustedMetadata,
-    Verdict, Verified, VerifyError, Wanted,
+    self, Evidence, FLOORS, ListFile, ListVersion, NetChange, REPLACED, Replacement, SetAside,
+    SignedPolicy, Subscription, TermChanges, TrustSummary, TrustedMetadata, Verified, VerifyError,
 };
 
 /// Pulls the lists of one repository.
 #[derive(Debug)]
 pub struct Puller {
-    source: Source,
-    trusted: TrustedMetadata,
+    /// Nothing while it is out on an errand.
+    pub(super) source: Option<Source>,
+    /// What the round that goes on waits for.
+    pub(super) asked: Option<Asked>,
+    pub(super) budgets: Budgets,
+    pub(super) trusted: TrustedMetadata,
     /// What was trusted before the pinned root was replaced: what is in force stays provable
     /// by it until a version verifies under the new root, or the process ends.
     before: Option<TrustedMetadata>,
-    keeper: Keeper,
+    pub(super) keeper: Keeper,
     /// Where the trusted timestamp came from, so that the mirror can say "unchanged".
-    seen: Option<Seen>,
+    pub(super) seen: Option<Seen>,
     /// The mirror that answered last; it is asked first.
-    preferred: usize,
+    pub(super) preferred: usize,
+    /// The lists of which something else is withdrawn, and nobody was told yet.
+    pub(super) withdrawn: Vec<String>,
 }
 
 /// What a round brought.
@@ -130,10 +134,10 @@ pub struct RestoredList {
 
 /// Where the trusted timestamp came from.
 #[derive(Debug)]
-struct Seen {
-    mirror: usize,
-    validator: Validator,
-    version: u64,
+pub(super) struct Seen {
+    pub(super) mirror: usize,
+    pub(super) validator: Validator,
+    pub(super) version: u64,
 }
 
 impl Puller {
@@ -158,13 +162,21 @@ impl Puller {
         let mut trusted = TrustedMetadata::restore(&source.repository, verify, &files)?;
         keeper.later(trusted.take_writes());
         Ok(Self {
-            source: Source::new(source)?,
+            source: Some(Source::new(source)?),
+            asked: None,
+            budgets: Budgets::default(),
             trusted,
             before: None,
             keeper,
             seen: None,
             preferred: 0,
+            withdrawn: Vec::new(),
         })
+    }
+
+    /// Sets how long mirrors may keep a round waiting.
+    pub const fn set_budgets(&mut self, budgets: Budgets) {
+        self.budgets = budgets;
     }
 
     /// Takes over from `old`, where a person pinned another root in the place of the one that
@@ -315,209 +327,6 @@ impl Puller {
         self.trusted.role_expires(list)
     }
 
-    /// One round at `now`, for the subscribed lists.
-    pub async fn round(&mut self, subscriptions: &[Subscription], now: Timestamp) -> Round {
-        self.round_telling(subscriptions, now, &mut |_, _| {}).await
-    }
-
-    /// The same; `withdrawn` is told at once, before anything else is fetched, when something
-    /// else is withdrawn of a list than before (trust.md section 7.7).
-    pub async fn round_telling(
-        &mut self,
-        subscriptions: &[Subscription],
-        now: Timestamp,
-        withdrawn: &mut (dyn FnMut(&str, &[Withdrawal]) + Send),
-    ) -> Round {
-        let mut round = Round::default();
-        if let Err(error) = self.keeper.catch_up() {
-            round.error = Some(Arc::new(RoundError::Store(error)));
-            return round;
-        }
-        if now < BUILT_AFTER {
-            round.error = Some(Arc::new(RoundError::Clock { now }));
-            return round;
-        }
-        self.trusted.begin(now, subscriptions);
-        let begin = tokio::time::Instant::now();
-        while let Some(wanted) = self.trusted.next() {
-            let most = match wanted.cost {
-                Cost::List(_) => ROUND_MAX,
-                Cost::Round | Cost::Nothing => METADATA_MAX,
-            };
-            let got = self.get(&wanted, begin + most, &mut round).await;
-            self.collect(&mut round);
-            let failed = match got {
-                Ok(()) => None,
-                Err(error) if matches!(*error, RoundError::Store(_)) => Some(error),
-                Err(error) => self.give_up(wanted, error, &mut round),
-            };
-            self.tell(&mut round, withdrawn);
-            if let Some(error) = failed {
-                round.error = Some(error);
-                break;
-            }
-        }
-        self.collect(&mut round);
-        round.retries = self.source.take_retries();
-        round.date = self.source.take_date();
-        round
-    }
-
-    /// Gives up a file, and notes what that costs.
-    ///
-    /// # Errors
-    /// Says why the round ends here, where it does.
-    fn give_up(
-        &mut self,
-        wanted: Wanted,
-        error: Arc<RoundError>,
-        round: &mut Round,
-    ) -> Option<Arc<RoundError>> {
-        let writes = self.trusted.skip();
-        match wanted.cost {
-            Cost::List(list) => round.lists.push((list, ListOutcome::Refused(error))),
-            Cost::Nothing => round.noted.push(error),
-            Cost::Round => return Some(error),
-        }
-        let written = self.keeper.write(writes);
-        written
-            .err()
-            .map(|error| Arc::new(RoundError::Store(error)))
-    }
-
-    /// Tells what else is withdrawn now.
-    fn tell(&mut self, round: &mut Round, withdrawn: &mut (dyn FnMut(&str, &[Withdrawal]) + Send)) {
-        let changes = self.trusted.take_changes();
-        for list in &changes.withdrawn {
-            withdrawn(list, self.trusted.withdrawals(list));
-        }
-        round.changes.policy |= changes.policy;
-        round.changes.never_block |= changes.never_block;
-        round.changes.withdrawn.extend(changes.withdrawn);
-    }
-
-    /// Gets one file until then, from the first mirror that has it right; each mirror has its
-    /// share of the time that is left, so that a slow one does not take that of the next.
-    async fn get(
-        &mut self,
-        wanted: &Wanted,
-        until: tokio::time::Instant,
-        round: &mut Round,
-    ) -> Result<(), Arc<RoundError>> {
-        if let Place::Store { list, rank } = &wanted.place {
-            return self.get_stored(list, *rank).map_err(Arc::new);
-        }
-        let count = self.source.mirror_count();
-        let mut failed = None;
-        let first = self.preferred;
-        for (step, mirror) in (0..count).map(|step| (step, (first + step) % count)) {
-            let now = tokio::time::Instant::now();
-            let others = u32::try_from(count - step).unwrap_or(u32::MAX);
-            self.source
-                .bound(now + until.saturating_duration_since(now) / others);
-            round.requests = round.requests.saturating_add(1);
-            match self.get_from(mirror, wanted).await {
-                Ok(octets) => {
-                    round.octets = round.octets.saturating_add(octets);
-                    self.preferred = mirror;
-                    return Ok(());
-                }
-                Err(error @ RoundError::Store(_)) => return Err(Arc::new(error)),
-                Err(error) => {
-                    let mirror = self.source.address(mirror);
-                    let error = Arc::new(error);
-                    failed = Some(Arc::clone(&error));
-                    let list = match &wanted.cost {
-                        Cost::List(list) => Some(list.clone()),
-                        Cost::Round | Cost::Nothing => None,
-                    };
-                    round.refusals.push(Refusal {
-                        mirror,
-                        list,
-                        error,
-                    });
-                }
-            }
-        }
-        Err(failed.unwrap_or_else(|| Arc::new(SourceError::Path(wanted.path.clone()).into())))
-    }
-
-    /// Gets one file from one mirror and has it judged; says how many octets it has.
-    async fn get_from(&mut self, mirror: usize, wanted: &Wanted) -> Result<u64, RoundError> {
-        let seen = self.seen.as_ref().filter(|seen| {
-            seen.mirror == mirror && Some(seen.version) == wanted.unless_changed_since
-        });
-        let validator = seen.map(|seen| &seen.validator);
-        let fetched = self
-            .source
-            .fetch(mirror, &wanted.path, wanted.octets_max, validator)
-            .await?;
-        let answer = match &fetched {
-            Fetched::File(bytes, _) => Answer::File(bytes),
-            Fetched::Absent => Answer::Absent,
-            Fetched::Unchanged => Answer::Unchanged,
-        };
-        let octets = match answer {
-            Answer::File(bytes) => bytes.len() as u64,
-            Answer::Absent | Answer::Unchanged | Answer::Stored(_) => 0,
-        };
-        let writes = self.trusted.feed(answer)?;
-        if let Fetched::File(_, Some(validator)) = fetched
-            && wanted.path == TIMESTAMP
-            && let Some(version) = self.trusted.timestamp_version()
-        {
-            self.seen = Some(Seen {
-                mirror,
-                validator,
-                version,
-            });
-        }
-        self.keeper.write(writes).map_err(RoundError::Store)?;
-        Ok(octets)
-    }
-
-    /// Gets the stored text of a list and has steps applied to it; where it cannot be
-    /// read, there is another way.
-    fn get_stored(&mut self, list: &str, rank: StateRank) -> Result<(), RoundError> {
-        let stored = self.keeper.text(list, rank);
-        let answer = stored.as_ref().map_or(Answer::Absent, Answer::Stored);
-        let writes = self.trusted.feed(answer)?;
-        self.keeper.write(writes).map_err(RoundError::Store)
-    }
-
-    /// Takes what the round brought so far, and stores new versions.
-    fn collect(&mut self, round: &mut Round) {
-        for (list, verdict) in self.trusted.take_verdicts() {
-            let outcome = match verdict {
-                Verdict::New {
-                    file,
-                    version,
-                    proof,
-                    change,
-                } => {
-                    let not_stored = self.keeper.save_version(&list, &file, &version, &proof);
-                    ListOutcome::New {
-                        file,
-                        version,
-                        change,
-                        not_stored,
-                    }
-                }
-                Verdict::Unchanged => ListOutcome::Unchanged,
-                Verdict::Refused(error) => ListOutcome::Refused(Arc::new(error.into())),
-            };
-            round.lists.push((list, outcome));
-        }
-        let notes = self.trusted.take_notes().into_iter();
-        round.noted.extend(notes.map(|note| Arc::new(note.into())));
-        for evidence in self.trusted.take_evidence() {
-            // Evidence that cannot be kept is still an event.
-            if self.keeper.keep_evidence(&evidence).unwrap_or(true) {
-                round.evidence.push(evidence);
-            }
-        }
-    }
-
     /// Verifies one stored version again.
     fn restore_one(
         &mut self,
@@ -591,11 +400,3 @@ fn is_damage(error: &RoundError, list: &str) -> bool {
         _ => false,
     }
 }
-
-/// How long the mirrors of a repository may take in a round for what all its lists depend on,
-/// and for what is withdrawn.
-const METADATA_MAX: Duration = Duration::from_secs(60);
-/// How long a round may take in all.
-const ROUND_MAX: Duration = Duration::from_secs(5 * 60);
-/// The one file that is asked for with a condition.
-const TIMESTAMP: &str = "metadata/timestamp.json";

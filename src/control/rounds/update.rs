@@ -1,12 +1,13 @@
-//! [`Updater`]: one round after the other: pull, judge, compile, put in force, and when the
-//! next is due.
+//! [`Updater`]: whatever changes what is in force, in one order: what rounds bring, orders, and
+//! the time. None of it waits for a mirror.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use tokio::runtime::Runtime;
+use tokio::sync::mpsc::{Receiver, Sender};
 use tokio::sync::oneshot;
 
 use crate::compile;
@@ -19,17 +20,18 @@ use crate::control::levers::audit_log::AuditLog;
 use crate::control::levers::lever::{Lever, Person};
 use crate::control::rounds::clock_judge::ClockJudge;
 use crate::control::rounds::editions::{Changed, Editions};
+use crate::control::rounds::errand::{Brought, Errands};
+use crate::control::rounds::ordered::Awaited;
+use crate::control::rounds::pulling::Step;
 use crate::control::rounds::repositories::{Repositories, subscriptions};
 use crate::control::rounds::round::{ListOutcome, Round};
 use crate::control::rounds::standing::Standing;
-use crate::control::rounds::withdrawing::Withdrawing;
 use crate::control::rulings::renamed::carry_over;
 use crate::control::rulings::stored::text_of;
 use crate::control::rulings::versions::Versions;
 use crate::control::self_test::SelfTester;
-use crate::policy::Withdrawal;
 use crate::report::{AlarmKind, Severity};
-use crate::verify::{ListFile, Verified};
+use crate::verify::{ListFile, Subscription, Verified};
 
 /// What the updater is asked for.
 #[derive(Debug)]
@@ -46,7 +48,9 @@ pub(crate) enum Order {
 }
 
 /// Keeps the lists of the configuration up to date. It lives on a thread of its own with a
-/// runtime of its own: compiling is heavy, and nothing of it may delay an answer.
+/// runtime of its own: compiling is heavy, and nothing of it may delay an answer. Rounds of
+/// several repositories go on at once: their files are fetched side by side, and judged here
+/// one after the other.
 #[derive(Debug)]
 pub(crate) struct Updater {
     pub(crate) config: Arc<Config>,
@@ -55,14 +59,25 @@ pub(crate) struct Updater {
     pub(crate) allowed: Allowed,
     pub(crate) audit: AuditLog,
     pub(crate) editions: Arc<Editions>,
-    /// Orders that came while a round waited for the network, and wait for its end.
-    waiting: VecDeque<Order>,
+    /// What mirrors are asked at the moment.
+    errands: Errands,
+    /// The rounds that somebody asked for, and waits for.
+    pub(crate) awaited: Vec<Awaited>,
     pub(crate) self_tester: Arc<SelfTester>,
     /// What was just ruled in force and is not yet.
     pub(crate) fresh: BTreeMap<String, Changed>,
     /// The lists that are dropped, and since when.
     pub(crate) dropped: BTreeMap<String, Timestamp>,
     clock: ClockJudge,
+    /// When everything was judged last by what time it is.
+    turned: Instant,
+}
+
+/// What the updater has to see to.
+enum Event {
+    Order(Order),
+    Brought(String, Box<Brought>),
+    Due,
 }
 
 impl Updater {
@@ -89,11 +104,13 @@ impl Updater {
             audit: AuditLog::new(&config.state),
             config,
             editions: Arc::new(editions),
-            waiting: VecDeque::new(),
+            errands: Errands::default(),
+            awaited: Vec::new(),
             self_tester,
             fresh: BTreeMap::new(),
             dropped: BTreeMap::new(),
             clock: ClockJudge::default(),
+            turned: clock::instant(),
         })
     }
 
@@ -109,7 +126,7 @@ impl Updater {
     }
 
     /// Works until it is told to stop.
-    pub(crate) fn run(&mut self, orders: &Receiver<Order>) {
+    pub(crate) fn run(&mut self, mut orders: Receiver<Order>) {
         let runtime = match tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
@@ -121,50 +138,70 @@ impl Updater {
             }
         };
         loop {
+            self.work(&runtime);
             // Who asked may have hung up.
-            let order = match self.waiting.pop_front() {
-                Some(order) => Ok(order),
-                None => orders.recv_timeout(self.until_due()),
-            };
-            match order {
-                Ok(Order::Stop) | Err(RecvTimeoutError::Disconnected) => return,
-                Ok(Order::Round(list, reply)) => {
-                    let _ = reply.send(self.round_by_order(&runtime, orders, list.as_deref()));
+            match runtime.block_on(self.next(&mut orders)) {
+                Event::Order(Order::Stop) => return,
+                Event::Order(Order::Round(list, reply)) => {
+                    self.order_round(&runtime, list.as_deref(), reply);
                 }
-                Ok(Order::Configuration(config, reply)) => {
+                Event::Order(Order::Configuration(config, reply)) => {
                     let _ = reply.send(self.take(&runtime, config));
                 }
-                Ok(Order::Lever(lever, person, reply)) => {
+                Event::Order(Order::Lever(lever, person, reply)) => {
                     let _ = reply.send(self.pull(&lever, &person));
                 }
-                Err(RecvTimeoutError::Timeout) => self.work(&runtime, orders),
+                Event::Brought(repository, brought) => {
+                    self.take_up(&runtime, &repository, *brought);
+                }
+                Event::Due => {}
             }
             self.self_tester.wake();
         }
     }
 
+    /// Waits for what comes first: an order, a file of a mirror, or the time.
+    async fn next(&mut self, orders: &mut Receiver<Order>) -> Event {
+        let until_due = self.until_due();
+        tokio::select! {
+            order = orders.recv() => Event::Order(order.unwrap_or(Order::Stop)),
+            (repository, brought) = self.errands.next() => Event::Brought(repository, Box::new(brought)),
+            () = tokio::time::sleep(until_due) => Event::Due,
+        }
+    }
+
     /// How long nothing is due.
     fn until_due(&self) -> Duration {
-        let rounds = self.repositories.until_due(clock::instant());
+        let now = clock::instant();
+        let rounds = self.repositories.until_due(now);
+        let turn = self.turns_at(now).saturating_duration_since(now);
+        rounds.map_or(turn, |rounds| rounds.min(turn))
+    }
+
+    /// When everything is judged next by what time it is.
+    fn turns_at(&self, now: Instant) -> Instant {
         let change = self.editions.next_change().map(|change| {
             let milliseconds = change
                 .as_millisecond()
                 .saturating_sub(clock::timestamp().as_millisecond());
-            Duration::from_millis(u64::try_from(milliseconds).unwrap_or(0)).max(CHANGE_PAUSE)
+            now + Duration::from_millis(u64::try_from(milliseconds).unwrap_or(0)).min(IDLE_MAX)
         });
-        let soonest = rounds.into_iter().chain(change).min();
-        soonest.unwrap_or(IDLE_MAX).min(IDLE_MAX)
+        let idle = self.turned + IDLE_MAX;
+        change.map_or(idle, |change| {
+            change.max(self.turned + CHANGE_PAUSE).min(idle)
+        })
     }
 
     /// Does what is due.
-    fn work(&mut self, runtime: &tokio::runtime::Runtime, orders: &Receiver<Order>) {
-        self.editions.free_retired();
-        self.turn(clock::timestamp());
-        for place in self.repositories.due(clock::instant()) {
-            if self.round(runtime, orders, place) {
-                // What is taken back is logged, and shown with its list.
-                let _ = self.put_in_force_on_trial(runtime);
-            }
+    fn work(&mut self, runtime: &Runtime) {
+        let now = clock::instant();
+        if self.turns_at(now) <= now {
+            self.turned = now;
+            self.editions.free_retired();
+            self.turn(clock::timestamp());
+        }
+        for repository in self.repositories.due(now) {
+            self.begin_round(runtime, &repository);
         }
     }
 
@@ -178,111 +215,87 @@ impl Updater {
         }
     }
 
-    /// A round of one repository or all of them, at once; says what became of each list.
-    fn round_by_order(
-        &mut self,
-        runtime: &tokio::runtime::Runtime,
-        orders: &Receiver<Order>,
-        only: Option<&str>,
-    ) -> Result<String, String> {
-        let config = Arc::clone(&self.config);
-        let wanted = |settings: &&compile::Settings| only.is_none_or(|only| only == settings.name);
-        let asked: Vec<&compile::Settings> = config.lists.iter().filter(wanted).collect();
-        if asked.is_empty() {
-            return Err(only.map_or_else(
-                || "no list is configured".to_owned(),
-                |only| format!("no list is called {only}; `cordon status` names them"),
-            ));
-        }
-        let mut changed = false;
-        for place in 0..self.repositories.len() {
-            let name = self
-                .repositories
-                .at(place)
-                .map(|pulled| pulled.repository.name.clone())
-                .unwrap_or_default();
-            let concerned = asked.iter().any(|list| {
-                matches!(&list.from, compile::From::Repository { repository, .. } if *repository == name)
-            });
-            if concerned {
-                changed |= self.round(runtime, orders, place);
-            }
-        }
-        for settings in &asked {
-            changed |= self.offer_local(settings);
-        }
-        let tested = match changed {
-            true => self.put_in_force_on_trial(runtime),
-            false => Ok(()),
-        };
-        let lines = asked.iter().map(|list| self.editions.sentence(&list.name));
-        let mut lines: Vec<String> = lines.collect();
-        let failed = |list: &&compile::Settings| self.editions.has_failed(&list.name);
-        let is_taken_back = tested.is_err();
-        lines.extend(tested.err());
-        if is_taken_back || asked.iter().any(failed) {
-            Err(lines.join("\n"))
-        } else {
-            Ok(lines.join("\n"))
-        }
-    }
-
-    /// One round of one repository; says whether a list is to be put in force.
-    fn round(
-        &mut self,
-        runtime: &tokio::runtime::Runtime,
-        orders: &Receiver<Order>,
-        place: usize,
-    ) -> bool {
-        let Some(mut pulled) = self.repositories.take_out(place) else {
-            return false;
-        };
-        let repository = pulled.repository.name.clone();
-        let subscriptions = subscriptions(&self.config, &repository);
-        for subscription in &subscriptions {
-            let standing = self.versions.standing(&subscription.name);
-            let needed = standing
-                .map(|standing| standing.needed())
-                .unwrap_or_default();
-            let serials = needed.iter().filter_map(|version| version.rank());
-            pulled.puller.keep(&subscription.name, serials.collect());
-        }
+    /// Begins a round of a repository.
+    fn begin_round(&mut self, runtime: &Runtime, repository: &str) {
         let now = clock::timestamp();
-        let editions = Arc::clone(&self.editions);
-        let mut withdrawing = Withdrawing::new(&subscriptions, &editions);
-        let mut tell = |list: &str, withdrawn: &[Withdrawal]| withdrawing.take(list, withdrawn);
-        let round = runtime.block_on(async {
-            let pulling = pulled.puller.round_telling(&subscriptions, now, &mut tell);
-            let mut pulling = std::pin::pin!(pulling);
-            loop {
-                tokio::select! {
-                    biased;
-                    round = &mut pulling => break round,
-                    () = tokio::time::sleep(ORDERS_TURN) => self.serve(orders),
-                }
-            }
-        });
-        for error in &round.noted {
-            tracing::error!(repository, %error, "something beside the lists was not taken; what was accepted last holds");
-        }
-        withdrawing.measure(|list| pulled.puller.withdrawn_at(list));
-        let pause = pulled.schedule(round.error.is_some() || !round.refusals.is_empty());
         if let Some(back) = self.clock.step_back(now, clock::instant()) {
             tracing::warn!(
                 minutes = back.as_mins(),
                 "the clock of this machine stepped back; that is tolerated. Does NTP run?"
             );
         }
+        let subscriptions = subscriptions(&self.config, repository);
+        self.keep_needed(repository, &subscriptions);
+        let pulled = self.repositories.pulled(repository);
+        if let Some(step) = pulled.and_then(|pulled| pulled.begin(subscriptions, now)) {
+            self.go_on(runtime, repository, step);
+        }
+    }
+
+    /// Takes up a round whose errand is back.
+    fn take_up(&mut self, runtime: &Runtime, repository: &str, brought: Brought) {
+        self.keep_needed(repository, &subscriptions(&self.config, repository));
+        let puller = self.repositories.puller(repository);
+        if let Some(step) = puller.map(|puller| puller.take(brought)) {
+            self.go_on(runtime, repository, step);
+        }
+    }
+
+    /// Does what a round is at.
+    fn go_on(&mut self, runtime: &Runtime, repository: &str, step: Step) {
+        self.let_through(repository);
+        match step {
+            Step::Wanted(errand) => self.errands.send(repository, *errand),
+            Step::Over(round) => {
+                let tested = match self.end_round(repository, *round) {
+                    // What is taken back is logged, and shown with its list.
+                    true => self.put_in_force_on_trial(runtime),
+                    false => Ok(()),
+                };
+                self.answer(repository, tested.err());
+            }
+            Step::GivenUp => {
+                if let Some(pulled) = self.repositories.pulled(repository) {
+                    pulled.hurry();
+                }
+            }
+        }
+    }
+
+    /// Sets which stored versions must stay whatever a round brings.
+    fn keep_needed(&mut self, repository: &str, subscriptions: &[Subscription]) {
+        let Some(puller) = self.repositories.puller(repository) else {
+            return;
+        };
+        for subscription in subscriptions {
+            let standing = self.versions.standing(&subscription.name);
+            let needed = standing
+                .map(|standing| standing.needed())
+                .unwrap_or_default();
+            let serials = needed.iter().filter_map(|version| version.rank());
+            puller.keep(&subscription.name, serials.collect());
+        }
+    }
+
+    /// Takes note of a round that is over; says whether a list is to be put in force.
+    fn end_round(&mut self, repository: &str, round: Round) -> bool {
+        let Some(pulled) = self.repositories.pulled(repository) else {
+            return false;
+        };
+        let pause = pulled.schedule(round.error.is_some() || !round.refusals.is_empty());
+        let (now, subscriptions) = pulled.began();
+        for error in &round.noted {
+            tracing::error!(repository, %error, "something beside the lists was not taken; what was accepted last holds");
+        }
         self.editions
-            .note_round(&repository, &subscriptions, &round, now, pause);
+            .note_round(repository, &subscriptions, &round, now, pause);
         let standing = Standing {
             updates: &self.editions.updates,
-            repository: &repository,
+            repository,
             puller: &pulled.puller,
             now,
         };
         standing.after(&round, &subscriptions);
-        self.repositories.put_back(place, pulled);
         self.versions.catch_up();
         self.move_levers();
         // Other terms may quarantine other rows of what is in force.
@@ -299,26 +312,6 @@ impl Updater {
             }
         }
         brought || terms || self.expired(clock::timestamp()) != self.dropped
-    }
-
-    /// Does what cannot wait for the end of a round: names that a person lets through, and
-    /// entries that begin and end. Other orders need the repository that is out.
-    fn serve(&mut self, orders: &Receiver<Order>) {
-        while self.waiting.len() < ORDERS_MAX
-            && let Ok(order) = orders.try_recv()
-        {
-            match order {
-                Order::Lever(
-                    lever @ (Lever::Allow { .. } | Lever::EndAllow { .. }),
-                    person,
-                    reply,
-                ) => {
-                    let _ = reply.send(self.pull(&lever, &person));
-                }
-                order => self.waiting.push_back(order),
-            }
-        }
-        self.move_levers();
     }
 
     /// Judges what a round brought; says whether a list is to be put in force.
@@ -356,11 +349,7 @@ impl Updater {
 
     /// Takes another configuration; where it cannot, the old one stays in force. Says which
     /// versions came with it and were taken back, and which are held or rejected.
-    fn take(
-        &mut self,
-        runtime: &tokio::runtime::Runtime,
-        config: Arc<Config>,
-    ) -> Result<String, String> {
+    fn take(&mut self, runtime: &Runtime, config: Arc<Config>) -> Result<String, String> {
         carry_over(&config);
         let old = std::mem::take(&mut self.repositories);
         let mut versions = Versions::new(&config.state);
@@ -380,11 +369,17 @@ impl Updater {
                 // The repositories that the old configuration names opened before.
                 self.repositories =
                     Repositories::open(&self.config, Repositories::default()).unwrap_or_default();
+                self.errands
+                    .keep(|repository| self.repositories.is_out(repository));
                 return Err(message);
             }
         };
         self.versions = versions;
         self.config = Arc::clone(&config);
+        self.repositories.give_up_others(&config);
+        self.errands
+            .keep(|repository| self.repositories.is_out(repository));
+        self.forget_rounds();
         self.editions.configure(&config);
         for settings in &config.lists {
             match fresh.get(&settings.name) {
@@ -475,13 +470,11 @@ fn tell_damaged(editions: &Editions, damaged: impl IntoIterator<Item = String>) 
 }
 
 /// A sender of orders that no slow updater can make grow.
-pub(crate) type Orders = SyncSender<Order>;
+pub(crate) type Orders = Sender<Order>;
 
 /// How many orders may wait.
 pub(crate) const ORDERS_MAX: usize = 16;
 
-/// How often orders are looked at while a round waits for the network.
-const ORDERS_TURN: Duration = Duration::from_millis(250);
 /// Entries that begin and end make one edition in this time at most, however many they are.
 const CHANGE_PAUSE: Duration = Duration::from_secs(1);
 /// How long it sleeps at most; a clock that steps is seen by then.

@@ -1,61 +1,43 @@
-//! [`Withdrawing`]: lets withdrawals act while the round that brought them goes on.
-
-use jiff::Timestamp;
+//! Withdrawals act while the round that brought them goes on.
 
 use crate::control::clock;
-use crate::control::rounds::editions::Editions;
-use crate::policy::Withdrawal;
-use crate::verify::Subscription;
+use crate::control::rounds::repositories::subscriptions;
+use crate::control::rounds::update::Updater;
 
-/// Lets withdrawals act at once, whatever becomes of the rest of the round (`trust.md`
-/// sections 7.7 and 7.12): a slow mirror of a list does not delay them.
-#[derive(Debug)]
-pub(crate) struct Withdrawing<'a> {
-    subscriptions: &'a [Subscription],
-    editions: &'a Editions,
-    /// Lists of which more is withdrawn than before, and since when.
-    taken: Vec<(&'a Subscription, Timestamp)>,
-}
-
-impl<'a> Withdrawing<'a> {
-    /// For one round of one repository.
-    pub(crate) const fn new(subscriptions: &'a [Subscription], editions: &'a Editions) -> Self {
-        Self {
-            subscriptions,
-            editions,
-            taken: Vec::new(),
+impl Updater {
+    /// Lets what a repository withdraws act at once, whatever becomes of the rest of the round
+    /// (`trust.md` sections 7.7 and 7.12): a slow mirror of a list does not delay it. Notes how
+    /// long it took from its publication.
+    pub(crate) fn let_through(&mut self, repository: &str) {
+        let Some(puller) = self.repositories.puller(repository) else {
+            return;
+        };
+        let changed = puller.take_withdrawn();
+        if changed.is_empty() {
+            return;
         }
-    }
-
-    /// Takes what is withdrawn of a list, by the name the repository gives it.
-    pub(crate) fn take(&mut self, list: &str, withdrawn: &[Withdrawal]) {
-        let subscribed = self.subscriptions.iter().filter(|it| it.list == list);
-        for subscription in subscribed {
-            let mut levers = self.editions.levers();
-            levers.now = clock::timestamp();
-            let before = levers.withdrawn.remove(&subscription.name);
-            let before = before.unwrap_or_default();
-            levers
-                .withdrawn
-                .insert(subscription.name.clone(), withdrawn.to_vec());
-            self.editions.move_levers(&levers);
+        let before = self.editions.levers().withdrawn;
+        self.move_levers();
+        let Some(puller) = self.repositories.puller(repository) else {
+            return;
+        };
+        for subscription in subscriptions(&self.config, repository) {
+            let (name, list) = (&subscription.name, &subscription.list);
+            if !changed.contains(list) {
+                continue;
+            }
+            let (withdrawn, before) = (puller.withdrawals(list), before.get(name));
             tracing::warn!(
-                list = subscription.name,
+                list = name,
                 withdrawn = withdrawn.len(),
                 "what its authority withdraws is let through"
             );
-            if withdrawn.iter().any(|it| !before.contains(it)) {
-                self.taken.push((subscription, clock::timestamp()));
-            }
-        }
-    }
-
-    /// Notes how long each took from its publication, which `issued` knows.
-    pub(crate) fn measure(self, issued: impl Fn(&str) -> Option<Timestamp>) {
-        for (subscription, at) in self.taken {
-            if let Some(issued) = issued(&subscription.list) {
+            let is_new = |it| before.is_none_or(|before| !before.contains(it));
+            if let Some(issued) = puller.withdrawn_at(list)
+                && withdrawn.iter().any(is_new)
+            {
                 self.editions
-                    .note_withdrawal(&subscription.name, issued, at);
+                    .note_withdrawal(name, issued, clock::timestamp());
             }
         }
     }

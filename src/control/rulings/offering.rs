@@ -313,16 +313,11 @@ impl Updater {
     /// What is let through at the moment.
     pub(crate) fn levers(&self) -> Levers {
         let now = plausible(clock::timestamp(), self.repositories.issued());
-        let in_force = self.editions.levers();
         let withdrawn = self.config.lists.iter().filter_map(|settings| {
             let compile::From::Repository { list, .. } = &settings.from else {
                 return None;
             };
-            // While its repository is out on a round, what is in force knows best.
-            let withdrawn = match self.repositories.of(settings) {
-                Some(puller) => puller.withdrawals(list).to_vec(),
-                None => in_force.withdrawn.get(&settings.name)?.clone(),
-            };
+            let withdrawn = self.repositories.of(settings)?.withdrawals(list).to_vec();
             (!withdrawn.is_empty()).then(|| (settings.name.clone(), withdrawn))
         });
         Levers {

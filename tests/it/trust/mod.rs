@@ -13,7 +13,9 @@ use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::thread;
+use std::time::Duration;
 
+use cordon::control::rounds::pulling::Budgets;
 use cordon::control::rounds::round::ListOutcome;
 use cordon::publish;
 use cordon::source::Mirror;
@@ -487,10 +489,47 @@ fn a_mirror_that_stalls_is_given_up() {
     authority.publish("a", &["one.test"], hour(0));
     let stalls = serve(|_, stream| {
         let _ = write!(stream, "HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{{");
-        thread::sleep(std::time::Duration::from_secs(60));
+        thread::sleep(Duration::from_secs(60));
     });
     let mut node = Node::with_mirrors(&authority, vec![stalls]);
     assert_eq!(node.outcome(hour(0)), "too_slow");
+}
+
+#[test]
+fn mirrors_keep_a_round_waiting_no_longer_than_its_budgets() {
+    let authority = Authority::new(&["a"]);
+    authority.publish("a", &["one.test"], hour(0));
+    let (long, short) = (Duration::from_secs(60), Duration::from_millis(500));
+    // Nothing answers; the time that is left is shared by the mirrors.
+    let stalls = || serve(|_, _| thread::sleep(Duration::from_secs(60)));
+    let check = |mirrors, metadata, round, outcome| {
+        let mut node = Node::with_mirrors(&authority, mirrors);
+        node.puller.set_budgets(Budgets { metadata, round });
+        let begin = std::time::Instant::now();
+        let found = node.outcome(hour(0));
+        let took = begin.elapsed();
+        assert_eq!(found, outcome);
+        assert!(took < Duration::from_secs(4), "{took:?}");
+    };
+    check(vec![stalls()], short, long, "too_slow");
+    let second = Mirror::Directory(authority.repo());
+    check(vec![stalls(), second], 4 * short, long, "new");
+    // Everything but the list itself is there.
+    let files = authority.files();
+    let without_list = serve(move |path, stream| {
+        if path.ends_with(".full") {
+            thread::sleep(Duration::from_secs(60));
+        }
+        let file = files.get(path.trim_start_matches('/'));
+        let (status, body) = file.map_or(("404 No", &[][..]), |file| ("200 OK", file));
+        let length = body.len();
+        let _ = write!(
+            stream,
+            "HTTP/1.1 {status}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n"
+        );
+        let _ = stream.write_all(body);
+    });
+    check(vec![without_list], long, 2 * short, "too_slow");
 }
 
 #[test]
