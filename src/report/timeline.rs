@@ -1,4 +1,4 @@
-//! [`Timeline`]: which edition was in force from when to when; append-only.
+//! [`Timeline`]: which edition was in force from when to when; lines are appended.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
@@ -12,9 +12,9 @@ use super::ReportError;
 use crate::enforce::Edition;
 use crate::policy::Origin;
 
-/// Which edition was in force from when to when, over restarts. A file of JSON lines that is
-/// only ever appended to: a head with the format, then a line for each edition that came into
-/// force and for each orderly end.
+/// Which edition was in force from when to when, over restarts. A file of JSON lines: a head
+/// with the format, then a line for each edition that came into force and for each orderly
+/// end. It is appended to; beyond [`OCTETS_MAX`] the lines that are not read any more go.
 #[derive(Debug)]
 pub struct Timeline {
     path: PathBuf,
@@ -181,10 +181,16 @@ impl Timeline {
     }
 
     fn append(&self, line: &Line) -> Result<(), ReportError> {
-        append(&mut self.file(), line).map_err(|error| ReportError::Timeline {
+        let mut file = self.file();
+        append(&mut file, line).map_err(|error| ReportError::Timeline {
             path: self.path.clone(),
             error,
-        })
+        })?;
+        // Where it cannot be shortened, that is tried again with the next line.
+        if let Ok(Some(shorter)) = shorten(&self.path, &file) {
+            *file = shorter;
+        }
+        Ok(())
     }
 
     fn file(&self) -> MutexGuard<'_, File> {
@@ -197,6 +203,36 @@ fn append(file: &mut File, line: &Line) -> io::Result<()> {
     text.push(b'\n');
     file.write_all(&text)?;
     file.sync_data()
+}
+
+/// Puts a file with the newest [`READ_OCTETS_MAX`] alone in the place of one that is too long,
+/// at once or not at all; nothing where it is not.
+fn shorten(path: &Path, file: &File) -> io::Result<Option<File>> {
+    let len = file.metadata()?.len();
+    if len <= OCTETS_MAX {
+        return Ok(None);
+    }
+    let mut newest = Vec::new();
+    let mut read = File::open(path)?;
+    read.seek(SeekFrom::Start(len.saturating_sub(READ_OCTETS_MAX)))?;
+    read.read_to_end(&mut newest)?;
+    let end = newest.iter().position(|octet| *octet == b'\n');
+    newest.drain(..end.map_or(newest.len(), |end| end + 1));
+    let temporary = path.with_extension("tmp");
+    match std::fs::remove_file(&temporary) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut shorter = OpenOptions::new()
+        .read(true)
+        .append(true)
+        .create_new(true)
+        .open(&temporary)?;
+    append(&mut shorter, &Line::Head { format: FORMAT })?;
+    shorter.write_all(&newest)?;
+    shorter.sync_all()?;
+    std::fs::rename(&temporary, path)?;
+    Ok(Some(shorter))
 }
 
 /// A line that a crash cut off must not swallow the next one.
@@ -253,6 +289,8 @@ fn periods<'a>(lines: impl Iterator<Item = &'a str>, max: usize) -> Vec<Period> 
 const FORMAT: u64 = 1;
 /// How much of the file's end is read at most, in bytes.
 const READ_OCTETS_MAX: u64 = 4 * 1024 * 1024;
+/// How long the file may be, in bytes; twice what is read, so that it is seldom shortened.
+const OCTETS_MAX: u64 = 2 * READ_OCTETS_MAX;
 /// How much of the head is read at most, in bytes.
 const LINE_OCTETS_MAX: u64 = 4096;
 
@@ -337,6 +375,40 @@ mod tests {
         let timeline = Timeline::open(&path).unwrap();
         assert!(timeline.periods(usize::MAX).unwrap().len() < many);
         assert_eq!(timeline.periods(3).unwrap().len(), 3);
+    }
+
+    #[test]
+    fn the_file_is_bounded_and_loses_nothing_that_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("timeline.jsonl");
+        let timeline = Timeline::open(&path).unwrap();
+        let mut edition = example::edition();
+        edition.number = 1;
+        let begin = at("2026-11-24T08:00:00Z");
+        timeline.in_force(&edition, begin).unwrap();
+        let text = std::fs::read_to_string(&path).unwrap();
+        let line = text.lines().nth(1).unwrap();
+        let many = usize::try_from(OCTETS_MAX).unwrap() / line.len() + 10;
+        std::fs::write(&path, format!("{line}\n").repeat(many)).unwrap();
+        // What a crash in the midst of shortening left.
+        std::fs::write(path.with_extension("tmp"), "x").unwrap();
+        for number in 2..5 {
+            edition.number = number;
+            timeline.in_force(&edition, begin).unwrap();
+            let len = std::fs::metadata(&path).unwrap().len();
+            assert!(len < READ_OCTETS_MAX + 4096, "{len}");
+        }
+        drop(timeline);
+        assert!(!path.with_extension("tmp").exists());
+        let periods = Timeline::open(&path).unwrap().periods(usize::MAX).unwrap();
+        let numbers: Vec<u64> = periods
+            .iter()
+            .take(4)
+            .map(|period| period.edition)
+            .collect();
+        assert_eq!(numbers, [4, 3, 2, 1]);
+        let read = usize::try_from(READ_OCTETS_MAX).unwrap() / (line.len() + 1);
+        assert!(periods.len() > read - 10, "{}", periods.len());
     }
 
     #[test]
