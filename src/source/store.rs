@@ -87,27 +87,34 @@ impl Store {
         durable::set_aside(&self.folder.join(name))
     }
 
-    /// Keeps a file as evidence below `evidence/`, under its name and a part of its digest;
-    /// says whether it is new. Beyond [`EVIDENCE_FILES_MAX`] nothing more is kept: what came
-    /// first says most, and what comes then is new each time.
+    /// Keeps a file as evidence below `evidence/`, under a part of its digest, the word `whose`,
+    /// the version and the name of its role's file; says whether it is new. Of one role no more
+    /// than [`EVIDENCE_FILES_MAX`] are kept, so that one stolen key leaves room for what the
+    /// others did: what came first says most, and what comes then is new each time.
     ///
     /// # Errors
     /// [`SourceError::Io`].
     pub fn keep_evidence(
         &self,
-        name: &str,
+        whose: &str,
+        version: u64,
+        file: &str,
         digest: &str,
         bytes: &[u8],
     ) -> Result<bool, SourceError> {
         let folder = self.folder.join(EVIDENCE);
         fs::create_dir_all(&folder).map_err(|error| failed(&folder, error))?;
         let digest = digest.get(..EVIDENCE_DIGITS).unwrap_or(digest);
-        let path = folder.join(format!("{digest}.{name}"));
-        let kept = fs::read_dir(&folder).map_err(|error| failed(&folder, error))?;
+        let path = folder.join(format!("{digest}.{whose}.{version}.{file}"));
         if path.exists() {
             return Ok(false);
         }
-        if kept.count() >= EVIDENCE_FILES_MAX {
+        let kept = fs::read_dir(&folder).map_err(|error| failed(&folder, error))?;
+        let of_role = kept.flatten().filter(|kept| {
+            let name = kept.file_name();
+            name.to_str().and_then(|name| name.splitn(4, '.').nth(3)) == Some(file)
+        });
+        if of_role.count() >= EVIDENCE_FILES_MAX {
             return Ok(true);
         }
         durable::replace(&path, bytes).map(|()| true)
@@ -164,8 +171,8 @@ pub(super) const HISTORY: &str = "root_history";
 const EVIDENCE: &str = "evidence";
 /// How much of a digest is in the name of such a file.
 const EVIDENCE_DIGITS: usize = 16;
-/// The most such files of one repository.
-pub const EVIDENCE_FILES_MAX: usize = 32;
+/// The most such files of one role.
+pub const EVIDENCE_FILES_MAX: usize = 16;
 /// The most octets of a file; the longest keep names never to block, with their proof.
 const OCTETS_MAX: u64 = 16 << 20;
 
@@ -174,17 +181,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn evidence_that_finds_no_room_is_still_an_event() {
+    fn evidence_of_one_role_finds_no_more_room_than_its_own_and_is_still_an_event() {
         let state = tempfile::tempdir().unwrap();
         let store = Store::open(state.path(), "r").unwrap();
+        let keep = |file: &str, digest: &str| {
+            let kept = store.keep_evidence("other", 7, file, digest, b"x");
+            kept.unwrap()
+        };
         for number in 0..EVIDENCE_FILES_MAX {
             let digest = format!("{number:016}{}", "0".repeat(48));
-            assert!(store.keep_evidence("a", &digest, b"x").unwrap());
-            assert!(!store.keep_evidence("a", &digest, b"x").unwrap());
+            assert!(keep("snapshot.json", &digest));
+            assert!(!keep("snapshot.json", &digest));
         }
+        let kept = || fs::read_dir(store.folder.join(EVIDENCE)).unwrap().count();
         let more = "f".repeat(64);
-        assert!(store.keep_evidence("a", &more, b"x").unwrap());
-        let kept = fs::read_dir(store.folder.join(EVIDENCE)).unwrap().count();
-        assert_eq!(kept, EVIDENCE_FILES_MAX);
+        assert!(keep("snapshot.json", &more));
+        assert_eq!(kept(), EVIDENCE_FILES_MAX);
+        for (place, role) in ["targets.json", "list-a.json"].into_iter().enumerate() {
+            assert!(keep(role, &more) && !keep(role, &more));
+            assert_eq!(kept(), EVIDENCE_FILES_MAX + 1 + place);
+        }
     }
 }

@@ -375,7 +375,7 @@ impl Editions {
     fn note_evidence(&self, repository: &str, round: &Round, now: Timestamp) {
         for evidence in &round.evidence {
             let sentence = format!(
-                "repository {repository}: {} of version {} was signed twice with different contents; a key may be in the wrong hands. Both files are kept below repositories/{repository}/evidence in the state folder: ask the authority. This stands until the next start",
+                "repository {repository}: {} of version {} was signed twice with different contents; a key may be in the wrong hands. Both files are kept below repositories/{repository}/evidence in the state folder, where there is room for more of this role: ask the authority. This stands until the next start",
                 evidence.file, evidence.version
             );
             tracing::error!(

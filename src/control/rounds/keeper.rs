@@ -1,7 +1,7 @@
 //! [`Keeper`]: what of a repository must reach the disk, and waits in memory while the disk
 //! takes nothing (trust.md section 7.8).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use crate::source::{ListStates, Reserve, SourceError, StateRank, Store};
@@ -20,6 +20,8 @@ pub(crate) struct Keeper {
     unsaved: BTreeMap<String, Unsaved>,
     /// The stored serials of each list that must stay, as those in force, held or pinned.
     kept: BTreeMap<String, Vec<StateRank>>,
+    /// The digests of evidence that was told of since the start.
+    met: BTreeSet<String>,
     /// Why the disk took nothing at the last try.
     error: Option<String>,
     /// Whether it may set files aside: others only read the state, as to explain.
@@ -47,6 +49,7 @@ impl Keeper {
             unwritten: Vec::new(),
             unsaved: BTreeMap::new(),
             kept: BTreeMap::new(),
+            met: BTreeSet::new(),
             error: None,
             is_owner: false,
         })
@@ -192,21 +195,26 @@ impl Keeper {
         }
     }
 
-    /// Keeps both files as evidence; says whether any of it is new.
-    ///
-    /// # Errors
-    /// [`SourceError::Io`].
-    pub(crate) fn keep_evidence(&self, evidence: &Evidence) -> Result<bool, SourceError> {
+    /// Keeps both files as evidence, where there is room; says whether any of it was never met
+    /// before. What cannot be kept is still an event, but told of once.
+    pub(crate) fn keep_evidence(&mut self, evidence: &Evidence) -> bool {
         let mut is_new = false;
         for (whose, bytes) in [
             ("ours", evidence.ours.as_deref()),
             ("other", Some(evidence.other.as_slice())),
         ] {
             let Some(bytes) = bytes else { continue };
-            let name = format!("{whose}.{}.{}", evidence.version, evidence.file);
-            is_new |= self.store.keep_evidence(&name, &digest(bytes), bytes)?;
+            let digest = digest(bytes);
+            let Evidence { version, file, .. } = evidence;
+            let kept = self
+                .store
+                .keep_evidence(whose, *version, file, &digest, bytes);
+            if self.met.len() >= MET_MAX {
+                self.met.clear();
+            }
+            is_new |= self.met.insert(digest) && kept.unwrap_or(true);
         }
-        Ok(is_new)
+        is_new
     }
 
     /// Writes what is not written yet, in its order.
@@ -237,5 +245,33 @@ impl Keeper {
             states.save(version.rank(), &text, proof, kept)
         });
         saved.inspect_err(|error| self.error = Some(error.to_string()))
+    }
+}
+
+/// So many files of evidence are remembered; then it begins anew, and may tell of one again.
+const MET_MAX: usize = 4096;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::EVIDENCE_FILES_MAX;
+
+    #[test]
+    fn the_same_evidence_is_told_of_once_also_where_there_is_no_room_for_it() {
+        let state = tempfile::tempdir().unwrap();
+        let mut keeper = Keeper::open(state.path(), "r").unwrap();
+        let evidence = |number: usize| Evidence {
+            file: "snapshot.json".to_owned(),
+            version: 3,
+            ours: Some(b"ours".to_vec()),
+            other: number.to_string().into_bytes(),
+        };
+        for number in 0..2 * EVIDENCE_FILES_MAX {
+            assert!(keeper.keep_evidence(&evidence(number)), "{number}");
+            assert!(!keeper.keep_evidence(&evidence(number)), "{number}");
+        }
+        // After a restart what is kept is known.
+        let mut keeper = Keeper::open(state.path(), "r").unwrap();
+        assert!(!keeper.keep_evidence(&evidence(0)));
     }
 }

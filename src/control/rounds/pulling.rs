@@ -319,8 +319,7 @@ impl Puller {
         let notes = self.trusted.take_notes().into_iter();
         round.noted.extend(notes.map(|note| Arc::new(note.into())));
         for evidence in self.trusted.take_evidence() {
-            // Evidence that cannot be kept is still an event.
-            if self.keeper.keep_evidence(&evidence).unwrap_or(true) {
+            if self.keeper.keep_evidence(&evidence) {
                 round.evidence.push(evidence);
             }
         }
