@@ -29,6 +29,9 @@ pub(super) struct Floors {
     /// Whether a policy was ever accepted; a repository without one is refused from then on.
     #[serde(default)]
     pub(super) policy: bool,
+    /// Whether names never to block were accepted, and hold.
+    #[serde(default)]
+    pub(super) never_block: bool,
     /// When the newest withdrawals of each list were made, by the name the repository gives
     /// it.
     #[serde(default)]

@@ -1,6 +1,6 @@
 //! Starting from what is stored: everything is verified again, from the pinned root.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -12,7 +12,7 @@ use super::proof::Proof;
 use super::terms::{Said, Term, Terms};
 use super::trusted::{
     ACCEPTED, ACCEPTED_FORMAT, AcceptedFile, FLOORS, Held, Round, Stage, Subscription,
-    TrustedMetadata,
+    TrustedMetadata, Write,
 };
 use super::{
     ListFile, ListVersion, REPLACED, Replacement, SetAside, Settings, Text, Verified, VerifyError,
@@ -192,46 +192,60 @@ impl TrustedMetadata {
         }
     }
 
-    /// Takes the terms that are kept, as far as they verify again.
+    /// Takes the terms that are kept, as far as they verify again; of each the copy where the
+    /// file does not. Both are made whole by it.
     fn restore_terms(&mut self, files: &BTreeMap<String, Vec<u8>>) {
-        for (file, bytes) in files {
-            let Some(term) = Term::of_file(file) else {
-                continue;
-            };
-            match term.restore(bytes, |root| self.chain_at_root(root)) {
-                Ok((said, digest, role)) => self.restore_term(file, said, digest, role),
-                Err(error) => self.set_aside.push(SetAside {
-                    file: file.clone(),
-                    error,
-                }),
+        let terms: BTreeSet<Term> = files
+            .keys()
+            .filter_map(|file| Term::of_file(file))
+            .collect();
+        for term in terms {
+            let kept = [term.file(), term.copy()];
+            for file in &kept {
+                let Some(bytes) = files.get(file) else {
+                    continue;
+                };
+                let restored = term.restore(bytes, |root| self.chain_at_root(root));
+                match restored.and_then(|restored| self.restore_term(restored)) {
+                    Ok(()) => {
+                        let other = kept.iter().filter(|other| files.get(*other) != Some(bytes));
+                        let writes = other.map(|other| Write::Put(other.clone(), bytes.clone()));
+                        self.round.writes.extend(writes);
+                        break;
+                    }
+                    Err(error) => self.set_aside.push(SetAside {
+                        file: file.clone(),
+                        error,
+                    }),
+                }
             }
         }
     }
 
-    /// Takes a term that verified again; older withdrawals than were accepted before are
-    /// not.
-    fn restore_term(&mut self, name: &str, said: Said, digest: String, role: String) {
+    /// Takes a term that verified again.
+    ///
+    /// # Errors
+    /// [`VerifyError::OlderWithdrawals`] than were accepted before.
+    fn restore_term(&mut self, restored: (Said, String, String)) -> Result<(), VerifyError> {
+        let (said, digest, role) = restored;
         match &said {
             Said::Policy(_) => self.floors.policy = true,
-            Said::NeverBlock(_) => {}
+            Said::NeverBlock(_) => self.floors.never_block = true,
             Said::Withdrawn(file) => {
                 let floor = self.floors.withdrawn.entry(file.list.clone());
                 let floor = floor.or_insert(file.issued_at);
                 if file.issued_at < *floor {
-                    self.set_aside.push(SetAside {
-                        file: name.to_owned(),
-                        error: VerifyError::OlderWithdrawals {
-                            list: file.list.clone(),
-                            trusted: *floor,
-                            offered: file.issued_at,
-                        },
+                    return Err(VerifyError::OlderWithdrawals {
+                        list: file.list.clone(),
+                        trusted: *floor,
+                        offered: file.issued_at,
                     });
-                    return;
                 }
                 *floor = file.issued_at;
             }
         }
         self.terms.take(said, digest, role);
+        Ok(())
     }
 
     /// The chain up to the root of that version.

@@ -137,6 +137,20 @@ impl TrustedMetadata {
         Ok(())
     }
 
+    /// The files of what bounds lists that is known to have been accepted, and is neither to be
+    /// read nor its copy: until a mirror has it again, nothing new is taken.
+    #[must_use]
+    pub fn lost_terms(&self) -> Vec<String> {
+        let known = [
+            (Term::Policy, self.floors.policy),
+            (Term::NeverBlock, self.floors.never_block),
+        ];
+        let lost = known
+            .iter()
+            .filter(|(term, was_accepted)| *was_accepted && self.terms.digest(term).is_none());
+        lost.map(|(term, _)| term.file()).collect()
+    }
+
     /// What bounds a list.
     ///
     /// # Errors
@@ -226,7 +240,10 @@ impl TrustedMetadata {
                 self.floors.policy = true;
                 self.round.changes.policy = true;
             }
-            Said::NeverBlock(_) => self.round.changes.never_block = true,
+            Said::NeverBlock(_) => {
+                self.floors.never_block = true;
+                self.round.changes.never_block = true;
+            }
             Said::Withdrawn(file) => {
                 let WithdrawFile {
                     list, issued_at, ..
@@ -238,24 +255,33 @@ impl TrustedMetadata {
         let proof = self.proof(term.scope().as_ref());
         let role = proof.role.clone();
         self.terms.take(said, target.digest.clone(), role);
+        let kept = Term::keep(proof, bytes);
         vec![
-            Write::Put(term.file(), Term::keep(proof, bytes)),
+            Write::Put(term.copy(), kept.clone()),
+            Write::Put(term.file(), kept),
             self.write_floors(),
         ]
     }
 
     /// Drops a term that its role does not name any more.
     fn drop_term(&mut self, term: &Term) {
-        if self.terms.digest(term).is_none() {
+        let is_lost = *term == Term::NeverBlock && self.floors.never_block;
+        if self.terms.digest(term).is_none() && !is_lost {
             return;
         }
         self.terms.remove(term);
         match term {
             Term::Policy => self.round.changes.policy = true,
-            Term::NeverBlock => self.round.changes.never_block = true,
+            Term::NeverBlock => {
+                self.round.changes.never_block = true;
+                self.floors.never_block = false;
+                let floors = self.write_floors();
+                self.round.writes.push(floors);
+            }
             Term::Withdrawn(list) => self.round.changes.withdrawn.push(list.clone()),
         }
-        self.round.writes.push(Write::Remove(term.file()));
+        let gone = [term.copy(), term.file()].map(Write::Remove);
+        self.round.writes.extend(gone);
     }
 
     /// Drops withdrawals whose role is of those, for the offline keys took its keys away;

@@ -133,8 +133,9 @@ pub(super) enum Said {
 }
 
 impl Term {
-    /// The term that a file of the state folder keeps.
+    /// The term that a file of the state folder keeps, or its copy.
     pub(super) fn of_file(name: &str) -> Option<Self> {
+        let name = name.strip_prefix(COPY).unwrap_or(name);
         let kept = name.strip_prefix(KEPT)?.strip_suffix(".json")?;
         match kept {
             POLICY => Some(Self::Policy),
@@ -149,6 +150,12 @@ impl Term {
     /// Its file in the state folder.
     pub(super) fn file(&self) -> String {
         format!("{KEPT}{}.json", self.path().replace('/', "-"))
+    }
+
+    /// The copy of that file, by which it is made good where it is damaged or lost. It is
+    /// written before the file is, and removed before.
+    pub(super) fn copy(&self) -> String {
+        format!("{COPY}{}", self.file())
     }
 
     /// The path of its target.
@@ -328,6 +335,8 @@ const POLICY: &str = "policy";
 const NEVER_BLOCK: &str = "never-block";
 /// How the files begin that keep terms.
 const KEPT: &str = "target-";
+/// How the copies of these files begin.
+const COPY: &str = "copy-";
 /// The most octets of the policy.
 const POLICY_OCTETS_MAX: u64 = 1 << 20;
 /// The format of these targets, and of the files that keep them.

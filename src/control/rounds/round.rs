@@ -301,6 +301,12 @@ impl Puller {
         self.trusted.policy()
     }
 
+    /// The files of what bounds its lists that was accepted, and is lost with its copy.
+    #[must_use]
+    pub fn lost_terms(&self) -> Vec<String> {
+        self.trusted.lost_terms()
+    }
+
     /// The names that no list of the repository may block, as accepted last.
     #[must_use]
     pub const fn never_block(&self) -> &Arc<[Name]> {

@@ -26,6 +26,14 @@ impl Standing<'_> {
 
         let waiting = self.puller.not_persisted();
         let error = self.puller.disk_error();
+        let lost = self.puller.lost_terms().join(" and ");
+        let lost = (!lost.is_empty()).then(|| {
+            let repository = self.repository;
+            let sentence = format!(
+                "{lost} below repositories/{repository} in the state folder can neither be read nor made good by its copy, so that lists may be in force beyond what it allows. Nothing new is taken until a mirror has it; look at the disk, and at the mirrors"
+            );
+            (Severity::Alarm, sentence)
+        });
         let disk = error.map(|error| {
             let severity = match (waiting.is_empty(), &round.error) {
                 (true, None) => Severity::Warning,
@@ -36,7 +44,7 @@ impl Standing<'_> {
             );
             (severity, sentence)
         });
-        self.stand(AlarmKind::Disk, disk);
+        self.stand(AlarmKind::Disk, lost.or(disk));
         for subscription in subscriptions {
             let list = subscription.name.as_str();
             let waits = waiting.contains(&list);

@@ -450,6 +450,59 @@ fn a_kept_term_that_was_changed_on_disk_is_set_aside_and_fetched_again() {
 }
 
 #[test]
+fn a_term_that_was_damaged_or_lost_on_disk_is_made_good_by_its_copy_without_any_mirror() {
+    let (authority, mut node) = begin_withdrawn();
+    authority.publish_term("policy", &policy(json!({"max_entries": 10})));
+    authority.publish_term("never-block", b"bank.test\n");
+    assert_eq!(node.outcome(hour(1)), "unchanged");
+    let folder = node.state().join("repositories/hotlines");
+    let check = |node: &mut Node, what: &str| {
+        node.restart();
+        node.puller.mend();
+        assert_eq!(max_entries(node), Some(10), "{what}");
+        assert_eq!(node.puller.never_block().len(), 1, "{what}");
+        assert_eq!(withdrawn(node), ["one.test"], "{what}");
+        assert!(node.puller.lost_terms().is_empty());
+    };
+    for term in ["policy", "never-block", "withdraw-a"] {
+        for file in [
+            format!("target-{term}.json"),
+            format!("copy-target-{term}.json"),
+        ] {
+            let path = folder.join(&file);
+            let whole = std::fs::read(&path).unwrap();
+            for damage in [&whole[..whole.len() / 2], b"", b"lost"] {
+                std::fs::write(&path, damage).unwrap();
+                if damage == b"lost" {
+                    std::fs::remove_file(&path).unwrap();
+                }
+                check(&mut node, &file);
+                // The next round, whatever it brings, makes both whole.
+                node.round(&["a"], hour(1));
+                assert_eq!(std::fs::read(&path).unwrap(), whole, "{file}");
+            }
+        }
+    }
+    // With both gone, it is known that they were there.
+    for file in ["target-policy.json", "copy-target-policy.json"] {
+        std::fs::write(folder.join(file), "").unwrap();
+    }
+    node.restart();
+    assert_eq!(node.puller.mend().len(), 2);
+    assert_eq!(node.puller.lost_terms(), ["target-policy.json"]);
+    // What is dropped leaves no copy to come back from.
+    authority.forge("targets", |signed| {
+        let targets = signed["targets"].as_object_mut().unwrap();
+        targets.remove("never-block");
+    });
+    node.round(&["a"], hour(1));
+    assert!(node.puller.lost_terms().is_empty());
+    assert!(!folder.join("copy-target-never-block.json").exists());
+    node.restart();
+    assert!(node.puller.never_block().is_empty());
+}
+
+#[test]
 fn withdrawals_are_taken_from_the_mirror_that_has_them() {
     let (authority, mut node) = begin();
     let stale = tempfile::tempdir().unwrap();
