@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::compile::parse::{self, Parsed};
 use crate::compile::{self, Blocklist};
 use crate::config::Config;
-use crate::control::rounds::round::Puller;
+use crate::control::rounds::Puller;
 use crate::control::rulings::versions::current;
 use crate::control::terminal::minute;
 use crate::policy::{

@@ -10,7 +10,7 @@ use clap::Subcommand;
 
 use crate::control::ExitError;
 use crate::control::clock;
-use crate::control::rounds::round::RoundError;
+use crate::control::rounds::RoundError;
 use crate::source::{self, Fetched, Mirror, Source, SourceError, remove, replace};
 use crate::verify::{Answer, Client, Target, VerifyError, Write, quoted};
 

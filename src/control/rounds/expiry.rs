@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use crate::compile::{From, Settings};
 use crate::control::rounds::lapsed::about;
-use crate::control::rounds::round::Puller;
+use crate::control::rounds::puller::Puller;
 use crate::control::rounds::update::Updater;
 use crate::policy::OnExpiry;
 use crate::report::{AlarmKind, Severity};

@@ -9,7 +9,8 @@ use tokio::time::Instant;
 
 use crate::control::clock::BUILT_AFTER;
 use crate::control::rounds::errand::{Brought, Errand};
-use crate::control::rounds::round::{ListOutcome, Puller, Refusal, Round, RoundError, Seen};
+use crate::control::rounds::puller::{Puller, Seen};
+use crate::control::rounds::round::{ListOutcome, Refusal, Round, RoundError};
 use crate::policy::Withdrawal;
 use crate::source::{Fetched, Source, StateRank};
 use crate::verify::{Answer, Cost, Place, Subscription, Verdict, Wanted};

@@ -8,8 +8,8 @@ use jiff::Timestamp;
 use crate::compile::{self, Reserved};
 use crate::config::{Config, Repository};
 use crate::control::clock;
+use crate::control::rounds::puller::Puller;
 use crate::control::rounds::pulling::Step;
-use crate::control::rounds::round::Puller;
 use crate::verify::Subscription;
 
 /// The repositories of a configuration, each with what was pulled from it.

@@ -4,7 +4,8 @@
 use jiff::Timestamp;
 
 use crate::control::rounds::clock_judge::ClockAlarm;
-use crate::control::rounds::round::{Puller, Round};
+use crate::control::rounds::puller::Puller;
+use crate::control::rounds::round::Round;
 use crate::report::{AlarmKind, Severity, Updates};
 use crate::verify::Subscription;
 

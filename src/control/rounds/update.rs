@@ -10,10 +10,8 @@ use tokio::runtime::Runtime;
 use tokio::sync::mpsc::{Receiver, Sender};
 use tokio::sync::oneshot;
 
-use crate::compile;
 use crate::config::Config;
 use crate::control::ExitError;
-use crate::control::answers::decided::decided;
 use crate::control::clock;
 use crate::control::levers::allowed::Allowed;
 use crate::control::levers::audit_log::AuditLog;
@@ -27,11 +25,10 @@ use crate::control::rounds::repositories::{Repositories, subscriptions};
 use crate::control::rounds::round::{ListOutcome, Round};
 use crate::control::rounds::standing::Standing;
 use crate::control::rulings::renamed::carry_over;
-use crate::control::rulings::stored::text_of;
 use crate::control::rulings::versions::Versions;
 use crate::control::self_test::SelfTester;
 use crate::report::{AlarmKind, Severity};
-use crate::verify::{ListFile, Subscription, Verified};
+use crate::verify::Subscription;
 
 /// What the updater is asked for.
 #[derive(Debug)]
@@ -60,7 +57,7 @@ pub(crate) struct Updater {
     pub(crate) audit: AuditLog,
     pub(crate) editions: Arc<Editions>,
     /// What mirrors are asked at the moment.
-    errands: Errands,
+    pub(crate) errands: Errands,
     /// The rounds that somebody asked for, and waits for.
     pub(crate) awaited: Vec<Awaited>,
     pub(crate) self_tester: Arc<SelfTester>,
@@ -346,118 +343,10 @@ impl Updater {
         }
         brought
     }
-
-    /// Takes another configuration; where it cannot, the old one stays in force. Says which
-    /// versions came with it and were taken back, and which are held or rejected.
-    fn take(&mut self, runtime: &Runtime, config: Arc<Config>) -> Result<String, String> {
-        carry_over(&config);
-        let old = std::mem::take(&mut self.repositories);
-        let mut versions = Versions::new(&config.state);
-        let opened = versions.configure(&config).and_then(|damaged| {
-            let mut repositories = Repositories::open(&config, old)?;
-            let fresh = self.still_there(&config, &mut repositories)?;
-            Ok((damaged, repositories, fresh))
-        });
-        let fresh = match opened {
-            Ok((damaged, repositories, fresh)) => {
-                tell_damaged(&self.editions, damaged);
-                self.repositories = repositories;
-                fresh
-            }
-            Err(message) => {
-                carry_over(&self.config);
-                // The repositories that the old configuration names opened before.
-                self.repositories =
-                    Repositories::open(&self.config, Repositories::default()).unwrap_or_default();
-                self.errands
-                    .keep(|repository| self.repositories.is_out(repository));
-                return Err(message);
-            }
-        };
-        self.versions = versions;
-        self.config = Arc::clone(&config);
-        self.repositories.give_up_others(&config);
-        self.errands
-            .keep(|repository| self.repositories.is_out(repository));
-        self.forget_rounds();
-        self.editions.configure(&config);
-        for settings in &config.lists {
-            match fresh.get(&settings.name) {
-                Some(file) => _ = self.offer(settings, Changed::whole(file.clone())),
-                None if self.editions.is_in_force(&settings.name) => {
-                    _ = self.offer_local(settings);
-                }
-                None => self.begin(settings),
-            }
-            self.judge_held(settings);
-        }
-        let mut lines: Vec<String> = self
-            .put_in_force_on_trial(runtime)
-            .err()
-            .into_iter()
-            .collect();
-        let known = self.editions.updates.lists();
-        lines.extend(
-            known
-                .iter()
-                .filter_map(|known| Some(format!("list {}: {}", known.list, decided(known)?))),
-        );
-        Ok(lines.join("\n"))
-    }
-
-    /// The texts of the lists that are in force and that `config` gets in another way, as by
-    /// another pinned root or under another name.
-    ///
-    /// # Errors
-    /// Where such a list has no version that verifies in the new way: a slip of the pen must
-    /// not drop what is in force.
-    fn still_there(
-        &self,
-        config: &Config,
-        repositories: &mut Repositories,
-    ) -> Result<BTreeMap<String, Verified<ListFile>>, String> {
-        let mut fresh = BTreeMap::new();
-        for settings in &config.lists {
-            let before = self
-                .config
-                .lists
-                .iter()
-                .find(|before| before.name == settings.name);
-            let compile::From::Repository { repository, list } = &settings.from else {
-                continue;
-            };
-            let of = |config: &Config| {
-                let found = config.repositories.iter().find(|of| of.name == *repository);
-                found.map(|repository| repository.verify.clone())
-            };
-            let is_same = before.is_some_and(|before| before.from == settings.from)
-                && of(&self.config) == of(config);
-            if is_same || before.is_none() || !self.editions.is_in_force(&settings.name) {
-                continue;
-            }
-            let in_force = self.versions.standing(&settings.name);
-            let version = in_force.and_then(|standing| standing.in_force.as_ref());
-            let file = version.and_then(|version| {
-                let version = version.stored();
-                text_of(&config.state, settings, &version, |name| {
-                    repositories.puller(name)
-                })
-                .ok()
-            });
-            let file = file.ok_or_else(|| {
-                format!(
-                    "list {} is in force, and no version of it verifies as list {list} of repository {repository} under the new configuration. Look at `from` and `trust`; to begin anew on purpose, remove the list, reload, and add it again",
-                    settings.name
-                )
-            })?;
-            fresh.insert(settings.name.clone(), file);
-        }
-        Ok(fresh)
-    }
 }
 
 /// Raises an alarm for each damage to what people decided; it stands until the next start.
-fn tell_damaged(editions: &Editions, damaged: impl IntoIterator<Item = String>) {
+pub(crate) fn tell_damaged(editions: &Editions, damaged: impl IntoIterator<Item = String>) {
     for damage in damaged {
         tracing::error!("{damage}");
         let sentence = format!("{damage}. This stands until the next start");

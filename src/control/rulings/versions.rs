@@ -7,8 +7,8 @@ use jiff::Timestamp;
 
 use crate::compile::{Border, CompiledList, From, Protected, Settings};
 use crate::config::Config;
+use crate::control::rounds::Puller;
 use crate::control::rounds::editions::Changed;
-use crate::control::rounds::round::Puller;
 use crate::control::rulings::list_standing::{ListStanding, Ruling};
 use crate::control::rulings::local::read_file;
 use crate::control::rulings::stored::{in_force_before, stored, text_of};

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use cordon::control::rounds::round::ListOutcome;
+use cordon::control::rounds::ListOutcome;
 use cordon::verify::digest;
 
 use super::{block_list, blocked, metric};

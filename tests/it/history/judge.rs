@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use cordon::control::rounds::round::{ListOutcome, RestoredList, Round};
+use cordon::control::rounds::{ListOutcome, RestoredList, Round};
 use cordon::source::ListStates;
 use cordon::verify::digest;
 use jiff::{SignedDuration, Timestamp};

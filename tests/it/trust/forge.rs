@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use cordon::compile::Format;
-use cordon::control::rounds::round::{ListOutcome, Puller, RestoredList, Round};
+use cordon::control::rounds::{ListOutcome, Puller, RestoredList, Round};
 use cordon::policy::{Category, Name, Origin, Scope, UrlScope, WithdrawalReason, Withdrawn};
 use cordon::publish::{
     Delegation, Keyring, Legal, PolicyFile, Publication, PublishError, Published, Repository,

@@ -15,8 +15,7 @@ use std::net::TcpListener;
 use std::thread;
 use std::time::Duration;
 
-use cordon::control::rounds::pulling::Budgets;
-use cordon::control::rounds::round::ListOutcome;
+use cordon::control::rounds::{Budgets, ListOutcome};
 use cordon::publish;
 use cordon::source::Mirror;
 use cordon::verify::{Answer, TrustedMetadata, Verdict};

@@ -3,7 +3,7 @@
 
 use std::fs;
 
-use cordon::control::rounds::round::{ListOutcome, Round};
+use cordon::control::rounds::{ListOutcome, Round};
 use cordon::verify::Text;
 use serde_json::json;
 

@@ -1,7 +1,7 @@
 //! What holds for lists: the policy, the names never to block and the withdrawals. What is
 //! wrong with them costs no list, and what was accepted last holds, over restarts too.
 
-use cordon::control::rounds::round::Round;
+use cordon::control::rounds::Round;
 use cordon::policy::Withdrawn;
 use cordon::source::Mirror;
 use serde_json::{Value, json};

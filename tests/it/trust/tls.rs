@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::thread;
 
-use cordon::control::rounds::round::Puller;
+use cordon::control::rounds::Puller;
 use cordon::source::{self, ClientTls, Mirror};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::crypto::aws_lc_rs;
