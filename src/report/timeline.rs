@@ -14,7 +14,7 @@ use crate::policy::Origin;
 
 /// Which edition was in force from when to when, over restarts. A file of JSON lines: a head
 /// with the format, then a line for each edition that came into force and for each orderly
-/// end. It is appended to; beyond [`OCTETS_MAX`] the lines that are not read any more go.
+/// end. It is appended to; beyond `OCTETS_MAX` the lines that are not read any more go.
 #[derive(Debug)]
 pub struct Timeline {
     path: PathBuf,
