@@ -173,7 +173,7 @@ pub enum VerifyError {
         version: u64,
     },
     /// A newer format, or something this version cannot do; needs an upgrade.
-    #[error("{file}: {reason}; this version of cordon cannot read it")]
+    #[error("{file}: {reason}; this version of cordon cannot read it, a newer one may")]
     Unsupported {
         /// The file.
         file: String,

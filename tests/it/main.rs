@@ -8,6 +8,7 @@
     reason = "a test that meets the unexpected is to fail at once, and its clock is the real one"
 )]
 
+mod bad_input;
 mod cli;
 mod config;
 mod count;

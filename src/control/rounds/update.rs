@@ -282,7 +282,7 @@ impl Updater {
         let pause = pulled.schedule(round.error.is_some() || !round.refusals.is_empty());
         let (now, subscriptions) = pulled.began();
         for error in &round.noted {
-            tracing::error!(repository, %error, "something beside the lists was not taken; what was accepted last holds");
+            tracing::error!(repository, %error, "something was not taken, and costs nothing else: what was accepted last holds, and a list comes by its complete state");
         }
         self.editions
             .note_round(repository, &subscriptions, &round, now, pause);

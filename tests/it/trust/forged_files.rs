@@ -98,9 +98,34 @@ impl Authority {
         target
     }
 
-    fn step_target(&self, path: &str, delta: &Delta, custom: Value) -> Value {
+    pub(crate) fn step_target(&self, path: &str, delta: &Delta, custom: Value) -> Value {
         let file = zstd::encode_all(&delta.write()[..], 3).unwrap();
         self.target(path, &file, custom)
+    }
+
+    /// The plaintext of the complete state of a list that is published.
+    pub(crate) fn plaintext(&self, list: &str) -> Vec<u8> {
+        let path = format!("{list}/full");
+        let role = self.signed(&self.current(&format!("list-{list}")));
+        let file = file_of(&path, &role["targets"][&path]);
+        zstd::decode_all(&fs::read(self.repo().join(file)).unwrap()[..]).unwrap()
+    }
+
+    /// Publishes a version of a list as whoever holds its keys can: these entries, each of a
+    /// kind, beside those of `before`.
+    pub(crate) fn publish_with(&self, list: &str, seq: u64, before: &[u8], more: &[(&str, &str)]) {
+        let text = std::str::from_utf8(before).unwrap();
+        let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+        let header = lines.remove(0);
+        lines.extend(more.iter().map(|(kind, value)| entry(kind, value)));
+        let text = sorted(&header, lines);
+        let mut custom = custom(seq, &text);
+        custom["list"] = json!(list);
+        let path = format!("{list}/full");
+        let target = self.target(&path, &zstd::encode_all(&text[..], 3).unwrap(), custom);
+        self.forge(&format!("list-{list}"), |signed| {
+            signed["targets"] = json!({path: target});
+        });
     }
 
     /// Publishes a target of the top-level role.
@@ -188,9 +213,24 @@ fn next_state(before: &[u8], value: &str) -> Vec<u8> {
     let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
     let header = lines.remove(0);
     lines.remove(1);
-    lines.push(format!(
-        "{{\"added_at\":\"2026-11-24T06:00:00Z\",\"expires_at\":\"never\",\"id\":\"{value}\",\"kind\":\"domain\",\"match\":\"subtree\",\"value\":\"{value}\"}}"
-    ));
+    lines.push(entry("domain", value));
+    sorted(&header, lines)
+}
+
+/// The line of an entry.
+fn entry(kind: &str, value: &str) -> String {
+    let scope = if kind == "url" {
+        ""
+    } else {
+        "\"match\":\"subtree\","
+    };
+    format!(
+        "{{\"added_at\":\"2026-11-24T06:00:00Z\",\"expires_at\":\"never\",\"id\":\"{value}\",\"kind\":\"{kind}\",{scope}\"value\":\"{value}\"}}"
+    )
+}
+
+/// A list with its entries in order.
+fn sorted(header: &str, mut lines: Vec<String>) -> Vec<u8> {
     lines.sort_by_key(|line| {
         let entry: Value = serde_json::from_str(line).unwrap();
         let member = |name: &str| entry[name].as_str().unwrap().to_owned();

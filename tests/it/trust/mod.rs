@@ -2,13 +2,13 @@
 //! by name. Whatever is refused, the last good list stays.
 
 pub(crate) mod forge;
-mod forged_files;
+pub(crate) mod forged_files;
 mod replace;
 mod steps;
 mod terms;
 mod tls;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpListener;
@@ -371,6 +371,19 @@ fn another_authoritys_path_does_not_count() {
         (round.outcome_of("a"), round.outcome_of("b")),
         ("out_of_scope", "new")
     );
+    // Nor for what is deeper than one segment below its own folder, or is the folder.
+    for path in ["a/b/full", "a/", "a", "ab/full"] {
+        authority.forge("list-a", |signed| {
+            let full = signed["targets"]
+                .as_object()
+                .unwrap()
+                .values()
+                .next()
+                .cloned();
+            signed["targets"] = json!({"a/full": full, path: full});
+        });
+        assert_eq!(node.outcome(hour(0)), "out_of_scope", "{path}");
+    }
     let (file, _) = node.restore("b").file.unwrap();
     assert_eq!(names(&file), ["own.test"]);
 }
@@ -572,8 +585,20 @@ fn when_a_mirror_is_gone_or_lies_the_next_is_asked() {
 /// Walks a round over files in memory, without a disk; says whether list a came new, and how
 /// many of its entries are withdrawn.
 fn walk(trusted: &mut TrustedMetadata, files: &BTreeMap<String, Vec<u8>>) -> (bool, usize) {
+    walk_noting(trusted, files, &mut |_| {})
+}
+
+/// The same; `note` is called with each file that is there and asked for.
+fn walk_noting(
+    trusted: &mut TrustedMetadata,
+    files: &BTreeMap<String, Vec<u8>>,
+    note: &mut dyn FnMut(&str),
+) -> (bool, usize) {
     trusted.begin(hour(1), &subscriptions(&["a"]));
     while let Some(wanted) = trusted.next() {
+        if files.contains_key(&wanted.path) {
+            note(&wanted.path);
+        }
         let answer = match files.get(&wanted.path) {
             Some(bytes) if bytes.len() as u64 <= wanted.octets_max => {
                 trusted.feed(Answer::File(bytes))
@@ -605,7 +630,9 @@ fn every_octet_of_every_file_counts() {
     let honest = authority.files();
     let settings = authority.trust();
     let fresh = || TrustedMetadata::restore("r", &settings, &BTreeMap::new()).unwrap();
-    assert_eq!(walk(&mut fresh(), &honest), (true, 1));
+    let mut asked = BTreeSet::new();
+    let mut note = |path: &str| _ = asked.insert(path.to_owned());
+    assert_eq!(walk_noting(&mut fresh(), &honest, &mut note), (true, 1));
     let targets = authority.signed(&authority.current("targets"))["targets"].clone();
     let mut judged = vec![
         "metadata/2.root.json".to_owned(),
@@ -616,6 +643,8 @@ fn every_octet_of_every_file_counts() {
     judged.extend(["policy", "never-block"].map(|term| file_of(term, &targets[term])));
     let roles = ["timestamp", "snapshot", "targets", "list-a", "withdraw"];
     judged.extend(roles.map(|role| authority.current(role)));
+    let all: BTreeSet<String> = judged.iter().cloned().collect();
+    assert_eq!(all, asked, "every file that a node reads is judged");
     for name in judged {
         for at in 0..honest[&name].len() {
             let mut files = honest.clone();

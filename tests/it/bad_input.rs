@@ -1,0 +1,267 @@
+//! What people hand to `cordon` by mistake, with the real program: a sentence that names the
+//! file and the way out, and nothing changed on disk.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::harness::authority::Authority;
+use crate::harness::node::Node;
+use crate::harness::upstream::Upstream;
+use crate::harness::{client, must, run};
+use crate::trust::forge::{self, files_below};
+use cordon::verify::Delta;
+
+/// An authority with a list of two names, policy and names never to block.
+fn published() -> (Authority, PathBuf) {
+    let authority = Authority::new();
+    authority.delegate("list");
+    let folder = authority.folder().parent().unwrap().to_owned();
+    fs::write(
+        folder.join("policy.yaml"),
+        "lists: { list: { max_entries: 9 } }",
+    )
+    .unwrap();
+    fs::write(folder.join("never"), "bank.test\n").unwrap();
+    must(
+        authority
+            .repo("policy")
+            .arg("--from")
+            .arg(folder.join("policy.yaml")),
+    );
+    must(
+        authority
+            .repo("never-block")
+            .arg("--from")
+            .arg(folder.join("never")),
+    );
+    let rows = ["one.test".into(), "two.test".into()];
+    authority.publish_rows("list", &rows, "domains", Some("subtree"));
+    (authority, folder)
+}
+
+/// The commands that change a repository.
+fn commands(authority: &Authority, folder: &Path) -> Vec<Command> {
+    fs::write(folder.join("rows"), "one.test\nthree.test\n").unwrap();
+    let mut publish = authority.repo("publish");
+    publish.args([
+        "--list", "list", "--format", "domains", "--match", "subtree",
+    ]);
+    publish.arg("--legal").arg(folder.join("legal.yaml"));
+    publish.arg("--from").arg(folder.join("rows"));
+    let mut policy = authority.repo("policy");
+    policy.arg("--from").arg(folder.join("policy.yaml"));
+    let mut withdraw = authority.repo("withdraw");
+    withdraw.args(["--list", "list", "--value", "one.test", "--reason", "error"]);
+    vec![publish, policy, withdraw, authority.repo("refresh")]
+}
+
+/// A command must be refused with a sentence that has these parts, and change no file.
+#[track_caller]
+fn refused(command: &mut Command, below: &[&Path], parts: &[&str]) {
+    let files = || -> Vec<BTreeMap<String, Vec<u8>>> {
+        below.iter().map(|folder| files_below(folder)).collect()
+    };
+    let before = files();
+    let output = run(command);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(!output.status.success(), "{command:?}");
+    for part in parts {
+        assert!(
+            said.contains(part),
+            "{part:?} is not in {said}\n{command:?}"
+        );
+    }
+    assert!(!said.contains("panicked"), "{said}");
+    assert!(before == files(), "{command:?} changed something");
+}
+
+#[test]
+fn a_repository_with_missing_files_names_them_and_stays_as_it_is() {
+    let (authority, folder) = published();
+    let repo = authority.folder();
+    let known = forge::Authority::at(&folder);
+    for role in ["timestamp", "snapshot", "targets", "list-list"] {
+        let name = known.current(role);
+        let path = repo.join(&name);
+        let kept = fs::read(&path).unwrap();
+        fs::remove_file(&path).unwrap();
+        let file = path.file_name().unwrap().to_str().unwrap();
+        for mut command in commands(&authority, &folder) {
+            refused(&mut command, &[&repo], &[file]);
+        }
+        fs::write(&path, kept).unwrap();
+    }
+    // Whole again, it goes on.
+    for mut command in commands(&authority, &folder) {
+        must(&mut command);
+    }
+}
+
+#[test]
+fn a_foreign_file_in_a_repository_is_named_and_left_where_it_is() {
+    let (authority, folder) = published();
+    let repo = authority.folder();
+    let path = repo.join("metadata/9.root.json");
+    for content in [&b""[..], b"a note", b"{}", b"\xff\xfe"] {
+        fs::write(&path, content).unwrap();
+        for mut command in commands(&authority, &folder) {
+            refused(&mut command, &[&repo], &["9.root.json", "move it away"]);
+        }
+    }
+    fs::remove_file(&path).unwrap();
+    // What nothing that is signed names is nobody's business.
+    let others = [
+        "metadata/notes.txt",
+        "metadata/99.targets.json",
+        "targets/notes.txt",
+    ];
+    for name in others {
+        fs::write(repo.join(name), "a note").unwrap();
+    }
+    for mut command in commands(&authority, &folder) {
+        must(&mut command);
+    }
+    for name in others {
+        assert_eq!(fs::read(repo.join(name)).unwrap(), b"a note", "{name}");
+    }
+}
+
+#[test]
+fn a_key_file_of_the_wrong_kind_is_named_and_nothing_is_signed() {
+    let (authority, folder) = published();
+    let repo = authority.folder();
+    let keys = folder.join("keys");
+    let key = keys.join("timestamp.pem");
+    let kept = fs::read(&key).unwrap();
+    let openssl = |arguments: &[&str]| must(Command::new("openssl").args(arguments));
+    let public = openssl(&["pkey", "-in", key.to_str().unwrap(), "-pubout"]);
+    let certificate = openssl(&[
+        "req",
+        "-x509",
+        "-key",
+        key.to_str().unwrap(),
+        "-subj",
+        "/CN=authority.example",
+    ]);
+    let rsa = openssl(&["genpkey", "-quiet", "-algorithm", "RSA"]);
+    for (content, complaint) in [
+        (rsa.as_str(), "RSA"),
+        (&certificate, "CERTIFICATE"),
+        (&public, "is a public key"),
+        ("", "is empty"),
+        ("a note", "holds no key"),
+    ] {
+        fs::write(&key, content).unwrap();
+        for mut command in commands(&authority, &folder) {
+            refused(&mut command, &[&repo, &keys], &["timestamp.pem", complaint]);
+        }
+    }
+    fs::write(&key, kept).unwrap();
+    for mut command in commands(&authority, &folder) {
+        must(&mut command);
+    }
+}
+
+#[test]
+fn a_policy_that_demands_what_is_unknown_is_not_signed_and_stops_its_list_alone() {
+    let (authority, folder) = published();
+    let repo = authority.folder();
+    let file = folder.join("policy.yaml");
+    fs::write(&file, "lists:\n  list:\n    critical: [x-new]\n").unwrap();
+    let mut policy = authority.repo("policy");
+    policy.arg("--from").arg(&file);
+    refused(&mut policy, &[&repo], &["policy.yaml:3", "x-new"]);
+    // A newer publisher signs it all the same.
+    let mut node = node(&authority);
+    let newer = forge::Authority::at(&folder);
+    newer.publish_term(
+        "policy",
+        br#"{"format":1,"lists":{"list":{"x-new":1,"critical":["x-new"]}}}"#,
+    );
+    let stored = files_below(&node.state().join("lists/list"));
+    newer.publish_with(
+        "list",
+        2,
+        &newer.plaintext("list"),
+        &[("domain", "three.test")],
+    );
+    let said = node.refused(&["update"]);
+    for part in ["list list", "x-new", "a newer one may"] {
+        assert!(said.contains(part), "{part:?} is not in {said}");
+    }
+    assert!(stored == files_below(&node.state().join("lists/list")));
+    assert!(blocked(&node, "one.test"));
+    node.stop();
+    node.start();
+    assert!(blocked(&node, "one.test"));
+}
+
+#[test]
+fn a_delta_that_does_not_apply_is_named_and_costs_nothing() {
+    let (authority, folder) = published();
+    let thief = forge::Authority::at(&folder);
+    let rows = |last: &str| -> Vec<String> {
+        let names = (0..200).map(|number| {
+            let digest = cordon::verify::digest(format!("{number}").as_bytes());
+            format!("{}.test", &digest[..40])
+        });
+        names.chain([last.to_owned()]).collect()
+    };
+    fs::write(folder.join("policy.yaml"), "lists: { list: {} }").unwrap();
+    must(
+        authority
+            .repo("policy")
+            .arg("--from")
+            .arg(folder.join("policy.yaml")),
+    );
+    authority.publish_unguarded("list", &rows("before.test"));
+    let node = node(&authority);
+    let before = thief.plaintext("list");
+    authority.publish_unguarded("list", &rows("after.test"));
+    let role = thief.signed(&thief.current("list-list"));
+    let path = "list/delta-2-3";
+    let custom = role["targets"][path]["custom"].clone();
+    assert!(custom.is_object(), "no step was published: {role:#}");
+    // A step to another list than the one that was signed.
+    let mut other = before.clone();
+    other.truncate(
+        before[..before.len() - 1]
+            .iter()
+            .rposition(|it| *it == b'\n')
+            .unwrap()
+            + 1,
+    );
+    let delta = Delta::between("list", 1, (2, &before), (3, &other)).unwrap();
+    let step = thief.step_target(path, &delta, custom);
+    thief.forge("list-list", |signed| signed["targets"][path] = step);
+    let said = node.command(&["update"]);
+    assert!(said.contains("serial 3 in force"), "{said}");
+    let log = node.log();
+    for part in [
+        "list/delta-2-3: has 0 where 1 (add) was signed",
+        "by its complete state",
+    ] {
+        assert!(log.contains(part), "{part:?} is not in {log}");
+    }
+    assert!(blocked(&node, "after.test") && !blocked(&node, "before.test"));
+    assert!(node.state().join("lists/list/2.state").exists());
+}
+
+/// A node that has what is published.
+fn node(authority: &Authority) -> Node {
+    let upstream = Upstream::start();
+    let lists = format!(
+        "repositories:\n  - {{ name: hotline, mirrors: [\"{}\"], trust: {}, poll: 1h }}\nlists:\n  - {{ name: list, from: {{ repository: hotline, list: list }} }}",
+        authority.mirror(),
+        authority.root().display()
+    );
+    let mut node = Node::new(&lists, upstream.address);
+    node.start();
+    node
+}
+
+fn blocked(node: &Node, name: &str) -> bool {
+    client::ask(node.dns, name).address == Some(std::net::Ipv4Addr::new(192, 0, 2, 80))
+}
