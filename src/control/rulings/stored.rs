@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::compile::{From, Settings};
-use crate::control::rounds::puller::Puller;
+use crate::control::rounds::Puller;
 use crate::control::rulings::local_versions::LocalVersions;
 use crate::control::rulings::version::Stored;
 use crate::source::ListStates;

@@ -1,4 +1,5 @@
-//! Which test shows which row of trust.md section 7.8, attack of 1.3 and trap of 2.3.
+//! Which test shows which row of trust.md section 7.8, attack of 1.3 and trap of 2.3, and
+//! which the pipeline of field.md section 3.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -105,15 +106,102 @@ const TABLE: &[(&str, &[&str])] = &[
         "both list signers stolen",
         &[
             "failures::keys::both_list_signers_stolen_speak_for_their_list_alone_until_targets_revokes_them",
+            "failures::keys::both_list_signers_stolen_are_bounded_by_policy_never_block_and_guards",
+            "failures::keys::a_list_whose_serial_a_thief_put_out_of_reach_begins_anew",
         ],
     ),
     (
         "root threshold stolen",
-        &["failures::keys::root_threshold_stolen_needs_another_root_by_hand"],
+        &[
+            "failures::keys::root_threshold_stolen_needs_another_root_by_hand",
+            "trust::replace::only_the_word_of_a_person_gives_the_floors_of_another_root_up",
+        ],
     ),
     (
         "unknown format or critical field",
-        &["failures::events::an_unknown_format_keeps_the_last_edition_and_asks_for_an_upgrade"],
+        &[
+            "failures::events::an_unknown_format_keeps_the_last_edition_and_asks_for_an_upgrade",
+            "trust::terms::what_the_policy_demands_of_one_list_costs_no_other",
+            "bad_input::a_policy_that_demands_what_is_unknown_is_not_signed_and_stops_its_list_alone",
+        ],
+    ),
+    (
+        "never-block or guard hit",
+        &[
+            "guards::piracy_shield_a_host_below_a_never_block_name_is_left_out",
+            "hold::a_list_that_doubles_is_held_over_a_restart_until_somebody_accepts_it",
+            "hold::a_held_version_is_superseded_by_a_better_one",
+        ],
+    ),
+    // 7.12: what a stolen key of the role that withdraws can do
+    (
+        "withdraw key stolen",
+        &[
+            "failures::keys::the_key_that_withdraws_stolen_lets_some_through_and_does_no_more",
+            "trust::terms::withdrawals_outlive_the_role_but_not_its_keys",
+            "levers::a_withdrawal_that_the_list_never_confirms_is_an_alarm_on_both_sides",
+        ],
+    ),
+    // field.md section 3: the pipeline, in its order
+    (
+        "size and time limits",
+        &[
+            "trust::endless_data_is_refused",
+            "trust::a_mirror_that_stalls_is_given_up",
+        ],
+    ),
+    (
+        "k-of-n signatures",
+        &["failures::keys::one_list_signer_stolen_publishes_nothing"],
+    ),
+    (
+        "serial and freshness",
+        &["trust::an_older_serial_or_another_content_under_the_same_is_refused"],
+    ),
+    (
+        "parse with quarantine; key scope; IP budget",
+        &[
+            "failures::keys::both_list_signers_stolen_are_bounded_by_policy_never_block_and_guards",
+            "guards::mooo_com_and_asic_shared_parents_and_addresses_need_leave",
+        ],
+    ),
+    (
+        "self-protection",
+        &["guards::russia_a_list_does_not_turn_a_node_against_itself"],
+    ),
+    (
+        "protected domains",
+        &["guards::piracy_shield_a_host_below_a_never_block_name_is_left_out"],
+    ),
+    (
+        "public suffix and shared platforms",
+        &["guards::mooo_com_and_asic_shared_parents_and_addresses_need_leave"],
+    ),
+    (
+        "composition and growth",
+        &[
+            "guards::denmark_the_wrong_file_is_not_published",
+            "guards::growth_is_held_by_version_and_by_day_unless_a_person_says_why",
+        ],
+    ),
+    (
+        "preview and hold",
+        &["hold::a_list_that_doubles_is_held_over_a_restart_until_somebody_accepts_it"],
+    ),
+    (
+        "self-test after the swap",
+        &["self_test::a_version_that_fails_is_taken_back_and_held_until_a_better_one_comes"],
+    ),
+    (
+        "withdrawals skip the delay; a mass removal trips the shrink guard",
+        &[
+            "levers::a_withdrawn_name_resolves_within_three_seconds",
+            "hold::a_rejected_version_never_acts_and_the_next_is_judged_by_what_is_in_force",
+        ],
+    ),
+    (
+        "emergency allow",
+        &["levers::an_allowed_name_passes_everywhere_for_its_time_and_over_a_restart"],
     ),
     // 1.3: attacks
     (
@@ -170,7 +258,10 @@ const TABLE: &[(&str, &[&str])] = &[
     ),
     (
         "a star stays within a path segment",
-        &["trust::one_authority_that_fails_leaves_every_other_working"],
+        &[
+            "trust::another_authoritys_path_does_not_count",
+            "tuf_client::delegations::stars_and_question_marks_stay_within_a_segment",
+        ],
     ),
     (
         "a dropped connection is not \"no newer root\"",
