@@ -246,6 +246,7 @@ mod tests {
         check((1000, 201, 0, 0), quiet, &[Guard::Growth]);
         check((1000, 0, 201, 0), quiet, &[Guard::Shrink]);
         check((100, 99, 0, 0), quiet, &[]);
+        check((100, 100, 0, 0), quiet, &[Guard::Growth]);
         check(
             (1000, 100, 0, 0),
             (1000, 301, 301),

@@ -360,3 +360,58 @@ fn a_damaged_standing_file_is_said_and_the_newest_version_is_judged_anew() {
     let status = plant.node.command(&["status"]);
     assert!(status.contains("ALARM (decisions)"), "{status}");
 }
+
+#[test]
+fn another_name_for_a_repository_is_no_growth_and_leaves_nothing_out_of_force() {
+    let mut plant = Plant::new();
+    let text = fs::read_to_string(plant.node.configuration()).unwrap();
+    let renamed = |name: &str| text.replace("hotline", name);
+    // With another version on offer that a guard would hold, and with none.
+    for (name, range, expected) in [
+        ("other", 0..300, (None, 1)),
+        ("third", 0..600, (Some(2), 1)),
+    ] {
+        if range.end > 300 {
+            plant.authority.publish_unguarded("a", &names(range));
+        }
+        plant.node.write_configuration(&renamed(name));
+        plant.node.command(&["reload"]);
+        plant.node.command(&["update"]);
+        for restarts in [false, true] {
+            if restarts {
+                plant.node.stop();
+                plant.node.start();
+            }
+            assert_eq!(plant.held(), expected.0, "{name}, {restarts}");
+            assert_eq!(plant.list()["serial"], expected.1, "{name}, {restarts}");
+            assert!(plant.blocks(1) && plant.blocks(299), "{name}, {restarts}");
+            assert!(!plant.blocks(599), "{name}, {restarts}");
+        }
+    }
+    assert_eq!(plant.list()["guard_events"], 1);
+}
+
+#[test]
+fn where_standing_and_current_are_both_damaged_nothing_goes_in_force_unjudged() {
+    let mut plant = Plant::new();
+    plant.publish(0..600);
+    assert_eq!(plant.held(), Some(2));
+    plant.node.stop();
+    let folder = plant.node.state().join("lists/a");
+    for file in ["standing.json", "current"] {
+        fs::write(folder.join(file), [0xff]).unwrap();
+    }
+    plant.node.start();
+    for restarts in [false, true] {
+        if restarts {
+            plant.node.stop();
+            plant.node.start();
+        }
+        assert_eq!(
+            (plant.held(), plant.list()["serial"].as_u64()),
+            (Some(2), Some(1))
+        );
+        assert!(plant.blocks(1) && !plant.blocks(599), "{restarts}");
+    }
+    assert!(plant.node.log().contains("standing.json is damaged"));
+}
