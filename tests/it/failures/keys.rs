@@ -5,7 +5,7 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use super::{block_list, blocked};
+use super::{block_list, blocked, metric, update};
 use crate::harness::authority::Authority as Served;
 use crate::harness::must;
 use crate::harness::node::Node as Daemon;
@@ -225,7 +225,7 @@ fn both_list_signers_stolen_are_bounded_by_policy_never_block_and_guards() {
     // More than the list may have: refused before it is fetched.
     rows.extend(many[350..].iter().map(|name| ("domain", name.as_str())));
     thief.publish_with("list", 4, &before, &rows);
-    let said = String::from_utf8(super::update(&node).stderr).unwrap();
+    let said = String::from_utf8(update(&node).stderr).unwrap();
     assert!(said.contains("700 are the most"), "{said}");
     assert_eq!(list()["serial"], 2);
 }
@@ -250,7 +250,7 @@ fn a_list_whose_serial_a_thief_put_out_of_reach_begins_anew() {
     let thief = Authority::at(folder.parent().unwrap());
     let before = thief.plaintext("list");
     thief.publish_with("list", 1 << 63, &before, &[("domain", "thief.test")]);
-    let said = String::from_utf8(super::update(&node).stderr).unwrap();
+    let said = String::from_utf8(update(&node).stderr).unwrap();
     assert!(
         said.contains("counts up to serial 9223372036854775808"),
         "{said}"
@@ -389,4 +389,40 @@ fn same_version_with_different_bytes_keeps_ours_and_both_as_evidence() {
             signed["targets"]["a/full"]["custom"]["state"] = json!("0".repeat(64));
         });
     });
+}
+
+#[test]
+fn a_key_that_signs_one_version_twice_is_an_alarm_on_the_node() {
+    let authority = Served::new();
+    authority.delegate("list");
+    authority.publish_rows("list", &["one.test".into()], "domains", Some("subtree"));
+    let upstream = Upstream::start();
+    let mut node = Daemon::new(&block_list(&authority), upstream.address);
+    node.start();
+    let thief = Authority::at(authority.folder().parent().unwrap());
+    let before = thief.plaintext("list");
+    thief.publish_with("list", 1, &before, &[("domain", "thief.test")]);
+    update(&node);
+    let status = node.command(&["status"]);
+    for part in ["ready, DEGRADED", "ALARM (key_misuse)", "was signed twice"] {
+        assert!(status.contains(part), "{part}: {status}");
+    }
+    assert!(
+        metric(
+            &node,
+            r#"cordon_alarm{alarm="key_misuse",severity="alarm"}"#
+        ) >= 1.0,
+        "{status}"
+    );
+    assert!(blocked(&node, "one.test") && !blocked(&node, "thief.test"));
+    let mut evidence = node.state().join("repositories/hotline/evidence");
+    assert!(fs::read_dir(&evidence).unwrap().count() > 0);
+    evidence.pop();
+    // And what was damaged on disk is said, set aside, and fetched again.
+    node.stop();
+    fs::write(evidence.join("snapshot.json"), "{").unwrap();
+    node.start();
+    assert!(blocked(&node, "one.test"));
+    assert!(evidence.join("snapshot.json.damaged").exists());
+    assert!(node.log().contains("snapshot.json"), "{}", node.log());
 }

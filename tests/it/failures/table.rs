@@ -34,7 +34,10 @@ const TABLE: &[(&str, &[&str])] = &[
     ),
     (
         "same version, different bytes",
-        &["failures::keys::same_version_with_different_bytes_keeps_ours_and_both_as_evidence"],
+        &[
+            "failures::keys::same_version_with_different_bytes_keeps_ours_and_both_as_evidence",
+            "failures::keys::a_key_that_signs_one_version_twice_is_an_alarm_on_the_node",
+        ],
     ),
     (
         "partial or slow download",
