@@ -145,4 +145,16 @@ mod tests {
         assert_eq!(signed.clone().stricter(&Bounds::default()), signed);
         assert_eq!(Bounds::default().stricter(&signed), signed);
     }
+
+    #[test]
+    fn few_may_be_withdrawn_at_a_time() {
+        let most = |entries| Bounds::default().withdrawals_max(entries);
+        let found = [0, 500, 550, 10_000, 10_050, 1_000_000].map(most);
+        assert_eq!(found, [10, 10, 11, 200, 200, 200]);
+        let signed = Bounds {
+            largest_withdrawal: Some(3),
+            ..Bounds::default()
+        };
+        assert_eq!(signed.withdrawals_max(1_000_000), 3);
+    }
 }

@@ -426,13 +426,40 @@ mod tests {
         standing.go_back(serial(6), "Anna", "too wide", at());
         standing.go_back(serial(5), "Anna", "still too wide", at());
         assert_eq!(standing.pin.as_ref().unwrap().left, serial(8));
-        for low in 6..=8 {
+        // A person may also go to a later one, and leave that.
+        standing.go_back(serial(9), "Anna", "this one will do", at());
+        standing.go_back(serial(5), "Anna", "it does not", at());
+        for low in 6..=9 {
             assert_eq!(offer(&mut standing, low, false), Ruling::Pinned);
         }
-        assert_eq!(offer(&mut standing, 9, true), Ruling::Held);
+        assert_eq!(offer(&mut standing, 10, true), Ruling::Held);
         assert_eq!(standing.in_force, Some(serial(5)));
-        assert_eq!(offer(&mut standing, 10, false), Ruling::InForce);
+        assert_eq!(offer(&mut standing, 11, false), Ruling::InForce);
         assert_eq!(standing.pin, None);
+    }
+
+    #[test]
+    fn what_goes_in_force_counts_for_its_day_however_it_does() {
+        let change = |before, added| Change {
+            before,
+            added,
+            ..Change::default()
+        };
+        let judged = |is_held, change| Verdict {
+            difference: Difference {
+                change,
+                ..Difference::default()
+            },
+            ..verdict(is_held)
+        };
+        let mut standing = ListStanding::default();
+        standing.judged(serial(1), judged(false, change(0, 1000)), None, at());
+        standing.judged(serial(2), judged(false, change(1000, 200)), None, at());
+        standing.judged(serial(3), judged(true, change(1200, 600)), None, at());
+        let next = change(1200, 50);
+        assert_eq!(standing.day(at(), &next), change(1000, 250));
+        standing.accept(at());
+        assert_eq!(standing.day(at(), &next), change(1000, 850));
     }
 
     #[test]

@@ -136,7 +136,11 @@ fn what_the_policy_demands_of_one_list_costs_no_other() {
             "{part}"
         );
         assert_eq!(node.seq("a"), Some(1), "its last edition stays");
-        authority.publish_term("policy", &policy(json!({})));
+        let met = match part.get("max_entries") {
+            Some(_) => json!({"max_entries": 3}),
+            None => json!({}),
+        };
+        authority.publish_term("policy", &policy(met));
         assert_eq!(node.outcome(hour(1)), "new", "{part}");
     }
 }
