@@ -415,3 +415,35 @@ fn where_standing_and_current_are_both_damaged_nothing_goes_in_force_unjudged() 
     }
     assert!(plant.node.log().contains("standing.json is damaged"));
 }
+
+#[test]
+fn another_list_in_the_place_of_one_is_measured_by_nothing_of_it() {
+    let mut plant = Plant::new();
+    plant.authority.delegate("b");
+    plant.authority.publish_unguarded("b", &names(1000..1900));
+    let text = fs::read_to_string(plant.node.configuration()).unwrap();
+    let other = text.replace("list: a }", "list: b }");
+    plant.node.write_configuration(&other);
+    let said = plant.node.refused(&["reload"]);
+    assert!(said.contains("to begin anew on purpose"), "{said}");
+    assert!(plant.blocks(1) && !plant.blocks(1899));
+    // The way out: under another name it is another list.
+    let other = other.replace("name: a, from", "name: b, from");
+    plant.node.write_configuration(&other);
+    plant.node.command(&["reload"]);
+    plant.node.command(&["update"]);
+    for restarts in [false, true] {
+        if restarts {
+            plant.node.stop();
+            plant.node.start();
+        }
+        assert_eq!(plant.held(), None);
+        assert_eq!(plant.list()["guard_events"], 0);
+        assert!(plant.blocks(1899) && !plant.blocks(1), "{restarts}");
+    }
+    // From there on its own growth counts.
+    plant.authority.publish_unguarded("b", &names(1000..3000));
+    plant.node.command(&["update"]);
+    assert_eq!(plant.held(), Some(2));
+    assert!(plant.blocks(1899) && !plant.blocks(2999));
+}
