@@ -62,7 +62,11 @@ impl World {
                 ));
             }
             let withdrawn = self.node.puller.withdrawn_at(list);
-            if !self.model.may_follow(reached.withdrawn_durable, withdrawn) {
+            let clock = self.now + self.ahead;
+            if !self
+                .model
+                .may_follow(list, reached.withdrawn_durable, withdrawn, clock)
+            {
                 return Err(format!(
                     "{list}: the withdrawals of {:?} are lost",
                     reached.withdrawn_durable
@@ -209,7 +213,8 @@ impl World {
             let at = self.node.puller.withdrawn_at(list);
             let items = self.node.puller.withdrawals(list);
             let reached = self.reached.entry(list).or_default();
-            if !self.model.may_follow(reached.withdrawn, at) {
+            let clock = self.now + self.ahead;
+            if !self.model.may_follow(list, reached.withdrawn, at, clock) {
                 return Err(format!(
                     "{list}: withdrawals of {at:?} after those of {:?}",
                     reached.withdrawn

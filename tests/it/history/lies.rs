@@ -5,9 +5,12 @@ use std::io::Write;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
+use cordon::verify::digest;
+use serde_json::{Value, json};
+
 use super::random::Random;
 use super::step::{Disk, Lie};
-use crate::trust::forge::files_below;
+use crate::trust::forge::{Authority, files_below};
 
 /// Copies a folder without copying its files: who publishes puts new files in the place of
 /// old ones, and changes none.
@@ -29,18 +32,24 @@ pub(super) fn link_tree(from: &Path, to: &Path) {
 pub(super) fn show(
     mirror: &Path,
     lie: Lie,
-    repository: &Path,
+    authority: &Authority,
     old: &Path,
     made: &Path,
     random: &mut Random,
 ) {
     let _ = fs::remove_file(mirror);
+    let repository = &authority.repo();
     let shown = match lie {
         Lie::Gone => return,
         Lie::Honest => repository,
         Lie::Stale(_) => old,
         Lie::Empty => {
             fs::create_dir_all(made).unwrap();
+            made
+        }
+        Lie::Replayed(_) => {
+            link_tree(old, made);
+            sign_anew(authority, made);
             made
         }
         Lie::Mixed(_) | Lie::Missing(_) | Lie::Truncated(_) | Lie::Flipped(_) | Lie::Endless(_) => {
@@ -50,6 +59,31 @@ pub(super) fn show(
         }
     };
     symlink(shown, mirror).unwrap();
+}
+
+/// Brings what was published once under the newest root, whose online keys sign it anew: a
+/// node whose floors fell with the ones before has nothing but floors of its own against it.
+fn sign_anew(authority: &Authority, folder: &Path) {
+    let (newest, root) = authority.newest_root();
+    for version in 1..=newest {
+        let name = format!("metadata/{version}.root.json");
+        let _ = fs::hard_link(authority.repo().join(&name), folder.join(&name));
+    }
+    let read = |name: &str| -> Value {
+        let file = fs::read(folder.join(name)).unwrap();
+        serde_json::from_slice::<Value>(&file).unwrap()["signed"].clone()
+    };
+    let write = |role: &str, name: &str, signed: &Value| {
+        let bytes = authority.sign_with(&root["roles"][role]["keyids"], signed);
+        fs::remove_file(folder.join(name)).unwrap();
+        fs::write(folder.join(name), &bytes).unwrap();
+        json!({"length": bytes.len(), "hashes": {"sha256": digest(&bytes)}, "version": signed["version"]})
+    };
+    let mut timestamp = read("metadata/timestamp.json");
+    let version = &timestamp["meta"]["snapshot.json"]["version"];
+    let snapshot = format!("metadata/{version}.snapshot.json");
+    timestamp["meta"]["snapshot.json"] = write("snapshot", &snapshot, &read(&snapshot));
+    write("timestamp", "metadata/timestamp.json", &timestamp);
 }
 
 /// Changes files of a mirror.

@@ -2,6 +2,9 @@
 //! disk that fills and a clock that jumps, each from a seed. Node and authority always agree,
 //! or the node says why not.
 //!
+//! The histories drive [`cordon::control::rounds::round::Puller`]: what is believed and kept.
+//! What a guard then holds is shown by `hold`.
+//!
 //! `CORDON_HISTORY_SEED=17 cargo test --test it history:: -- --nocapture` tells one history.
 
 mod judge;
@@ -72,10 +75,20 @@ fn node_and_authority_agree_or_the_node_says_why_not() {
     let seen = seen.into_inner().unwrap();
     println!("{seen:#?}");
     let failed = failed.into_inner().unwrap();
+    let rare: Vec<String> = SEEN
+        .iter()
+        .map(|(what, least)| (what, least, seen.get(*what).copied().unwrap_or(0)))
+        .filter(|(_, least, found)| found < least)
+        .map(|(what, least, found)| format!("{what}: {found} times, not {least}"))
+        .collect();
     assert!(
         failed.is_empty(),
         "{}",
         failed.into_values().collect::<Vec<_>>().join("\n\n")
+    );
+    assert!(
+        replayed.is_some() || rare.is_empty(),
+        "what is seen so rarely proves little: {rare:#?}"
     );
 }
 
@@ -131,5 +144,67 @@ const SEED: &str = "CORDON_HISTORY_SEED";
 const SEEDS: u64 = 1000;
 /// How many steps each has, before everybody is honest again.
 const STEPS: usize = 30;
+/// What all of them together must show, and how often at the least: the kinds of things that
+/// happen, and the kinds of outcomes.
+const SEEN: &[(&str, usize)] = &[
+    ("authority: NeverBlock", 200),
+    ("authority: Policy", 200),
+    ("authority: Refresh", 1500),
+    ("authority: add", 600),
+    ("authority: change", 400),
+    ("authority: crashed", 300),
+    ("authority: half", 200),
+    ("authority: legal", 200),
+    ("authority: nothing", 200),
+    ("authority: remove", 400),
+    ("authority: rotate list-a", 100),
+    ("authority: rotate list-b", 50),
+    ("authority: rotate root", 50),
+    ("authority: rotate snapshot", 200),
+    ("authority: rotate targets", 50),
+    ("authority: rotate timestamp", 200),
+    ("authority: rotate withdraw", 50),
+    ("authority: undo", 200),
+    ("authority: withdraw", 400),
+    ("clock: jumps", 600),
+    ("disk: full", 200),
+    ("disk: refuses", 200),
+    ("keys: stolen", 200),
+    ("mirror: empty", 150),
+    ("mirror: endless", 150),
+    ("mirror: flipped", 150),
+    ("mirror: gone", 150),
+    ("mirror: missing", 150),
+    ("mirror: mixed", 300),
+    ("mirror: replayed", 300),
+    ("mirror: stale", 300),
+    ("mirror: truncated", 150),
+    ("node: restarts", 500),
+    ("list: by steps", 600),
+    ("list: expired", 500),
+    ("list: io", 50),
+    ("list: malformed", 20),
+    ("list: missing", 100),
+    ("list: new", 1500),
+    ("list: not stored", 10),
+    ("list: not_stored", 200),
+    ("list: rollback", 100),
+    ("list: threshold_not_met", 20),
+    ("list: too_long", 10),
+    ("list: unchanged", 5000),
+    ("noted: expired", 10),
+    ("noted: missing", 20),
+    ("noted: rollback", 2),
+    ("refused: hash_mismatch", 20),
+    ("refused: io", 50),
+    ("refused: malformed", 50),
+    ("refused: missing", 200),
+    ("refused: rollback", 100),
+    ("refused: threshold_not_met", 40),
+    ("refused: too_long", 40),
+    ("round: frozen", 150),
+    ("round: newest", 3000),
+    ("round: said why not", 500),
+];
 /// After so many failed histories there is enough to look at.
 const FAILED_MAX: usize = 3;

@@ -17,12 +17,28 @@ pub(super) struct Model {
     pub(super) never_block: Vec<Vec<Name>>,
     /// When the role that withdraws got other keys: what the old ones signed holds no longer.
     pub(super) withdraw_rotated: Option<Timestamp>,
+    /// Whether a thief of the online keys signed anew what was published once.
+    pub(super) is_replayed: bool,
 }
 
 impl Model {
-    /// Whether withdrawals of `now` may come after those of `before`.
-    pub(super) fn may_follow(&self, before: Option<Timestamp>, now: Option<Timestamp>) -> bool {
-        now >= before || (now.is_none() && before <= self.withdraw_rotated)
+    /// Whether withdrawals of `now` may come after those of `before`. None may come after
+    /// such as have all ended: whether an old role or the newest says so is the same. With new
+    /// online keys a thief of these can bring back whom the role was delegated to once, which
+    /// TUF leaves open: then nobody's withdrawals count, and the lists act whole.
+    pub(super) fn may_follow(
+        &self,
+        list: &str,
+        before: Option<Timestamp>,
+        now: Option<Timestamp>,
+        clock: Timestamp,
+    ) -> bool {
+        let made = self.lists[list].withdrawn.iter();
+        let mut made = made.filter(|(at, _)| Some(*at) == before);
+        let have_ended = made.all(|(_, items)| items.iter().all(|item| item.until <= clock));
+        let is_delegated_back = self.is_replayed && self.withdraw_rotated.is_some();
+        let may_end = before <= self.withdraw_rotated || have_ended || is_delegated_back;
+        now >= before || (now.is_none() && may_end)
     }
 }
 

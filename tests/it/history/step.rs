@@ -17,6 +17,9 @@ pub(super) enum Step {
     Clock(i64),
     /// The node's disk is like that from now on.
     Disk(Disk),
+    /// A thief has the online keys: the authority replaces those of one role, and before a
+    /// node hears of it the mirrors have what was published so many moments ago, signed anew.
+    Theft(&'static str, usize),
     /// The node ends and starts again.
     Restart,
     /// The node has a round, for these lists.
@@ -71,6 +74,9 @@ pub(super) enum Lie {
     Honest,
     /// What the authority had so many moments ago.
     Stale(usize),
+    /// All of that, under the newest root and signed anew with the online keys of now: what
+    /// a thief of these makes of it.
+    Replayed(usize),
     /// Some of that, some of now.
     Mixed(usize),
     /// One file in so many is gone.
@@ -119,6 +125,10 @@ impl Step {
             63..69 => Self::Disk(Disk::draw(random)),
             69..74 => Self::Restart,
             74..93 => Self::Round(random.pick::<&[&str]>(ROUNDS)),
+            93..95 => {
+                let role = random.pick::<&str>(&["snapshot", "timestamp"]);
+                Self::Theft(role, 1 + random.below(8))
+            }
             _ => Self::Recover,
         }
     }
@@ -165,13 +175,26 @@ impl Edit {
             _ => Self::Half,
         }
     }
+
+    /// The word for it.
+    pub(super) const fn word(self) -> &'static str {
+        match self {
+            Self::Add(_) => "add",
+            Self::Remove(_) => "remove",
+            Self::Change(_) => "change",
+            Self::Nothing => "nothing",
+            Self::Legal => "legal",
+            Self::Half => "half",
+        }
+    }
 }
 
 impl Lie {
     fn draw(random: &mut Random) -> Self {
         match random.below(16) {
-            0..5 => Self::Honest,
-            5..8 => Self::Stale(1 + random.below(6)),
+            0..4 => Self::Honest,
+            4..6 => Self::Stale(1 + random.below(6)),
+            6..8 => Self::Replayed(1 + random.below(6)),
             8..10 => Self::Mixed(1 + random.below(6)),
             10 => Self::Missing(1 + random.below(8)),
             11 => Self::Truncated(1 + random.below(8)),
@@ -184,7 +207,23 @@ impl Lie {
 
     /// Whether what it has may be older than what the authority has, and yet signed.
     pub(super) const fn is_old(self) -> bool {
-        matches!(self, Self::Stale(_) | Self::Mixed(_))
+        matches!(self, Self::Stale(_) | Self::Replayed(_) | Self::Mixed(_))
+    }
+
+    /// The word for it.
+    pub(super) const fn word(self) -> &'static str {
+        match self {
+            Self::Honest => "honest",
+            Self::Stale(_) => "stale",
+            Self::Replayed(_) => "replayed",
+            Self::Mixed(_) => "mixed",
+            Self::Missing(_) => "missing",
+            Self::Truncated(_) => "truncated",
+            Self::Flipped(_) => "flipped",
+            Self::Endless(_) => "endless",
+            Self::Empty => "empty",
+            Self::Gone => "gone",
+        }
     }
 }
 
@@ -194,6 +233,15 @@ impl Disk {
             0..2 => Self::Works,
             2..4 => Self::Full(random.below(40)),
             _ => Self::Refuses(1 + random.below(6)),
+        }
+    }
+
+    /// The word for it.
+    pub(super) const fn word(self) -> &'static str {
+        match self {
+            Self::Works => "works",
+            Self::Full(_) => "full",
+            Self::Refuses(_) => "refuses",
         }
     }
 }

@@ -87,12 +87,29 @@ impl World {
         // Whatever happens takes a while.
         self.now += SignedDuration::from_secs(1 + self.random.below(90) as i64);
         match step {
+            Step::Mirrors(lies) => {
+                for lie in lies {
+                    self.see(format!("mirror: {}", lie.word()));
+                }
+            }
+            Step::Disk(disk) => self.see(format!("disk: {}", disk.word())),
+            Step::Clock(_) => self.see("clock: jumps"),
+            Step::Theft(..) => self.see("keys: stolen"),
+            Step::Restart => self.see("node: restarts"),
+            _ => {}
+        }
+        match step {
             Step::Authority(act) => self.authority_does(act, None)?,
             Step::Crash(act, of_hundred) => self.authority_does(act, Some(*of_hundred))?,
             Step::Time(minutes) => self.now += SignedDuration::from_mins(*minutes),
             Step::Mirrors(lies) => self.show(*lies),
             Step::Clock(minutes) => self.ahead = SignedDuration::from_mins(*minutes),
             Step::Disk(disk) => self.set_disk(*disk),
+            Step::Theft(role, back) => {
+                self.authority_does(&Act::Rotate(role, Turn::Replace), None)?;
+                self.show([Lie::Replayed(*back); 2]);
+                self.round(&["a", "b"])?;
+            }
             Step::Restart => self.restart()?,
             Step::Round(lists) => self.round(lists)?,
             Step::Recover => self.recover()?,
@@ -105,9 +122,12 @@ impl World {
         self.show_where(|_| true);
     }
 
-    /// Mirrors that spoil files spoil those of now.
+    /// Mirrors that spoil files spoil those of now, and a thief has the keys of now.
     pub(super) fn spoil(&mut self) {
-        self.show_where(|lie| !lie.is_old() && lie != Lie::Honest);
+        self.show_where(|lie| match lie {
+            Lie::Replayed(_) => true,
+            lie => !lie.is_old() && lie != Lie::Honest,
+        });
     }
 
     fn show_where(&mut self, is_shown: impl Fn(Lie) -> bool) {
@@ -116,15 +136,16 @@ impl World {
                 continue;
             }
             self.named += 1;
+            self.model.is_replayed |= matches!(lie, Lie::Replayed(_));
             let back = match lie {
-                Lie::Stale(back) | Lie::Mixed(back) => back,
+                Lie::Stale(back) | Lie::Replayed(back) | Lie::Mixed(back) => back,
                 _ => 0,
             };
             let old = &self.moments[self.moments.len().saturating_sub(1 + back)];
             lies::show(
                 &self.folder.join(format!("mirror-{at}")),
                 lie,
-                &self.authority.repo(),
+                &self.authority,
                 old,
                 &self.folder.join(format!("lie-{}", self.named)),
                 &mut self.random,
@@ -357,7 +378,7 @@ impl World {
 impl Act {
     fn word(&self) -> String {
         match self {
-            Self::Publish(_, edit) => format!("{edit:?}"),
+            Self::Publish(_, edit) => edit.word().to_owned(),
             Self::Rotate(role, _) => format!("rotate {role}"),
             Self::Withdraw(_) => "withdraw".to_owned(),
             Self::Undo(_) => "undo".to_owned(),

@@ -217,15 +217,19 @@ impl Authority {
 
     /// A signed file.
     pub(crate) fn sign(&self, keys: &[&str], signed: &Value) -> Vec<u8> {
-        let octets = to_canonical_bytes(signed).unwrap();
-        let signatures: Vec<Value> = keys
-            .iter()
-            .map(|name| {
-                let key = self.key(name);
-                json!({"keyid": key_id(&key), "sig": hex(&key.sign(&octets).to_bytes())})
-            })
-            .collect();
-        serde_json::to_vec(&json!({"signatures": signatures, "signed": signed})).unwrap()
+        signed_by(keys.iter().map(|name| self.key(name)), signed)
+    }
+
+    /// The same, signed with the keys of these ids.
+    pub(crate) fn sign_with(&self, ids: &Value, signed: &Value) -> Vec<u8> {
+        let ids = ids.as_array().unwrap();
+        let files = fs::read_dir(self.keys_folder()).unwrap();
+        let keys = files.filter_map(|file| {
+            let file = file.unwrap().file_name().into_string().unwrap();
+            let key = self.key(file.strip_suffix(".pem")?);
+            ids.contains(&json!(key_id(&key))).then_some(key)
+        });
+        signed_by(keys, signed)
     }
 
     /// A key by the name of its file.
@@ -236,17 +240,23 @@ impl Authority {
 
     /// Publishes the next root, signed with these keys.
     pub(crate) fn forge_root(&self, keys: &[&str], edit: impl FnOnce(&mut Value)) {
-        let newest = (1..)
-            .take_while(|version| self.root_file(*version).exists())
-            .last()
-            .unwrap();
-        let mut signed = self.signed(&format!("metadata/{newest}.root.json"));
+        let (newest, mut signed) = self.newest_root();
         bump(&mut signed);
         edit(&mut signed);
         self.put(
             &format!("metadata/{}.root.json", newest + 1),
             &self.sign(keys, &signed),
         );
+    }
+
+    /// The newest root, and its version.
+    pub(crate) fn newest_root(&self) -> (u64, Value) {
+        let newest = (1..)
+            .take_while(|version| self.root_file(*version).exists())
+            .last()
+            .unwrap();
+        let signed = self.signed(&format!("metadata/{newest}.root.json"));
+        (newest, signed)
     }
 
     fn root_file(&self, version: u64) -> PathBuf {
@@ -417,6 +427,15 @@ pub(crate) fn names(file: &Verified<ListFile>) -> Vec<String> {
     named
         .map(|entry| entry["value"].as_str().unwrap().to_owned())
         .collect()
+}
+
+/// A signed file.
+fn signed_by(keys: impl Iterator<Item = SigningKey>, signed: &Value) -> Vec<u8> {
+    let octets = to_canonical_bytes(signed).unwrap();
+    let signatures: Vec<Value> = keys
+        .map(|key| json!({"keyid": key_id(&key), "sig": hex(&key.sign(&octets).to_bytes())}))
+        .collect();
+    serde_json::to_vec(&json!({"signatures": signatures, "signed": signed})).unwrap()
 }
 
 pub(crate) fn key_object(key: &SigningKey) -> Value {
