@@ -107,7 +107,11 @@ fn a_foreign_file_in_a_repository_is_named_and_left_where_it_is() {
     for content in [&b""[..], b"a note", b"{}", b"\xff\xfe"] {
         fs::write(&path, content).unwrap();
         for mut command in commands(&authority, &folder) {
-            refused(&mut command, &[&repo], &["9.root.json", "move it away"]);
+            let output = run(&mut command);
+            let said = String::from_utf8(output.stderr).unwrap();
+            assert!(output.status.success(), "{said}\n{command:?}");
+            assert!(said.contains("9.root.json"), "{said}\n{command:?}");
+            assert_eq!(fs::read(&path).unwrap(), content);
         }
     }
     fs::remove_file(&path).unwrap();
@@ -154,7 +158,17 @@ fn a_key_file_of_the_wrong_kind_is_named_and_nothing_is_signed() {
         ("a note", "holds no key"),
     ] {
         fs::write(&key, content).unwrap();
-        for mut command in commands(&authority, &folder) {
+        let mut commands = commands(&authority, &folder);
+        // It needs no key while nothing is half through its life, and names the file all the
+        // same.
+        let mut refresh = commands.pop().unwrap();
+        let output = run(&mut refresh);
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(
+            output.status.success() && said.contains("timestamp.pem"),
+            "{said}"
+        );
+        for mut command in commands {
             refused(&mut command, &[&repo, &keys], &["timestamp.pem", complaint]);
         }
     }

@@ -54,6 +54,8 @@ const TABLE: &[(&str, &[&str])] = &[
             "failures::disk::a_list_that_cannot_be_stored_stays_in_force_until_it_is",
             "failures::writes::a_disk_that_is_full_from_any_write_of_a_node_on_loses_nothing",
             "failures::writes::a_disk_that_is_full_from_any_write_of_an_authority_on_leaves_a_repository_that_is_whole",
+            "failures::writes::a_disk_that_is_full_from_any_write_of_a_rotation_on_leaves_nodes_what_they_had",
+            "failures::writes::a_disk_that_is_full_leaves_no_half_of_a_key_that_is_made",
         ],
     ),
     (

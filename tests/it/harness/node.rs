@@ -1,7 +1,7 @@
 //! A node: the real program with a configuration and a state folder of its own.
 
 use std::fs;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -20,9 +20,16 @@ pub(crate) struct Node {
 
 /// Ports that nobody has at this moment, over TCP; the test binds them a moment later.
 fn free_ports<const N: usize>() -> [u16; N] {
-    let listeners: [TcpListener; N] =
-        std::array::from_fn(|_| TcpListener::bind("127.0.0.1:0").unwrap());
-    listeners.map(|listener| listener.local_addr().unwrap().port())
+    // Free over UDP, too: another test's upstream may have the port there.
+    let sockets: [(TcpListener, UdpSocket); N] = std::array::from_fn(|_| {
+        let mut listeners = (0..100).map(|_| TcpListener::bind("127.0.0.1:0").unwrap());
+        let free = listeners.find_map(|listener| {
+            let datagrams = UdpSocket::bind(listener.local_addr().unwrap()).ok()?;
+            Some((listener, datagrams))
+        });
+        free.unwrap()
+    });
+    sockets.map(|(listener, _)| listener.local_addr().unwrap().port())
 }
 
 impl Node {

@@ -164,7 +164,7 @@ const SEEN: &[(&str, usize)] = &[
     ("authority: rotate targets", 50),
     ("authority: rotate timestamp", 200),
     ("authority: rotate withdraw", 50),
-    ("authority: undo", 200),
+    ("authority: undo", 50),
     ("authority: withdraw", 400),
     ("clock: jumps", 600),
     ("disk: full", 200),
