@@ -325,6 +325,63 @@ fn a_list_under_another_name_keeps_what_was_decided_of_it() {
 }
 
 #[test]
+fn lists_that_exchange_their_names_keep_what_was_decided_of_each() {
+    let mut plant = Plant::new();
+    plant.publish(0..10);
+    plant
+        .node
+        .command(&[&["hold", "reject", "a", "2"][..], &ANNA].concat());
+    plant.authority.delegate("other");
+    plant.authority.publish_rows(
+        "other",
+        &["other.test".to_owned()],
+        "domains",
+        Some("subtree"),
+    );
+    let configured = fs::read_to_string(plant.node.configuration()).unwrap();
+    let named = |plant: &Plant, a: &str, other: &str| {
+        let lists = format!(
+            "name: {other}, from: {{ repository: hotline, list: other }} }}\n  - {{ name: {a},"
+        );
+        let text = configured.replace("name: a,", &lists);
+        plant.node.write_configuration(&text);
+    };
+    let stands = |plant: &Plant, name: &str| {
+        let status = plant.node.command(&["status", "--json"]);
+        let status: Value = serde_json::from_str(&status).unwrap();
+        let lists = status["lists"].as_array().unwrap();
+        let list = lists.iter().find(|list| list["name"] == name).unwrap();
+        assert_eq!(list["serial"], 1, "{list}");
+        assert_eq!(list["rejected"]["version"], "serial 2", "{list}");
+        assert!(plant.blocks(299));
+    };
+    named(&plant, "a", "b");
+    plant.node.command(&["reload"]);
+    plant.node.command(&["update"]);
+    stands(&plant, "a");
+    for (a, other) in [("b", "a"), ("a", "b")] {
+        plant.node.stop();
+        named(&plant, a, other);
+        plant.node.start();
+        stands(&plant, a);
+        plant.node.command(&["update"]);
+        stands(&plant, a);
+    }
+    // One takes the name of a list that is gone, whose decisions wait for it.
+    plant.node.stop();
+    let only = configured.replace(
+        "name: a, from: { repository: hotline, list: a }",
+        "name: a, from: { repository: hotline, list: other }",
+    );
+    plant.node.write_configuration(&only);
+    plant.node.start();
+    plant.node.stop();
+    named(&plant, "a", "b");
+    plant.node.start();
+    stands(&plant, "a");
+}
+
+#[test]
 fn a_held_version_is_superseded_by_a_better_one() {
     let plant = Plant::new();
     plant.publish(0..600);

@@ -145,6 +145,19 @@ impl ListStanding {
             && Self::read(&folder.join(FILE), origin).is_ok_and(|known| known != Self::new(origin))
     }
 
+    /// Whether that was said of a list from somewhere else, or of none yet.
+    #[must_use]
+    pub(crate) fn is_of_another(folder: &Path, origin: &str) -> bool {
+        Self::read(&folder.join(FILE), origin).is_ok_and(|known| known == Self::new(origin))
+    }
+
+    /// Whether a person decided something of a list from there.
+    #[must_use]
+    pub(crate) fn is_decided(folder: &Path, origin: &str) -> bool {
+        Self::read(&folder.join(FILE), origin)
+            .is_ok_and(|known| known.pin.is_some() || !known.rejected.is_empty())
+    }
+
     fn read(path: &Path, origin: &str) -> Result<Self, Unreadable> {
         let bytes = match std::fs::read(path) {
             Ok(bytes) => bytes,
