@@ -419,6 +419,22 @@ fn a_damaged_standing_file_is_said_and_the_newest_version_is_judged_anew() {
 }
 
 #[test]
+fn a_standing_file_that_is_gone_is_said() {
+    let mut plant = Plant::new();
+    plant.node.stop();
+    fs::remove_file(plant.node.state().join("lists/a/standing.json")).unwrap();
+    plant.node.start();
+    let status = plant.node.command(&["status"]);
+    assert!(status.contains("standing.json is gone"), "{status}");
+    assert!(plant.blocks(299));
+    // Said once: it is there again.
+    plant.node.stop();
+    plant.node.start();
+    let status = plant.node.command(&["status"]);
+    assert!(!status.contains("is gone"), "{status}");
+}
+
+#[test]
 fn another_name_for_a_repository_is_no_growth_and_leaves_nothing_out_of_force() {
     let mut plant = Plant::new();
     let text = fs::read_to_string(plant.node.configuration()).unwrap();

@@ -101,6 +101,14 @@ impl ListStanding {
     ) -> Result<(Self, Option<String>), String> {
         let path = path(state, list);
         match Self::read(&path, origin) {
+            // It is written before a version is put in force for the first time.
+            Ok(known) if !path.exists() && path.with_file_name("current").exists() => {
+                let said = format!(
+                    "{} is gone: what was held, rejected or pinned is forgotten, and the newest stored version is judged anew",
+                    path.display()
+                );
+                Ok((known, Some(said)))
+            }
             Ok(known) => Ok((known, None)),
             Err(Unreadable::Newer(format)) => Err(format!(
                 "{} is of format {format}; a newer cordon wrote it",
