@@ -57,7 +57,7 @@ impl Repository {
         let exists = |file: &str| PublishError::Exists {
             path: folder.path(file),
         };
-        if let Some(file) = Roots::find(&folder)?.newest {
+        if let Some((file, _)) = Roots::find(&folder)?.newest {
             return Err(exists(&file));
         }
         // Its roots may be lost; what nodes pin could never be made again.

@@ -1,5 +1,4 @@
-//! THE AUTHORITY: makes a repository of signed lists, which `source` gets and `verify`
-//! believes: a static folder for any web server.
+//! THE AUTHORITY: makes a repository of signed lists as a static folder for any web server.
 
 mod canonical;
 mod commit;
@@ -10,6 +9,7 @@ mod draft_builder;
 mod error;
 mod folder;
 mod founding;
+mod integrity;
 mod key_file;
 mod keys;
 mod legal;

@@ -49,7 +49,8 @@ impl Repository {
     /// Opens a repository, and waits for whoever is changing it.
     ///
     /// # Errors
-    /// [`PublishError::Repository`] where there is none, or a file in it is damaged.
+    /// [`PublishError::Repository`] where there is none, or a file in it is damaged or was not
+    /// signed by its keys.
     pub fn open(path: &Path) -> Result<Self, PublishError> {
         let repository = Self::load(path)?;
         if repository.root_file.is_empty() {
@@ -82,7 +83,10 @@ impl Repository {
         let Roots { newest, strays } = Roots::find(&repository.folder)?;
         repository.strays = strays;
         match newest {
-            Some(root) => repository.read_published(&root)?,
+            Some((root, version)) => {
+                repository.read_published(&root)?;
+                repository.check_signed(version)?;
+            }
             None if repository.folder.path("metadata/timestamp.json").exists() => {
                 return Err(PublishError::Repository {
                     path: repository.folder.path("metadata"),
@@ -252,9 +256,9 @@ pub(super) fn target_file(path: &str, target: &Value) -> Option<String> {
 /// The roots in the folder of a repository.
 #[derive(Debug, Default)]
 pub(super) struct Roots {
-    /// The file of the newest, where there is one: the last of those that follow each other,
+    /// The file of the newest and its version, where there is one: the last of those that follow each other,
     /// as nodes follow them.
-    pub(super) newest: Option<String>,
+    pub(super) newest: Option<(String, u64)>,
     /// The files beyond it that are no roots, a sentence each.
     pub(super) strays: Vec<String>,
 }
@@ -302,7 +306,7 @@ impl Roots {
                 stray.display()
             ));
         }
-        roots.newest = Some(file(newest));
+        roots.newest = Some((file(newest), newest));
         Ok(roots)
     }
 }

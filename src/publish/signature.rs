@@ -3,6 +3,7 @@
 use ed25519_dalek::{Signature as Ed25519, Signer, VerifyingKey};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 use super::{Keyring, PublishError, canonical};
 use crate::verify::{hex, octets_of_hex};
@@ -102,6 +103,11 @@ impl Keyring {
             },
         })
     }
+}
+
+/// Whether the id is that of the key object: a key id is the digest of its key.
+pub(super) fn is_key_of(id: &str, key: &Value) -> bool {
+    canonical::signed_octets(key).is_some_and(|octets| hex(&Sha256::digest(octets)) == id)
 }
 
 /// The file of a role with these signatures.

@@ -9,9 +9,10 @@ use std::process::Command;
 use crate::harness::authority::Authority;
 use crate::harness::node::Node;
 use crate::harness::upstream::Upstream;
-use crate::harness::{client, must, run};
+use crate::harness::{client, cordon, must, run};
 use crate::trust::forge::{self, files_below};
 use cordon::verify::Delta;
+use serde_json::Value;
 
 /// An authority with a list of two names, policy and names never to block.
 fn published() -> (Authority, PathBuf) {
@@ -94,6 +95,53 @@ fn a_repository_with_missing_files_names_them_and_stays_as_it_is() {
         fs::write(&path, kept).unwrap();
     }
     // Whole again, it goes on.
+    for mut command in commands(&authority, &folder) {
+        must(&mut command);
+    }
+}
+
+/// Whoever may write to the folder and has no key: what they change is signed by nobody.
+#[test]
+fn what_a_stranger_changed_in_a_repository_is_not_signed() {
+    let (authority, folder) = published();
+    let repo = authority.folder();
+    let known = forge::Authority::at(&folder);
+    let mut root = authority.repo("rotate");
+    must(root.args(["--role", "root", "--new", "root-2"]));
+    fs::write(
+        folder.join("staged.yaml"),
+        "lists: { list: { max_entries: 8 } }",
+    )
+    .unwrap();
+    let mut stage = authority.repo("policy");
+    stage.arg("--stage").arg("--from");
+    must(stage.arg(folder.join("staged.yaml")));
+    let sign = || authority.repo("sign");
+    let said = String::from_utf8(run(&mut sign()).stderr).unwrap();
+    assert!(said.contains("--yes"), "{said}");
+    let mut files = vec![
+        "metadata/1.root.json".to_owned(),
+        "metadata/2.root.json".to_owned(),
+    ];
+    let roles = ["timestamp", "snapshot", "targets", "list-list", "withdraw"];
+    files.extend(roles.map(|role| known.current(role)));
+    for name in &files {
+        let path = repo.join(name);
+        let kept = fs::read(&path).unwrap();
+        let mut file: Value = serde_json::from_slice(&kept).unwrap();
+        file["signed"]["x-note"] = "a stranger's".into();
+        fs::write(&path, serde_json::to_vec(&file).unwrap()).unwrap();
+        let file = path.file_name().unwrap().to_str().unwrap();
+        for mut command in commands(&authority, &folder).into_iter().chain([sign()]) {
+            refused(&mut command, &[&repo], &[file, "mirror or a backup"]);
+        }
+        fs::write(&path, kept).unwrap();
+    }
+    must(
+        cordon()
+            .args(["repo", "sign", "--discard"])
+            .arg(authority.folder()),
+    );
     for mut command in commands(&authority, &folder) {
         must(&mut command);
     }
