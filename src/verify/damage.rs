@@ -23,9 +23,12 @@ impl TrustedMetadata {
     }
 
     /// The files of ours as they are now: the floors, the times of acceptance, and the
-    /// newest root.
+    /// newest root; none where those that are stored are of another root.
     #[must_use]
     pub fn own_files(&self) -> Vec<Write> {
+        if self.is_foreign {
+            return Vec::new();
+        }
         let root = self.roots.last().cloned().unwrap_or_default();
         vec![
             self.write_floors(),
@@ -95,6 +98,14 @@ impl TrustedMetadata {
         for (role, pin) in set.snapshot().iter().flat_map(|snapshot| &snapshot.meta) {
             let floor = floors.roles.entry(role.clone()).or_default();
             *floor = (*floor).max(pin.version);
+        }
+    }
+
+    /// Notes a stored file as set aside that did not verify; one that others signed than the
+    /// present root names is left as it is: it is foreign to that root, and no damage.
+    pub(super) fn set_damaged_aside(&mut self, file: String, error: VerifyError) {
+        if !matches!(error, VerifyError::ThresholdNotMet { .. }) {
+            self.set_aside.push(SetAside { file, error });
         }
     }
 

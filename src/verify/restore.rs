@@ -14,9 +14,7 @@ use super::trusted::{
     ACCEPTED, ACCEPTED_FORMAT, AcceptedFile, FLOORS, Held, Round, Stage, Subscription,
     TrustedMetadata, Write,
 };
-use super::{
-    ListFile, ListVersion, REPLACED, Replacement, SetAside, Settings, Text, Verified, VerifyError,
-};
+use super::{ListFile, ListVersion, REPLACED, Replacement, Settings, Text, Verified, VerifyError};
 
 impl TrustedMetadata {
     /// What is trusted at the start: the pinned root, then whatever of the stored `files`
@@ -52,19 +50,25 @@ impl TrustedMetadata {
             faulty: BTreeMap::new(),
             replacement,
             set_aside: Vec::new(),
+            is_foreign: false,
             evidence: Vec::new(),
             round: Round::new(Timestamp::UNIX_EPOCH, Stage::Done, &[]),
         };
         trusted.check_own_files(files);
         let root_floor = trusted.floors.root;
         trusted.follow_stored_roots(files);
+        let newest = own("root.json");
         for (name, accepted_at) in accepted.files {
             if let Some(bytes) = files.get(&name) {
                 let bytes = bytes.clone();
                 trusted.held.insert(name, Held { bytes, accepted_at });
             }
         }
+        let has_timestamp = trusted.held.contains_key("timestamp.json");
         trusted.replay();
+        trusted.is_foreign = has_timestamp
+            && !trusted.held.contains_key("timestamp.json")
+            && newest.is_some_and(|newest| is_signed_root(newest) && !trusted.has_root(newest));
         if trusted.chain.set().root().version > root_floor {
             // The last round ended after it stored a new root and before it removed what the
             // old online keys had signed: that is no damage.
@@ -158,7 +162,7 @@ impl TrustedMetadata {
                     }
                 }
                 Err(error) => {
-                    self.set_aside.push(SetAside { file, error });
+                    self.set_damaged_aside(file, error);
                     break;
                 }
             }
@@ -180,7 +184,7 @@ impl TrustedMetadata {
             if let Err(error) = taken {
                 let file = "timestamp.json".to_owned();
                 self.held.remove(&file);
-                self.set_aside.push(SetAside { file, error });
+                self.set_damaged_aside(file, error);
             }
         }
         if self.chain.set().timestamp().is_none() {
@@ -213,10 +217,7 @@ impl TrustedMetadata {
                         self.round.writes.extend(writes);
                         break;
                     }
-                    Err(error) => self.set_aside.push(SetAside {
-                        file: file.clone(),
-                        error,
-                    }),
+                    Err(error) => self.set_damaged_aside(file.clone(), error),
                 }
             }
         }
@@ -248,6 +249,11 @@ impl TrustedMetadata {
         Ok(())
     }
 
+    /// Whether that is one of the roots from the pinned one on.
+    fn has_root(&self, bytes: &[u8]) -> bool {
+        self.roots.iter().any(|root| root == bytes)
+    }
+
     /// The chain up to the root of that version.
     fn chain_at_root(&self, version: u64) -> Result<Chain, VerifyError> {
         let mut roots = self.roots.iter();
@@ -264,4 +270,13 @@ impl TrustedMetadata {
         }
         Ok(chain)
     }
+}
+
+/// Whether a root is signed by itself, whoever pinned it.
+fn is_signed_root(bytes: &[u8]) -> bool {
+    Chain::new(&Settings {
+        root: bytes.to_vec(),
+        min_root_threshold: 1,
+    })
+    .is_ok()
 }

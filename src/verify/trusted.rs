@@ -54,6 +54,9 @@ pub struct TrustedMetadata {
     pub(super) replacement: Option<Replacement>,
     /// What was found damaged.
     pub(super) set_aside: Vec<SetAside>,
+    /// Whether what is stored was accepted under another root than the pinned one, which then
+    /// is a slip of the pen: it stays as it is.
+    pub(super) is_foreign: bool,
     /// Files of one version that differ.
     pub(super) evidence: Vec<Evidence>,
     pub(super) round: Round,

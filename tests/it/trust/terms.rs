@@ -507,6 +507,49 @@ fn a_term_that_was_damaged_or_lost_on_disk_is_made_good_by_its_copy_without_any_
 }
 
 #[test]
+fn a_slip_of_the_pen_in_trust_loses_nothing_that_is_stored() {
+    let (authority, mut node) = begin_withdrawn();
+    authority.forge_root(&["root"], |_| {});
+    authority.publish_term("policy", &policy(json!({"max_entries": 10})));
+    authority.publish_term("never-block", b"bank.test\n");
+    assert_eq!(node.outcome(hour(1)), "unchanged");
+    let before = node.files();
+    let honest = authority.files();
+    // Under another authority's root, the mirror there and gone.
+    let other = Authority::new(&["a"]);
+    for is_there in [true, false] {
+        if !is_there {
+            std::fs::remove_dir_all(authority.repo()).unwrap();
+        }
+        let mut slipped = Node::new(&other);
+        super::copy(&before, slipped.state());
+        slipped.restart();
+        assert_eq!(slipped.puller.mend(), [], "foreign is not damaged");
+        assert!(slipped.puller.never_block().is_empty());
+        let mirrors = vec![Mirror::Directory(authority.repo())];
+        slipped = {
+            let mut asked = Node::with_mirrors(&other, mirrors);
+            super::copy(&slipped.files(), asked.state());
+            asked.restart();
+            assert_eq!(asked.puller.mend(), []);
+            asked
+        };
+        assert!(slipped.round(&["a"], hour(1)).error.is_some());
+        assert_eq!(slipped.files(), before, "{is_there}");
+    }
+    // And with the right one all of it holds, before any mirror is asked.
+    super::copy(&before, node.state());
+    node.restart();
+    assert_eq!(node.puller.mend(), []);
+    assert_eq!(max_entries(&node), Some(10));
+    assert_eq!(node.puller.never_block().len(), 1);
+    assert_eq!(withdrawn(&node), ["one.test"]);
+    super::copy(&honest, &authority.repo());
+    node.restore("a");
+    assert_eq!(node.outcome(hour(1)), "unchanged");
+}
+
+#[test]
 fn withdrawals_are_taken_from_the_mirror_that_has_them() {
     let (authority, mut node) = begin();
     let stale = tempfile::tempdir().unwrap();
