@@ -60,16 +60,18 @@ impl TrustedMetadata {
         let without = Stage::Settling(TermPlace::Policy);
         let scope = Scope::withdraw();
         if !self.chain.has_withdraw_role() {
-            self.revoke_withdrawals(|_| true);
+            self.revoke_withdrawals(self.terms.withdrawn.keys().cloned().collect());
             return Some(without);
         }
         if let Err(error) = self.chain.check_delegated(&scope) {
             self.round.notes.push(error);
             return Some(without);
         }
-        let chain = self.chain.clone();
-        self.revoke_withdrawals(|role| !chain.is_signed_by_delegates(&scope, role.as_bytes()));
-        self.has_delegated(&scope).then_some(first)
+        let has_role = self.has_delegated(&scope);
+        if has_role {
+            self.revoke_unproved();
+        }
+        has_role.then_some(first)
     }
 
     /// The same for one term.
@@ -94,7 +96,7 @@ impl TrustedMetadata {
             return Some(after(place));
         };
         match term.named_by(role) {
-            Ok(Some(target)) if self.terms.digest(&term) == Some(target.digest.as_str()) => {}
+            Ok(Some(target)) if self.holds(&term, &target) => {}
             Ok(Some(target)) => return Some(Stage::Term(place.clone(), target)),
             Ok(None) if term == Term::Policy && self.floors.policy => {
                 let file = term.path();
@@ -110,6 +112,38 @@ impl TrustedMetadata {
             Err(error) => self.round.notes.push(error),
         }
         Some(after(place))
+    }
+
+    /// Whether a term is the one that its role names, proved by keys that are its role's
+    /// now. Withdrawals that only other keys proved are fetched once more with their new
+    /// proof, and run until it is there.
+    fn holds(&self, term: &Term, target: &TermTarget) -> bool {
+        let is_proved = match term {
+            Term::Withdrawn(list) => self.is_of_delegates(list),
+            _ => true,
+        };
+        is_proved && self.terms.digest(term) == Some(target.digest.as_str())
+    }
+
+    /// Whether the withdrawals of a list were named by a role that is signed by those to
+    /// whom it is delegated now.
+    fn is_of_delegates(&self, list: &str) -> bool {
+        let accepted = self.terms.withdrawn.get(list);
+        accepted.is_some_and(|accepted| {
+            let role = accepted.role.as_bytes();
+            self.chain.is_signed_by_delegates(&Scope::withdraw(), role)
+        })
+    }
+
+    /// Whether the role that is delegated now names the withdrawals of a list as they were
+    /// accepted.
+    fn is_confirmed(&self, list: &str) -> bool {
+        let term = Term::Withdrawn(list.to_owned());
+        let scope = Scope::withdraw();
+        let is_current = self.chain.has_current_delegated(&scope, self.round.now);
+        let role = self.chain.delegated(&scope).filter(|_| is_current);
+        let named = role.and_then(|role| term.named_by(role).ok().flatten());
+        named.is_some_and(|target| self.terms.digest(&term) == Some(target.digest.as_str()))
     }
 
     /// Whether a term is of withdrawals that have not all ended.
@@ -284,14 +318,18 @@ impl TrustedMetadata {
         self.round.writes.extend(gone);
     }
 
-    /// Drops withdrawals whose role is of those, for the offline keys took its keys away;
-    /// their floor falls too, for a thief may have raised it.
-    fn revoke_withdrawals(&mut self, is_revoked: impl Fn(&str) -> bool) {
-        let withdrawn = self.terms.withdrawn.iter();
-        let revoked: Vec<String> = withdrawn
-            .filter(|(_, accepted)| is_revoked(&accepted.role))
-            .map(|(list, _)| list.clone())
-            .collect();
+    /// Drops the withdrawals whose keys the offline keys took away, unless the role of the
+    /// new keys confirms them.
+    pub(super) fn revoke_unproved(&mut self) {
+        let is_revoked = |list: &&String| !self.is_of_delegates(list) && !self.is_confirmed(list);
+        let withdrawn = self.terms.withdrawn.keys();
+        let revoked = withdrawn.filter(is_revoked).cloned().collect();
+        self.revoke_withdrawals(revoked);
+    }
+
+    /// Drops the withdrawals of those lists; their floor falls too, for a thief may have
+    /// raised it.
+    fn revoke_withdrawals(&mut self, revoked: Vec<String>) {
         for list in revoked {
             self.floors.withdrawn.remove(&list);
             self.drop_term(&Term::Withdrawn(list));

@@ -276,7 +276,10 @@ impl TrustedMetadata {
     /// before the next request.
     pub fn skip(&mut self) -> Vec<Write> {
         self.round.stage = match self.round.stage.clone() {
-            Stage::WithdrawRole => Stage::Settling(TermPlace::Policy),
+            Stage::WithdrawRole => {
+                self.revoke_unproved();
+                Stage::Settling(TermPlace::Policy)
+            }
             Stage::Term(place, ..) => after(&place),
             Stage::Role(index) => Stage::Role(index.saturating_add(1)),
             Stage::Fetch(index, fetch) => {

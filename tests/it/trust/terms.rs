@@ -430,6 +430,37 @@ fn withdrawals_outlive_the_role_but_not_its_keys() {
 }
 
 #[test]
+fn withdrawals_that_the_new_officer_confirms_run_on_without_their_file() {
+    let (authority, mut node) = begin_withdrawn();
+    let role = authority.signed(&authority.current("withdraw"));
+    let target = role["targets"]["withdraw/a"].clone();
+    let file = authority
+        .repo()
+        .join(super::forged_files::file_of("withdraw/a", &target));
+    let text = std::fs::read(&file).unwrap();
+    std::fs::remove_file(&file).unwrap();
+    authority.delegate_withdraw("other");
+    authority.publish_withdraw_role(&["other"], 2, &json!({"withdraw/a": target}));
+    // No mirror has the file for now.
+    for _ in 0..2 {
+        assert_eq!(notes(&node.round(&["a"], hour(1))), ["missing"]);
+        assert_eq!(withdrawn(&node), ["one.test"]);
+        node.restart();
+        assert_eq!(withdrawn(&node), ["one.test"]);
+    }
+    std::fs::write(&file, text).unwrap();
+    for _ in 0..2 {
+        assert!(notes(&node.round(&["a"], hour(1))).is_empty());
+        assert_eq!(withdrawn(&node), ["one.test"]);
+        node.restart();
+    }
+    // With its new proof, it is not fetched again.
+    std::fs::remove_file(&file).unwrap();
+    assert!(notes(&node.round(&["a"], hour(1))).is_empty());
+    assert_eq!(withdrawn(&node), ["one.test"]);
+}
+
+#[test]
 fn a_kept_term_that_was_changed_on_disk_is_set_aside_and_fetched_again() {
     let (authority, mut node) = begin_withdrawn();
     authority.publish_term("policy", &policy(json!({"max_entries": 10})));
