@@ -11,7 +11,8 @@ use rapidhash::fast::RandomState;
 
 use super::counter_map::{self, CounterMap, MapFault};
 use super::hit_counter::{Segment, find};
-use super::slot_book::{self, BookFault, SLOTS_MAX, SlotBook, SlotIndex};
+use super::slot_book::{self, BookFault, SLOTS_MAX, SlotBook};
+use super::slot_index::SlotIndex;
 use super::{Bucket, CountError, CountedRule, Damage, HitCounter};
 use crate::policy::Surface;
 

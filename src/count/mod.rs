@@ -9,6 +9,7 @@ mod ledger;
 mod question;
 mod settings;
 mod slot_book;
+mod slot_index;
 
 pub use bucket::Bucket;
 pub use counters::Counters;

@@ -5,6 +5,7 @@ mod format;
 mod lines;
 mod names;
 pub mod native;
+mod native_line;
 mod reading;
 pub mod rpz;
 mod urls;

@@ -1,22 +1,19 @@
 //! Our own format: a header line, then one entry a line, each a JSON object (interface.md,
 //! "Native list format"; field.md section 8).
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, HashSet};
-use std::ops::Deref;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use serde::Deserialize;
-use serde::de::IgnoredAny;
 
 use super::lines::{lines_from, reject};
+use super::native_line::{EntryLine, HeaderLine, WindowLine, shown};
 use super::{Parsed, rpz, urls};
 use crate::policy::{
-    Action, CanonicalUrl, Category, Entry, EntryId, LegalRecord, Life, Name, Prefix, QueryMatch,
-    Redress, Scope, Trigger, UrlScope, Window,
+    Action, CanonicalUrl, Entry, EntryId, LegalRecord, Life, Name, Prefix, QueryMatch, Scope,
+    Trigger, UrlScope, Window,
 };
 
 /// The header of a native list: what describes it, and the defaults of its entries.
@@ -394,215 +391,6 @@ fn windows(lines: &[WindowLine<'_>]) -> Result<Box<[Window]>, String> {
     lines.iter().map(window).collect()
 }
 
-/// A text of a line; it is copied only where it holds escapes. A field that is an
-/// `Option<Cow<str>>` would be copied always.
-#[derive(Clone, Deserialize, Eq, Ord, PartialEq, PartialOrd)]
-#[serde(transparent)]
-struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
-
-impl Deref for Text<'_> {
-    type Target = str;
-
-    fn deref(&self) -> &str {
-        &self.0
-    }
-}
-
-#[derive(Deserialize)]
-struct HeaderLine<'a> {
-    format: u64,
-    #[serde(borrow)]
-    list: Text<'a>,
-    #[serde(borrow, default)]
-    title: BTreeMap<Text<'a>, Text<'a>>,
-    #[serde(borrow)]
-    issuer: Option<IssuerLine<'a>>,
-    #[serde(borrow, default)]
-    defaults: DefaultsLine<'a>,
-}
-
-#[derive(Deserialize)]
-struct IssuerLine<'a> {
-    #[serde(borrow)]
-    name: Option<Text<'a>>,
-}
-
-#[derive(Default, Deserialize)]
-struct DefaultsLine<'a> {
-    #[serde(borrow)]
-    category: Option<Text<'a>>,
-    #[serde(borrow, default)]
-    legal: LegalLine<'a>,
-    #[serde(borrow)]
-    redress: Option<RedressLine<'a>>,
-    #[serde(borrow, default)]
-    reason: BTreeMap<Text<'a>, Text<'a>>,
-    #[serde(borrow)]
-    action: Option<Text<'a>>,
-    #[serde(borrow)]
-    review_by: Option<Text<'a>>,
-    #[serde(borrow)]
-    expires_at: Option<Text<'a>>,
-}
-
-#[derive(Deserialize)]
-struct EntryLine<'a> {
-    #[serde(borrow)]
-    id: Text<'a>,
-    #[serde(borrow)]
-    kind: Text<'a>,
-    #[serde(borrow)]
-    value: Text<'a>,
-    #[serde(borrow)]
-    r#match: Option<Text<'a>>,
-    #[serde(borrow)]
-    query: Option<Text<'a>>,
-    #[serde(borrow)]
-    action: Option<Text<'a>>,
-    #[serde(borrow)]
-    category: Option<Text<'a>>,
-    #[serde(borrow)]
-    legal: Option<LegalLine<'a>>,
-    #[serde(borrow)]
-    redress: Option<RedressLine<'a>>,
-    #[serde(borrow, default)]
-    reason: BTreeMap<Text<'a>, Text<'a>>,
-    #[serde(borrow)]
-    added_at: Option<Text<'a>>,
-    #[serde(borrow)]
-    effective_from: Option<Text<'a>>,
-    #[serde(borrow)]
-    expires_at: Option<Text<'a>>,
-    #[serde(default)]
-    canary: bool,
-    #[serde(default)]
-    records: Vec<String>,
-    #[serde(default)]
-    critical: Vec<String>,
-    #[serde(borrow)]
-    collateral: Option<CollateralLine<'a>>,
-    #[serde(borrow)]
-    review_by: Option<Text<'a>>,
-    #[serde(borrow)]
-    window: Option<Vec<WindowLine<'a>>>,
-    scheme: Option<IgnoredAny>,
-}
-
-#[derive(Deserialize)]
-struct WindowLine<'a> {
-    #[serde(borrow)]
-    from: Text<'a>,
-    #[serde(borrow)]
-    to: Text<'a>,
-}
-
-#[derive(Clone, Default, Deserialize)]
-struct LegalLine<'a> {
-    #[serde(borrow)]
-    basis: Option<Text<'a>>,
-    #[serde(borrow)]
-    authority: Option<Text<'a>>,
-    #[serde(borrow)]
-    order_ref: Option<Text<'a>>,
-    #[serde(borrow)]
-    decided_at: Option<Text<'a>>,
-    #[serde(borrow)]
-    notice_url: Option<Text<'a>>,
-}
-
-#[derive(Clone, Deserialize)]
-struct RedressLine<'a> {
-    #[serde(borrow)]
-    url: Option<Text<'a>>,
-    #[serde(borrow)]
-    email: Option<Text<'a>>,
-    deadline_days: Option<u32>,
-    #[serde(borrow)]
-    court: Option<Text<'a>>,
-}
-
-#[derive(Deserialize)]
-struct CollateralLine<'a> {
-    #[serde(default)]
-    shared: bool,
-    #[serde(borrow)]
-    checked_at: Option<Text<'a>>,
-    #[serde(borrow)]
-    ack_by: Option<Text<'a>>,
-}
-
-impl CollateralLine<'_> {
-    /// Whether somebody answers for what others lose: an assessment is said to have been
-    /// made, when, and by whom.
-    fn is_acknowledged(&self) -> bool {
-        let given =
-            |text: &Option<Text<'_>>| text.as_deref().is_some_and(|text| !text.trim().is_empty());
-        let is_date =
-            |text: &str| text.parse::<Timestamp>().is_ok() || text.parse::<Date>().is_ok();
-        self.shared && self.checked_at.as_deref().is_some_and(is_date) && given(&self.ack_by)
-    }
-}
-
-impl LegalLine<'_> {
-    /// Writes what is given over what `record` has.
-    fn merge(
-        self,
-        record: &mut LegalRecord,
-        category: Option<&str>,
-        redress: Option<RedressLine<'_>>,
-        reason: BTreeMap<Text<'_>, Text<'_>>,
-    ) -> Result<(), String> {
-        if let Some(word) = category {
-            record.category = Category::from_word(word)
-                .filter(|category| *category != Category::Local)
-                .ok_or_else(|| format!("`{word}` is no category"))?;
-        }
-        over(&mut record.basis, self.basis);
-        over(&mut record.authority, self.authority);
-        over_optional(&mut record.order_ref, self.order_ref);
-        over_optional(&mut record.decided_at, self.decided_at);
-        over_optional(&mut record.notice_url, self.notice_url);
-        if let Some(redress) = redress {
-            let to: &mut Redress = &mut record.redress;
-            over_optional(&mut to.url, redress.url);
-            over_optional(&mut to.email, redress.email);
-            over_optional(&mut to.court, redress.court);
-            to.deadline_days = redress.deadline_days.or(to.deadline_days);
-        }
-        for (language, text) in reason {
-            record.reason.insert(shown(language), shown(text));
-        }
-        Ok(())
-    }
-}
-
-/// A text that people are shown, on pages and in terminals: what would act on a terminal or
-/// turn the order of what is read around is replaced by U+FFFD.
-fn shown(text: Text<'_>) -> String {
-    let acts = |letter: char| {
-        letter.is_control()
-            || matches!(letter, '\u{61c}' | '\u{200e}' | '\u{200f}'
-                | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
-    if text.chars().any(acts) {
-        text.replace(acts, "\u{fffd}")
-    } else {
-        text.0.into_owned()
-    }
-}
-
-fn over(to: &mut String, from: Option<Text<'_>>) {
-    if let Some(from) = from {
-        *to = shown(from);
-    }
-}
-
-fn over_optional(to: &mut Option<String>, from: Option<Text<'_>>) {
-    if let Some(from) = from {
-        *to = Some(shown(from));
-    }
-}
-
 /// The format that is written and read.
 const FORMAT: u64 = 1;
 
@@ -616,6 +404,7 @@ const ID_OCTETS_MAX: usize = 128;
 pub(super) mod tests {
     use super::super::{Format, Reading, read_whole};
     use super::*;
+    use crate::policy::Category;
 
     pub(in super::super) fn reading(format: Format) -> Reading {
         let record = LegalRecord {

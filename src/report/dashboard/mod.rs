@@ -1,6 +1,7 @@
 //! The pages: facts in, HTML out. No script, nothing from elsewhere; charts are SVG made here.
 
 mod chart;
+mod list_card;
 mod pages;
 mod self_test;
 mod words;

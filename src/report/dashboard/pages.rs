@@ -4,14 +4,14 @@ use askama::Template;
 use jiff::Timestamp;
 
 use super::chart::{Bars, Chart, is_block};
+use super::list_card::ListCard;
 use super::self_test::SelfTestTile;
 use super::words;
-use crate::compile::{Mode, Reject};
+use crate::compile::Reject;
 use crate::count::{Bucket, Sum};
-use crate::policy::{Action, Origin, Surface};
+use crate::policy::{Action, Surface};
 use crate::report::summary::{Health, ListStatus, Summary};
 use crate::report::timeline::{End, Period};
-use crate::report::{LatencyFigures, Severity};
 
 /// What all pages have in common.
 #[derive(Clone, Debug)]
@@ -369,10 +369,10 @@ struct Card {
 }
 
 /// Blocks of the last 24 hours by surface; never added up over surfaces.
-struct Totals([u64; 3]);
+pub(super) struct Totals([u64; 3]);
 
 impl Totals {
-    fn of(sums: &[Sum]) -> Self {
+    pub(super) fn of(sums: &[Sum]) -> Self {
         let mut totals = [0; 3];
         for sum in sums.iter().filter(|sum| is_block(sum.action)) {
             if let Some(total) = totals.get_mut(sum.surface.index()) {
@@ -383,7 +383,7 @@ impl Totals {
     }
 
     /// The surfaces that are shown: TLS only where something was counted.
-    fn shown(&self) -> impl Iterator<Item = (Surface, u64)> + '_ {
+    pub(super) fn shown(&self) -> impl Iterator<Item = (Surface, u64)> + '_ {
         Surface::ALL
             .into_iter()
             .zip(self.0)
@@ -433,222 +433,6 @@ fn charts(sums: &[Sum], window: Window, hours: i64, colours: &[String]) -> Vec<C
         .shown()
         .map(|(surface, _)| Chart::new(sums, surface, bars, colours))
         .collect()
-}
-
-/// A list as a card of the overview and the head of its own page.
-struct ListCard {
-    name: String,
-    title: String,
-    issuer: Option<String>,
-    colour: usize,
-    status: Status,
-    required: bool,
-    monitors: bool,
-    in_force: bool,
-    signed: Option<SignedFacts>,
-    digest: Option<String>,
-    entries: String,
-    kinds: Vec<String>,
-    not_in_effect: u64,
-    rejected: u64,
-    hits: Vec<(String, String)>,
-    updated: Option<When>,
-    next: Option<When>,
-    security_events: u64,
-    failure: Option<(String, String)>,
-    /// Class of the badge, and for how long it is stale.
-    stale: Option<(&'static str, String)>,
-    is_persisted: bool,
-    withdrawn: u64,
-    overdue: u64,
-    guard_events: u64,
-    held: Option<HeldFacts>,
-    /// What was rejected, and since when.
-    rejected_version: Option<(String, When)>,
-    pinned: Option<PinnedFacts>,
-    dropped: Option<When>,
-    /// How long things took: what, and the figures.
-    latencies: Vec<(&'static str, String)>,
-}
-
-/// What is known of a version that a guard holds back.
-struct HeldFacts {
-    version: String,
-    since: When,
-    guards: Vec<String>,
-    before: u64,
-    added: u64,
-    removed: u64,
-}
-
-/// What is known of a version that the operator went back to.
-struct PinnedFacts {
-    version: String,
-    left: String,
-    since: When,
-}
-
-/// How long versions took to be in force, and withdrawals to act.
-fn latencies(list: &ListStatus) -> Vec<(&'static str, String)> {
-    let figures = [
-        ("From publication to in force", list.enforce_latency()),
-        ("From withdrawal to let through", list.withdraw_latency()),
-    ];
-    let words = |figures: LatencyFigures| {
-        let within = figures.within_percent.map_or_else(String::new, |percent| {
-            format!("; {percent:.0} % within the deadline")
-        });
-        format!(
-            "half within {:.1} s, 95 % within {:.1} s, the longest {:.1} s, of {}{within}",
-            figures.p50, figures.p95, figures.max, figures.count
-        )
-    };
-    let known = figures.into_iter();
-    known
-        .filter_map(|(what, figures)| Some((what, words(figures?))))
-        .collect()
-}
-
-/// What is known of a signed list.
-struct SignedFacts {
-    repository: String,
-    serial: u64,
-    signers: Vec<String>,
-    threshold: usize,
-    keys: usize,
-    issued: Option<When>,
-    age: Option<String>,
-    expires: When,
-    left: String,
-    is_expired: bool,
-}
-
-impl ListCard {
-    fn new(list: &ListStatus, place: usize, now: Timestamp, hours: &[Sum]) -> Self {
-        let compiled = list.compiled.as_ref();
-        let own = |sum: &&Sum| sum.list.as_ref() == Some(&list.name);
-        let own: Vec<Sum> = hours.iter().filter(own).cloned().collect();
-        let hits = Totals::of(&own)
-            .shown()
-            .map(|(surface, hits)| {
-                let surface = surface.as_str().to_uppercase();
-                (format!("{surface} blocked, 24 h"), words::number(hits))
-            })
-            .collect();
-        let kinds = compiled.map(|list| list.entries.as_slice());
-        let updates = list.updates.as_ref();
-        Self {
-            name: list.name.clone(),
-            title: list.title().to_owned(),
-            issuer: compiled.and_then(|list| list.provenance.issuer.clone()),
-            colour: place.min(super::chart::COLOURS),
-            status: match list.health(now) {
-                Health::Good => Status {
-                    class: "good",
-                    word: "In force",
-                },
-                Health::Attention => Status {
-                    class: "attention",
-                    word: "In force, needs attention",
-                },
-                Health::Missing => Status {
-                    class: "missing",
-                    word: "Not in force",
-                },
-            },
-            required: list.required,
-            monitors: compiled.is_some_and(|list| list.settings.mode == Mode::Monitor),
-            in_force: compiled.is_some(),
-            signed: SignedFacts::of(list, now),
-            digest: match list.origin() {
-                Some(Origin::Signed { state, .. }) => Some(words::short(state)),
-                Some(Origin::Unsigned { digest, .. }) => Some(words::short(digest)),
-                None => None,
-            },
-            entries: words::number(list.entries() as u64),
-            kinds: kinds
-                .unwrap_or_default()
-                .iter()
-                .map(|(kind, count)| format!("{} {}", words::number(*count as u64), kind.as_str()))
-                .collect(),
-            not_in_effect: compiled.map_or(0, |list| list.not_in_effect as u64),
-            rejected: list.rejected() as u64,
-            hits,
-            updated: updates
-                .and_then(|updates| updates.last_success)
-                .map(When::new),
-            next: updates
-                .and_then(|updates| updates.next_attempt)
-                .map(When::new),
-            security_events: updates.map_or(0, |updates| updates.security_events),
-            failure: list
-                .failure()
-                .map(|failure| (failure.name.to_owned(), failure.sentence.clone())),
-            stale: stale(list, now),
-            is_persisted: list.is_persisted(),
-            withdrawn: list.withdrawn() as u64,
-            overdue: list.overdue() as u64,
-            guard_events: list.guard_events(),
-            held: list.held().map(|held| HeldFacts {
-                version: held.version.clone(),
-                since: When::new(held.since),
-                guards: held.guards.iter().map(|(_, why)| why.clone()).collect(),
-                before: held.before,
-                added: held.added,
-                removed: held.removed,
-            }),
-            rejected_version: list
-                .rejected_version()
-                .map(|rejected| (rejected.version.clone(), When::new(rejected.since))),
-            pinned: list.pinned().map(|pinned| PinnedFacts {
-                version: pinned.version.clone(),
-                left: pinned.left.clone(),
-                since: When::new(pinned.since),
-            }),
-            dropped: list.dropped().map(When::new),
-            latencies: latencies(list),
-        }
-    }
-}
-
-/// The class of the badge, and for how long a list is stale, where that is worth a look.
-fn stale(list: &ListStatus, now: Timestamp) -> Option<(&'static str, String)> {
-    let class = match list.staleness(now)? {
-        Severity::Warning => "attention",
-        Severity::Alarm => "missing",
-    };
-    Some((class, words::duration(list.stale(now)?)))
-}
-
-impl SignedFacts {
-    fn of(list: &ListStatus, now: Timestamp) -> Option<Self> {
-        let Some(Origin::Signed {
-            repository,
-            seq,
-            signers,
-            threshold,
-            keys,
-            issued_at,
-            expires,
-            ..
-        }) = list.origin()
-        else {
-            return None;
-        };
-        let left = expires.duration_since(now);
-        Some(Self {
-            repository: repository.clone(),
-            serial: *seq,
-            signers: signers.iter().map(|key| words::short(key)).collect(),
-            threshold: *threshold,
-            keys: *keys,
-            issued: issued_at.map(When::new),
-            age: list.age(now).map(words::duration),
-            expires: When::new(*expires),
-            left: words::duration(left),
-            is_expired: left.is_negative(),
-        })
-    }
 }
 
 /// Blocks by category, a column a surface.
