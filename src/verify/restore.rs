@@ -100,6 +100,36 @@ impl TrustedMetadata {
         replacement.is_of(&settings.root) && replacement.root() != floors.pinned
     }
 
+    /// Whether the stored `files` are of the repository whose pinned root that is: its newest
+    /// root follows from there, or signed the timestamp, or took another's place by hand.
+    #[must_use]
+    pub fn is_of(settings: &Settings, files: &BTreeMap<String, Vec<u8>>) -> bool {
+        let own = |name: &str| files.get(name).map(Vec::as_slice);
+        let replacement = Replacement::read(own(REPLACED));
+        if replacement.is_ok_and(|replacement| replacement.is_of(&settings.root)) {
+            return true;
+        }
+        let Ok(mut chain) = Chain::new(&Settings {
+            min_root_threshold: 1,
+            ..settings.clone()
+        }) else {
+            return false;
+        };
+        let mut root = Some(settings.root.as_slice());
+        while let Some(bytes) = root {
+            if own("root.json") == Some(bytes) {
+                return true;
+            }
+            let file = next_root(&chain);
+            root = own(&file).filter(|bytes| chain.take_root(&file, bytes).is_ok());
+        }
+        // Whether it is in its time is nothing to ask: only whose it is.
+        own("timestamp.json").is_some_and(|bytes| {
+            let taken = chain.take_timestamp(bytes, Timestamp::UNIX_EPOCH);
+            matches!(taken, Ok(_) | Err(VerifyError::FromTheFuture { .. }))
+        })
+    }
+
     /// Verifies a stored version of a list again, from the pinned root, as of the time when
     /// it was accepted.
     ///
@@ -144,8 +174,7 @@ impl TrustedMetadata {
     /// up to which root they go.
     fn follow_stored_roots(&mut self, files: &BTreeMap<String, Vec<u8>>) {
         loop {
-            let version = self.chain.set().root().version.saturating_add(1);
-            let file = format!("root_history/{version}.root.json");
+            let file = next_root(&self.chain);
             let Some(bytes) = files.get(&file) else {
                 break;
             };
@@ -155,7 +184,7 @@ impl TrustedMetadata {
                     self.roots.push(bytes.clone());
                     // The floors were written before this root was: they fall as they would
                     // have, or a thief's floors would stand for ever.
-                    if version > self.floors.root
+                    if self.chain.set().root().version > self.floors.root
                         && before.online_keys() != self.chain.online_keys()
                     {
                         self.floors.drop_online();
@@ -270,6 +299,12 @@ impl TrustedMetadata {
         }
         Ok(chain)
     }
+}
+
+/// The file of the root that follows upon the newest of a chain.
+fn next_root(chain: &Chain) -> String {
+    let version = chain.set().root().version.saturating_add(1);
+    format!("root_history/{version}.root.json")
 }
 
 /// Whether a root is signed by itself, whoever pinned it.

@@ -26,6 +26,7 @@ mod pages;
 mod proxy;
 mod python_tuf;
 mod readme;
+mod renamed;
 mod report;
 mod rounds;
 mod self_test;

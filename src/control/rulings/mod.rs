@@ -4,6 +4,7 @@ pub(crate) mod list_standing;
 pub(crate) mod local;
 pub(crate) mod local_versions;
 pub(crate) mod offering;
+pub(crate) mod origin;
 pub(crate) mod renamed;
 pub(crate) mod stored;
 pub(crate) mod version;

@@ -1,25 +1,72 @@
-//! [`carry_over`]: a list that has another name in the configuration keeps what is stored and
-//! was decided of it.
+//! [`carry_over`]: a list or repository that has another name in the configuration keeps what
+//! is stored and was decided of it.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use crate::compile::From;
-use crate::config::Config;
+use crate::config::{Config, Repository};
 use crate::control::rulings::list_standing::ListStanding;
-use crate::control::rulings::versions::origin;
+use crate::control::rulings::origin::{note_first_root, origin};
+use crate::source::{SourceError, Store};
+use crate::verify::TrustedMetadata;
 
-/// Gives each list that is configured under another name than before its folder: what was
-/// rejected, held or pinned belongs to the versions of the authority and not to the operator's
-/// name for them. All is planned before the first folder is moved, so that lists can exchange
-/// their names. Where the new configuration is not taken after all, the same with the old one
-/// takes it back.
+/// Gives each repository and list that is configured under another name than before its folder:
+/// what holds for them and was decided of them is the authority's versions' and not the
+/// operator's name for them. Where the new configuration is not taken after all, the same with
+/// the old one takes it back.
 pub(crate) fn carry_over(config: &Config) {
+    let repositories = config.state.join("repositories");
+    rearrange(&repositories, &renamed_repositories(config, &repositories));
+    for repository in &config.repositories {
+        let noted = Store::open(&config.state, &repository.name)
+            .and_then(|_| note_first_root(&config.state, repository));
+        if let Err(error) = noted {
+            tracing::error!(repository = repository.name, %error, "what the repository is known by cannot be noted; do not give it another name before it is");
+        }
+    }
     let lists = config.state.join("lists");
+    rearrange(&lists, &renamed_lists(config, &lists));
+}
+
+/// The repositories whose folder is under another name than theirs, each with that name. A
+/// folder belongs to whose pinned root its metadata follows from.
+fn renamed_repositories<'a>(config: &'a Config, folder: &Path) -> Vec<(String, &'a str)> {
+    let is_of = |name: &str, repository: &Repository| {
+        folder.join(name).is_dir()
+            && read(&config.state, name)
+                .is_ok_and(|files| TrustedMetadata::is_of(&repository.verify, &files))
+    };
+    let mut moves: Vec<(String, &str)> = Vec::new();
+    for repository in &config.repositories {
+        if is_of(&repository.name, repository) {
+            continue;
+        }
+        let free = names(folder).filter(|name| {
+            let mut known = config.repositories.iter();
+            let is_in_use = known.any(|known| known.name == *name && is_of(name, known));
+            let is_taken = moves.iter().any(|(taken, _)| taken == name);
+            !is_in_use && !is_taken && is_of(name, repository)
+        });
+        if let Some(before) = free.max_by_key(|name| changed(&folder.join(name))) {
+            moves.push((before, &repository.name));
+        }
+    }
+    moves
+}
+
+/// The metadata in a repository's folder.
+fn read(state: &Path, repository: &str) -> Result<BTreeMap<String, Vec<u8>>, SourceError> {
+    Store::open(state, repository)?.read()
+}
+
+/// The lists whose folder is under another name than theirs, each with that name.
+fn renamed_lists<'a>(config: &'a Config, lists: &Path) -> Vec<(String, &'a str)> {
     let mut moves: Vec<(String, &str)> = Vec::new();
     for settings in &config.lists {
-        let (name, origin) = (settings.name.as_str(), origin(settings));
+        let (name, origin) = (settings.name.as_str(), origin(config, settings));
         let folder = lists.join(name);
         let is_settled = ListStanding::is_from(&folder, &origin)
             || (ListStanding::is_kept(&folder) && !ListStanding::is_of_another(&folder, &origin));
@@ -27,22 +74,29 @@ pub(crate) fn carry_over(config: &Config) {
             continue;
         }
         let is_free = |before: &str| moves.iter().all(|(taken, _)| taken != before);
-        if let Some(before) = kept_under(&lists, config, &origin, is_free) {
+        if let Some(before) = kept_under(lists, config, &origin, is_free) {
             moves.push((before, name));
         }
     }
-    // A crash in between leaves folders that the next start finds by where their lists come from.
-    let on_the_way = |name: &str| lists.join(format!("{name}{ON_THE_WAY}"));
-    moves.retain(|(before, name)| moved(&lists.join(before), &on_the_way(name), before, name));
+    moves
+}
+
+/// Moves folders to their new names. All is planned before the first is moved, so that names
+/// can be exchanged.
+fn rearrange(folder: &Path, moves: &[(String, &str)]) {
+    // A crash in between leaves folders that the next start finds by what is in them.
+    let on_the_way = |name: &str| folder.join(format!("{name}{ON_THE_WAY}"));
+    let mut moves: Vec<&(String, &str)> = moves.iter().collect();
+    moves.retain(|(before, name)| moved(&folder.join(before), &on_the_way(name), before, name));
     for (before, name) in moves {
-        let folder = lists.join(name);
-        let set_aside = free_place(&lists, name);
-        let is_free = !folder.exists() || moved(&folder, &set_aside, &before, name);
-        if is_free && moved(&on_the_way(name), &folder, &before, name) {
+        let place = folder.join(name);
+        let set_aside = free_place(folder, name);
+        let is_free = !place.exists() || moved(&place, &set_aside, before, name);
+        if is_free && moved(&on_the_way(name), &place, before, name) {
             tracing::warn!(
-                list = name,
+                folder = %place.display(),
                 before,
-                "the list has another name: what is stored and was decided of it is kept"
+                "it has another name: what is stored and was decided of it is kept"
             );
         }
     }
@@ -53,18 +107,19 @@ fn moved(from: &Path, to: &Path, before: &str, name: &str) -> bool {
     let moved = fs::rename(from, to);
     if let Err(error) = &moved {
         tracing::error!(
-            list = name,
+            folder = %from.display(),
             before,
+            name,
             %error,
-            "the list has another name, and what was decided of it cannot be carried over"
+            "it has another name, and what is stored and was decided of it cannot be carried over"
         );
     }
     moved.is_ok()
 }
 
-/// Where the folder of a list is kept whose name another has now.
-fn free_place(lists: &Path, name: &str) -> PathBuf {
-    let places = (1_u64..).map(|number| lists.join(format!("{name}.before-{number}")));
+/// Where the folder is kept whose name another has now.
+fn free_place(folder: &Path, name: &str) -> PathBuf {
+    let places = (1_u64..).map(|number| folder.join(format!("{name}.before-{number}")));
     let mut free = places.filter(|place| !place.exists());
     free.next().unwrap_or_default()
 }
@@ -77,23 +132,30 @@ fn kept_under(
     origin: &str,
     is_free: impl Fn(&str) -> bool,
 ) -> Option<String> {
-    let names = fs::read_dir(lists).ok()?.filter_map(|entry| {
-        let name = entry.ok()?.file_name().into_string().ok()?;
+    let names = names(lists).filter(|name| {
         let mut known = config.lists.iter();
         // Another list under the old name has no use for it.
-        let is_in_use = known.any(|known| known.name == name && self::origin(known) == origin);
-        let is_from = || ListStanding::is_from(&lists.join(&name), origin);
-        (!is_in_use && is_free(&name) && is_from()).then_some(name)
+        let is_in_use =
+            known.any(|known| known.name == *name && self::origin(config, known) == origin);
+        !is_in_use && is_free(name) && ListStanding::is_from(&lists.join(name), origin)
     });
     names.max_by_key(|name| {
         let folder = lists.join(name);
-        let changed = fs::metadata(&folder).and_then(|folder| folder.modified());
-        (
-            ListStanding::is_decided(&folder, origin),
-            changed.unwrap_or(SystemTime::UNIX_EPOCH),
-        )
+        (ListStanding::is_decided(&folder, origin), changed(&folder))
     })
 }
 
-/// How the folder of a list ends that is on its way to another name.
+/// What is in a folder.
+fn names(folder: &Path) -> impl Iterator<Item = String> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().into_string().ok())
+}
+
+/// When a folder changed last.
+fn changed(folder: &Path) -> SystemTime {
+    let changed = fs::metadata(folder).and_then(|folder| folder.modified());
+    changed.unwrap_or(SystemTime::UNIX_EPOCH)
+}
+
+/// How a folder's name ends that is on its way to another.
 const ON_THE_WAY: &str = ".carried";

@@ -11,6 +11,7 @@ use crate::control::rounds::Puller;
 use crate::control::rounds::editions::Changed;
 use crate::control::rulings::list_standing::{ListStanding, Ruling};
 use crate::control::rulings::local::read_file;
+use crate::control::rulings::origin::origin;
 use crate::control::rulings::stored::{in_force_before, stored, text_of};
 use crate::control::rulings::version::{Stored, Version};
 use crate::guard::{Change, Comparison, Difference, Guard, Trip, Verdict};
@@ -79,7 +80,8 @@ impl Versions {
         let mut standings = BTreeMap::new();
         for settings in &config.lists {
             let name = &settings.name;
-            let (standing, said) = ListStanding::open(&self.state, name, &origin(settings))?;
+            let (standing, said) =
+                ListStanding::open(&self.state, name, &origin(config, settings))?;
             damaged.extend(said.map(|said| format!("list {name}: {said}")));
             standings.insert(name.clone(), standing);
         }
@@ -317,7 +319,7 @@ impl Versions {
 /// How a list stands, for what changes nothing; what cannot be read is as absent.
 #[must_use]
 pub(crate) fn peek(config: &Config, settings: &Settings) -> ListStanding {
-    ListStanding::peek(&config.state, &settings.name, &origin(settings))
+    ListStanding::peek(&config.state, &settings.name, &origin(config, settings))
 }
 
 /// The version of a list that a daemon with this configuration has in force or would begin
@@ -342,14 +344,6 @@ pub(crate) fn current<'a>(
             .or_else(|| stored(&config.state, settings).into_iter().next())?,
     };
     text_of(&config.state, settings, &version, puller).ok()
-}
-
-/// Where a list comes from, as [`ListStanding`] keeps it.
-pub(crate) fn origin(settings: &Settings) -> String {
-    match &settings.from {
-        From::Repository { repository, list } => format!("repository {repository}, list {list}"),
-        From::File { .. } => "a local file".to_owned(),
-    }
 }
 
 /// What a version changes upon the one in force.

@@ -1,0 +1,158 @@
+//! Names in the configuration are the operator's own: whatever a repository is called, what
+//! its authority says and what was decided of its lists holds, with the real program.
+
+use std::fs;
+use std::net::Ipv4Addr;
+
+use serde_json::Value;
+
+use crate::harness::authority::Authority;
+use crate::harness::client;
+use crate::harness::must;
+use crate::harness::node::Node;
+use crate::harness::upstream::Upstream;
+
+const ANNA: [&str; 4] = ["--by", "Anna", "--reason", "checked by phone"];
+
+/// Nobody listens there.
+const GONE: &str = "http://127.0.0.1:1/";
+
+/// An authority with a list `a` of 300 names, of which one may never be blocked and one is
+/// withdrawn.
+fn authority(names: &str) -> Authority {
+    let authority = Authority::new();
+    authority.delegate("a");
+    authority.publish_unguarded("a", &rows(names, 300));
+    let never = authority.folder().join("../never.txt");
+    fs::write(&never, format!("{names}1.test\n")).unwrap();
+    let mut never_block = authority.repo("never-block");
+    must(
+        never_block
+            .arg("--from")
+            .arg(never)
+            .args(["--accept-guard", "a test"]),
+    );
+    let mut withdraw = authority.repo("withdraw");
+    withdraw.args(["--list", "a", "--reason", "error", "--value"]);
+    must(withdraw.arg(format!("{names}2.test")));
+    authority
+}
+
+fn rows(names: &str, count: u32) -> Vec<String> {
+    (0..count)
+        .map(|number| format!("{names}{number}.test"))
+        .collect()
+}
+
+/// Repositories, each with its mirror and its root; of each a list of the same name.
+fn configured(repositories: &[(&str, &str, &Authority, &str)]) -> String {
+    let mut text = "repositories:\n".to_owned();
+    for (name, mirror, authority, _) in repositories {
+        let root = authority.root();
+        let root = root.display();
+        text.push_str(&format!(
+            "  - {{ name: {name}, mirrors: [\"{mirror}\"], trust: {root}, poll: 1h }}\n"
+        ));
+    }
+    text.push_str("lists:\n");
+    for (name, _, _, list) in repositories {
+        text.push_str(&format!(
+            "  - {{ name: {list}, from: {{ repository: {name}, list: a }} }}\n"
+        ));
+    }
+    text
+}
+
+/// Whether of an authority's names all act but those that it lets through.
+#[track_caller]
+fn stands(node: &Node, names: &str) {
+    let is_blocked = |number: u32| {
+        let answer = client::ask(node.dns, &format!("{names}{number}.test"));
+        answer.address == Some(Ipv4Addr::new(192, 0, 2, 80))
+    };
+    let found = [0, 1, 2, 299].map(is_blocked);
+    assert_eq!(found, [true, false, false, true], "{names}: {}", node.log());
+}
+
+fn list(node: &Node, name: &str) -> Value {
+    let status: Value = serde_json::from_str(&node.command(&["status", "--json"])).unwrap();
+    let lists = status["lists"].as_array().unwrap();
+    lists
+        .iter()
+        .find(|list| list["name"] == name)
+        .unwrap()
+        .clone()
+}
+
+#[test]
+fn a_repository_under_another_name_keeps_its_terms_and_what_was_decided_of_its_lists() {
+    let (authority, upstream) = (authority("n"), Upstream::start());
+    let of = |name, mirror: &str| configured(&[(name, mirror, &authority, "a")]);
+    let mut node = Node::new(&of("one", &authority.mirror()), upstream.address);
+    node.start();
+    authority.publish_unguarded("a", &rows("n", 10));
+    node.command(&["update"]);
+    node.command(&[&["hold", "reject", "a", "2"][..], &ANNA].concat());
+    let check = |node: &Node| {
+        stands(node, "n");
+        let list = list(node, "a");
+        assert_eq!(list["rejected"]["version"], "serial 2", "{list}");
+    };
+    check(&node);
+    // No mirror says again what holds.
+    node.configure(&of("two", GONE), upstream.address);
+    node.command(&["reload"]);
+    check(&node);
+    node.stop();
+    node.configure(&of("three", GONE), upstream.address);
+    node.start();
+    check(&node);
+    // A configuration that is refused takes nothing along.
+    let more = of("four", GONE) + "  - { name: b, from: { repository: four, list: a } }\n";
+    node.configure(&more, upstream.address);
+    let lists = node.state().join("lists");
+    let newer = fs::read_to_string(lists.join("a/standing.json")).unwrap();
+    fs::create_dir(lists.join("b")).unwrap();
+    let newer = newer.replace("\"format\": 1", "\"format\": 9");
+    fs::write(lists.join("b/standing.json"), newer).unwrap();
+    let said = node.refused(&["reload"]);
+    assert!(said.contains("a newer cordon wrote it"), "{said}");
+    check(&node);
+    node.configure(&of("three", &authority.mirror()), upstream.address);
+    node.command(&["reload"]);
+    node.command(&["update"]);
+    check(&node);
+    node.stop();
+    node.start();
+    check(&node);
+}
+
+#[test]
+fn repositories_that_exchange_their_names_find_their_own_floors_and_terms() {
+    let (n, m, upstream) = (authority("n"), authority("m"), Upstream::start());
+    m.publish_unguarded("a", &rows("m", 301));
+    let of = |first, second, mirrors: [&str; 2]| {
+        configured(&[(first, mirrors[0], &n, "x"), (second, mirrors[1], &m, "y")])
+    };
+    let there = [n.mirror(), m.mirror()];
+    let there = [there[0].as_str(), there[1].as_str()];
+    let check = |node: &Node| {
+        stands(node, "n");
+        stands(node, "m");
+    };
+    let mut node = Node::new(&of("one", "two", there), upstream.address);
+    node.start();
+    check(&node);
+    node.configure(&of("two", "one", there), upstream.address);
+    node.command(&["reload"]);
+    check(&node);
+    node.command(&["update"]);
+    check(&node);
+    node.configure(&of("one", "two", [GONE, GONE]), upstream.address);
+    node.stop();
+    node.start();
+    check(&node);
+    node.configure(&of("two", "one", [GONE, GONE]), upstream.address);
+    node.command(&["reload"]);
+    check(&node);
+}
