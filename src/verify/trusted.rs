@@ -32,7 +32,7 @@ use crate::policy::{Name, Withdrawal};
 /// had from another mirror; `skip` gives the file up, which costs what [`Wanted`] says of it.
 ///
 /// [`Wanted`]: super::Wanted
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct TrustedMetadata {
     pub(super) repository: String,
     /// The roots from the pinned one to the newest, as received.
@@ -173,7 +173,7 @@ pub(super) struct Held {
 }
 
 /// How far the present round has come.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Round {
     pub(super) now: Timestamp,
     pub(super) stage: Stage,

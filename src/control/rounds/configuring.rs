@@ -25,29 +25,15 @@ impl Updater {
         config: Arc<Config>,
     ) -> Result<String, String> {
         carry_over(&config);
-        let old = std::mem::take(&mut self.repositories);
         let mut versions = Versions::new(&config.state);
         let opened = versions.configure(&config).and_then(|damaged| {
-            let mut repositories = Repositories::open(&config, old)?;
-            let fresh = self.still_there(&config, &mut repositories)?;
-            Ok((damaged, repositories, fresh))
+            let mut opened = Repositories::open(&config, &self.repositories)?;
+            let fresh = self.still_there(&config, &mut opened)?;
+            Ok((damaged, opened, fresh))
         });
-        let fresh = match opened {
-            Ok((damaged, repositories, fresh)) => {
-                tell_damaged(&self.editions, damaged);
-                self.repositories = repositories;
-                fresh
-            }
-            Err(message) => {
-                carry_over(&self.config);
-                // The repositories that the old configuration names opened before.
-                self.repositories =
-                    Repositories::open(&self.config, Repositories::default()).unwrap_or_default();
-                self.errands
-                    .keep(|repository| self.repositories.is_out(repository));
-                return Err(message);
-            }
-        };
+        let (damaged, opened, fresh) = opened.inspect_err(|_| carry_over(&self.config))?;
+        tell_damaged(&self.editions, damaged);
+        self.repositories.take(&config, opened);
         self.versions = versions;
         self.config = Arc::clone(&config);
         self.repositories.give_up_others(&config);
@@ -86,9 +72,9 @@ impl Updater {
     /// Where such a list has no version that verifies in the new way: a slip of the pen must
     /// not drop what is in force.
     fn still_there(
-        &self,
+        &mut self,
         config: &Config,
-        repositories: &mut Repositories,
+        opened: &mut Repositories,
     ) -> Result<BTreeMap<String, Verified<ListFile>>, String> {
         let mut fresh = BTreeMap::new();
         for settings in &config.lists {
@@ -114,7 +100,9 @@ impl Updater {
             let file = version.and_then(|version| {
                 let version = version.stored();
                 text_of(&config.state, settings, &version, |name| {
-                    repositories.puller(name)
+                    opened
+                        .puller(name)
+                        .or_else(|| self.repositories.puller(name))
                 })
                 .ok()
             });

@@ -86,9 +86,9 @@ impl Puller {
 
     /// Takes over from `old`, where a person pinned another root in the place of the one that
     /// `old` trusts: what is in force stays so until a version verifies under the new root.
-    pub fn succeed(&mut self, old: Self) {
+    pub fn succeed(&mut self, old: &Self) {
         if self.trusted.replacement().is_some() {
-            self.before = old.before.or(Some(old.trusted));
+            self.before = Some(old.before.as_ref().unwrap_or(&old.trusted).clone());
         }
     }
 

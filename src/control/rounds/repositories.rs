@@ -34,20 +34,16 @@ pub(crate) struct Pulled {
 }
 
 impl Repositories {
-    /// Opens the repositories of a configuration; those of `old` that did not change are
-    /// taken over.
+    /// Opens those repositories of a configuration that are not among `old` as they are; these
+    /// stay what they were, for the configuration may not be taken.
     ///
     /// # Errors
     /// A sentence where a pinned root is none, or a state folder cannot be used.
-    pub(crate) fn open(config: &Config, old: Self) -> Result<Self, String> {
-        let mut old = old.pulled;
+    pub(crate) fn open(config: &Config, old: &Self) -> Result<Self, String> {
+        let old = &old.pulled;
         let mut pulled = Vec::new();
         for repository in &config.repositories {
-            if let Some(place) = old
-                .iter()
-                .position(|pulled| pulled.repository == *repository)
-            {
-                pulled.push(old.swap_remove(place));
+            if old.iter().any(|pulled| pulled.repository == *repository) {
                 continue;
             }
             let mut puller = Puller::open(&config.state, &repository.source, &repository.verify)
@@ -55,11 +51,9 @@ impl Repositories {
             for aside in puller.mend() {
                 tracing::error!(repository = repository.name, error = %aside.error, "a stored file was damaged and is set aside as {}.damaged", aside.file);
             }
-            if let Some(place) = old
-                .iter()
-                .position(|pulled| pulled.repository.name == repository.name)
-            {
-                puller.succeed(old.swap_remove(place).puller);
+            let mut before = old.iter();
+            if let Some(before) = before.find(|before| before.repository.name == repository.name) {
+                puller.succeed(&before.puller);
             }
             if let Some(replacement) = puller.replacement() {
                 tracing::warn!(
@@ -80,6 +74,14 @@ impl Repositories {
             });
         }
         Ok(Self { pulled })
+    }
+
+    /// Takes over those that were opened for a configuration; what it does not have any more
+    /// goes.
+    pub(crate) fn take(&mut self, config: &Config, opened: Self) {
+        let is_configured = |pulled: &Pulled| config.repositories.contains(&pulled.repository);
+        self.pulled.retain(is_configured);
+        self.pulled.extend(opened.pulled);
     }
 
     /// The one of that name.

@@ -89,7 +89,7 @@ impl Updater {
     ) -> Result<Self, ExitError> {
         carry_over(&config);
         let repositories =
-            Repositories::open(&config, Repositories::default()).map_err(ExitError::system)?;
+            Repositories::open(&config, &Repositories::default()).map_err(ExitError::system)?;
         let mut versions = Versions::new(&config.state);
         let damaged = versions.configure(&config).map_err(ExitError::system)?;
         let (allowed, lost) = Allowed::open(&config.state).map_err(ExitError::system)?;

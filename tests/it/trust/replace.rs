@@ -139,6 +139,23 @@ fn a_running_daemon_keeps_its_lists_until_the_new_root_has_newer_ones() {
         std::fs::read(old.root()).unwrap()
     );
     assert!(is_blocked(&node, "old"), "{}", node.log());
+    // A configuration that is refused forgets nothing: when all is compiled anew, it is there.
+    let of_old = lists(&old.mirror());
+    node.configure(
+        &of_old.replace("list: domains }", "list: other }"),
+        upstream.address,
+    );
+    let said = node.refused(&["reload"]);
+    assert!(said.contains("under the new configuration"), "{said}");
+    let house = old.folder().join("../house.txt");
+    std::fs::write(&house, "house.listed.test\n").unwrap();
+    let house = format!(
+        "\n  - name: house\n    from: {{ file: {}, format: domains, match: subtree }}\n    unsigned: true",
+        house.display()
+    );
+    node.configure(&(of_old + &house), upstream.address);
+    node.command(&["reload"]);
+    assert!(is_blocked(&node, "old") && is_blocked(&node, "house"));
     // The new authority begins with the serial that is in force: it is refused.
     node.configure(&lists(&new.mirror()), upstream.address);
     node.command(&["reload"]);
