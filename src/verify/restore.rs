@@ -170,6 +170,13 @@ impl TrustedMetadata {
         Ok((file, state.version))
     }
 
+    /// Forgets that a version of a list is stored, for it cannot be read any more: it is
+    /// fetched again where it is the newest.
+    pub fn forget_stored(&mut self, list: &str, rank: (u64, u64)) {
+        self.stored
+            .retain(|name, version| name != list || version.rank() != rank);
+    }
+
     /// Follows the stored roots from the pinned one, as far as they verify. The floors know
     /// up to which root they go.
     fn follow_stored_roots(&mut self, files: &BTreeMap<String, Vec<u8>>) {

@@ -490,6 +490,72 @@ fn where_standing_and_current_are_both_damaged_nothing_goes_in_force_unjudged() 
 }
 
 #[test]
+fn a_version_in_force_that_is_damaged_on_disk_costs_no_list() {
+    let mut plant = Plant::new();
+    let status = |plant: &Plant| plant.node.command(&["status"]);
+    let state = |plant: &Plant, serial: u64| {
+        let folder = plant.node.state().join("lists/a");
+        folder.join(format!("{serial}.state"))
+    };
+    let restart = |plant: &mut Plant| {
+        plant.node.stop();
+        plant.node.start();
+    };
+    let damage = |plant: &Plant, serial: u64| {
+        let file = fs::File::options().write(true).open(state(plant, serial));
+        file.unwrap().set_len(100).unwrap();
+    };
+    // The newest is fetched again: until then the one before stands in for it.
+    plant.publish(0..310);
+    damage(&plant, 2);
+    restart(&mut plant);
+    assert!(plant.blocks(299) && !plant.blocks(309));
+    let said = status(&plant);
+    let alarm = "ALARM (disk): list a: serial 2 is to be in force";
+    assert!(
+        said.contains(alarm) && said.contains("serial 1 stands in"),
+        "{said}"
+    );
+    plant.node.command(&["update"]);
+    assert!(plant.blocks(309));
+    assert!(!status(&plant).contains("ALARM"), "{}", status(&plant));
+    // One that is not the newest cannot be fetched, and what is held stays held.
+    plant.publish(0..700);
+    fs::remove_file(state(&plant, 2)).unwrap();
+    restart(&mut plant);
+    let said = plant.node.command(&["hold"]);
+    assert!(
+        said.contains("serial 2 is to be in force, and is not on disk"),
+        "{said}"
+    );
+    assert!(plant.blocks(299) && !plant.blocks(309));
+    assert_eq!(plant.held(), Some(3));
+    assert!(status(&plant).contains(alarm), "{}", status(&plant));
+    // The next version is measured by what stands in.
+    plant.publish(0..800);
+    assert_eq!(plant.held(), Some(4));
+    plant.publish(0..320);
+    assert_eq!(plant.held(), None);
+    assert!(plant.blocks(319) && !status(&plant).contains("ALARM"));
+    // The same while it runs, and of a version that somebody went back to from the only other.
+    let rollback = ["rollback", "a", "1"];
+    plant.node.command(&[&rollback[..], &ANNA].concat());
+    for serial in 2..5 {
+        let _ = fs::remove_file(state(&plant, serial));
+    }
+    fs::remove_file(state(&plant, 1)).unwrap();
+    let text = fs::read_to_string(plant.node.configuration()).unwrap();
+    let other = text.replace("list: a } }", "list: a }, mode: monitor }");
+    for text in [other, text] {
+        plant.node.write_configuration(&text);
+        plant.node.command(&["reload"]);
+    }
+    assert!(plant.blocks(319));
+    let alarm = "serial 1 is to be in force";
+    assert!(status(&plant).contains(alarm), "{}", status(&plant));
+}
+
+#[test]
 fn another_list_in_the_place_of_one_is_measured_by_nothing_of_it() {
     let mut plant = Plant::new();
     plant.authority.delegate("b");

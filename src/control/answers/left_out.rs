@@ -11,6 +11,7 @@ use crate::compile::parse::{self, Parsed};
 use crate::compile::{self, Blocklist};
 use crate::config::Config;
 use crate::control::rounds::Puller;
+use crate::control::rulings::stored::text_of;
 use crate::control::rulings::versions::current;
 use crate::control::terminal::minute;
 use crate::policy::{
@@ -70,7 +71,12 @@ pub(crate) fn find(
     let mut pullers = pullers(config);
     let mut found = Vec::new();
     for settings in &config.lists {
-        if let Some(file) = current(config, settings, |name| pullers.get_mut(name)) {
+        let file = current(config, settings, |version| {
+            text_of(&config.state, settings, version, |name| {
+                pullers.get_mut(name)
+            })
+        });
+        if let Some(file) = file {
             let compiled = blocklist
                 .lists()
                 .iter()

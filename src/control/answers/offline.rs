@@ -11,6 +11,7 @@ use crate::control::answers::left_out::pullers;
 use crate::control::clock;
 use crate::control::command::explained;
 use crate::control::levers::allowed::Allowed;
+use crate::control::rulings::stored::text_of;
 use crate::control::rulings::versions::current;
 use crate::control::shown::Shown;
 
@@ -46,7 +47,12 @@ fn compile(config: &Config) -> Blocklist {
         ..Levers::default()
     };
     for settings in &config.lists {
-        let Some(file) = current(config, settings, |name| pullers.get_mut(name)) else {
+        let file = current(config, settings, |version| {
+            text_of(&config.state, settings, version, |name| {
+                pullers.get_mut(name)
+            })
+        });
+        let Some(file) = file else {
             eprintln!("list {}: there is no version of it on disk", settings.name);
             continue;
         };

@@ -8,6 +8,7 @@ use serde_json::json;
 use crate::config::Config;
 use crate::control::clock;
 use crate::control::levers::allowed::Allowed;
+use crate::control::rulings::stored::stored;
 use crate::control::rulings::versions::peek;
 use crate::control::shown::Shown;
 use crate::control::terminal::minute;
@@ -24,7 +25,10 @@ pub(crate) fn shown_held(config: &Config) -> Result<Shown, String> {
         if let Some(held) = &standing.held {
             let in_force = standing.in_force.as_ref().map_or_else(
                 || "nothing is in force".to_owned(),
-                |version| format!("{version} stays in force"),
+                |version| match stored(&config.state, settings).contains(&version.stored()) {
+                    true => format!("{version} stays in force"),
+                    false => format!("{version} is to be in force, and is not on disk"),
+                },
             );
             let name = held.version.serial().map_or_else(
                 || held.version.digest().chars().take(12).collect(),

@@ -131,6 +131,9 @@ impl Puller {
             .states(subscription)
             .map_err(RoundError::Store)?;
         let restored = self.restore_one(subscription, states.load(rank));
+        if restored.is_err() {
+            self.trusted.forget_stored(&subscription.name, rank);
+        }
         if let Err(error) = &restored
             && self.keeper.is_owner()
             && is_damage(error, &subscription.list)

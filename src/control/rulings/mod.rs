@@ -6,6 +6,7 @@ pub(crate) mod local_versions;
 pub(crate) mod offering;
 pub(crate) mod origin;
 pub(crate) mod renamed;
+pub(crate) mod stand_in;
 pub(crate) mod stored;
 pub(crate) mod version;
 pub(crate) mod versions;

@@ -13,6 +13,7 @@ use crate::control::rounds::repositories::{Repositories, subscriptions};
 use crate::control::rounds::update::Updater;
 use crate::control::rulings::list_standing::{Held, Ruling};
 use crate::control::rulings::local::read_local;
+use crate::control::rulings::stand_in::in_force_or_stand_in;
 use crate::control::rulings::stored::{in_force_before, stored, text_of};
 use crate::control::rulings::version::{Stored, Version};
 use crate::control::rulings::versions::Judging;
@@ -50,9 +51,10 @@ impl Updater {
         let border = self.border(settings);
         let withdrawn = self.levers().withdrawn.remove(&settings.name);
         // What another origin put in force is no measure for this one.
-        let in_force = self.versions.standing(&settings.name);
-        let in_force = in_force.and_then(|standing| standing.in_force.clone());
-        let is_same = in_force.is_some() && in_force == self.editions.version(&settings.name);
+        let standing = self.versions.standing(&settings.name).cloned();
+        let standing = standing.unwrap_or_default();
+        let in_force = &standing.in_force;
+        let is_same = in_force.is_some() && *in_force == self.editions.version(&settings.name);
         let entries = self.editions.entries(&settings.name).filter(|_| is_same);
         let judging = Judging {
             settings,
@@ -62,13 +64,11 @@ impl Updater {
             entries,
             now: plausible(clock::timestamp(), self.repositories.issued()),
         };
-        let before = in_force;
         let (state, repositories) = (&self.config.state, &mut self.repositories);
         let before = || {
-            let version = before?;
-            let stored = version.stored();
-            let file = text_of(state, settings, &stored, |name| repositories.puller(name)).ok()?;
-            (Version::of(&file.get().provenance) == version).then_some(file)
+            in_force_or_stand_in(state, settings, &standing, |version| {
+                text_of(state, settings, version, |name| repositories.puller(name))
+            })
         };
         let ruling = match again {
             true => self.versions.judge_held(&judging, &changed, before),
@@ -124,7 +124,11 @@ impl Updater {
                     if dropped.contains_key(&settings.name) {
                         return None;
                     }
-                    versions.text(settings, |name| repositories.puller(name))
+                    versions.text(settings, |version| {
+                        text_of(&config.state, settings, version, |name| {
+                            repositories.puller(name)
+                        })
+                    })
                 });
             let before = fresh.len();
             for list in blocklist.lists() {
@@ -180,36 +184,26 @@ impl Updater {
         }
     }
 
-    /// Begins with a list as it is on disk: with what was in force; where that is not known
-    /// or damaged, the newest version is judged by the one before it.
+    /// Begins with a list as it is on disk: with what was in force, or stands in for it; where
+    /// that is not known, the newest version is judged by the one before it.
     pub(crate) fn begin(&mut self, settings: &compile::Settings) {
         let name = &settings.name;
         let standing = self.versions.standing(name).cloned().unwrap_or_default();
-        let in_force = standing.in_force.as_ref().map(|version| version.stored());
         // Also what is held or was left is known to be stored, and is not fetched again.
         let mut known = standing.needed();
         known.retain(|version| standing.in_force.as_ref() != Some(version));
-        let mut texts = Vec::new();
-        for version in in_force
-            .iter()
-            .cloned()
-            .chain(known.iter().map(|it| it.stored()))
-        {
-            match self.stored_text(settings, &version) {
-                Ok(file) => texts.push((version, file)),
-                Err(error) => {
-                    tracing::error!(list = name, %version, %error, "a stored version cannot be used");
-                }
+        for version in known {
+            if let Err(error) = self.stored_text(settings, &version.stored()) {
+                tracing::error!(list = name, %version, %error, "a stored version cannot be used");
             }
         }
-        match texts.into_iter().next() {
-            Some((version, file))
-                if Some(&version) == in_force.as_ref()
-                    && standing.in_force == Some(Version::of(&file.get().provenance)) =>
-            {
-                self.fresh.insert(name.clone(), Changed::whole(file));
-            }
-            _ => self.begin_anew(settings),
+        let (state, repositories) = (&self.config.state, &mut self.repositories);
+        let in_force = self.versions.text(settings, |version| {
+            text_of(state, settings, version, |name| repositories.puller(name))
+        });
+        match in_force {
+            Some(file) => _ = self.fresh.insert(name.clone(), Changed::whole(file)),
+            None => self.begin_anew(settings),
         }
         self.offer_local(settings);
         self.tell(name);
@@ -347,6 +341,7 @@ impl Updater {
             .alarms
             .keep(|kind, about| !kind.is_of_repository() || self.is_configured(about));
         self.tell_lapsed();
+        self.tell_stand_ins();
     }
 
     /// Tells the report how a list stands.

@@ -7,12 +7,12 @@ use jiff::Timestamp;
 
 use crate::compile::{Border, CompiledList, From, Protected, Settings};
 use crate::config::Config;
-use crate::control::rounds::Puller;
 use crate::control::rounds::editions::Changed;
 use crate::control::rulings::list_standing::{ListStanding, Ruling};
 use crate::control::rulings::local::read_file;
 use crate::control::rulings::origin::origin;
-use crate::control::rulings::stored::{in_force_before, stored, text_of};
+use crate::control::rulings::stand_in::in_force_or_stand_in;
+use crate::control::rulings::stored::{in_force_before, stored};
 use crate::control::rulings::version::{Stored, Version};
 use crate::guard::{Change, Comparison, Difference, Guard, Trip, Verdict};
 use crate::policy::{Origin, Withdrawal};
@@ -285,34 +285,23 @@ impl Versions {
         }
     }
 
-    /// The text in force, from disk.
-    pub(crate) fn text<'a>(
+    /// The text in force, from disk; where that cannot be read, what stands in for it.
+    pub(crate) fn text(
         &self,
         settings: &Settings,
-        puller: impl FnOnce(&str) -> Option<&'a mut Puller>,
+        text: impl FnMut(&Stored) -> Result<Verified<ListFile>, String>,
     ) -> Option<Verified<ListFile>> {
-        let version = self.standing(&settings.name)?.in_force.clone()?;
-        text_of(&self.state, settings, &version.stored(), puller)
-            .map_err(|error| tracing::error!(list = settings.name, %version, %error, "the version in force cannot be read again"))
-            .ok()
+        in_force_or_stand_in(&self.state, settings, self.standing(&settings.name)?, text)
     }
 
     /// The versions on disk that a person can go back to, the newest first: not the one in
     /// force, none that is held or was rejected.
     #[must_use]
     pub(crate) fn earlier(&self, settings: &Settings) -> Vec<Stored> {
-        let none = ListStanding::default();
-        let standing = self.standing(&settings.name).unwrap_or(&none);
-        let held = standing.held.as_ref().map(|held| &held.version);
-        let shut = standing
-            .in_force
-            .iter()
-            .chain(held)
-            .chain(&standing.rejected);
-        let shut: Vec<Stored> = shut.map(Version::stored).collect();
-        let mut found = stored(&self.state, settings);
-        found.retain(|version| !shut.contains(version));
-        found
+        let standing = self.standing(&settings.name);
+        standing.map_or_else(Vec::new, |standing| {
+            earlier(&self.state, settings, standing)
+        })
     }
 }
 
@@ -323,11 +312,11 @@ pub(crate) fn peek(config: &Config, settings: &Settings) -> ListStanding {
 }
 
 /// The version of a list that a daemon with this configuration has in force or would begin
-/// with, from disk, for what changes nothing; nothing where there is none.
-pub(crate) fn current<'a>(
+/// with, from disk, for what changes nothing; nothing where there is none. `text` gives one.
+pub(crate) fn current(
     config: &Config,
     settings: &Settings,
-    puller: impl FnOnce(&str) -> Option<&'a mut Puller>,
+    mut text: impl FnMut(&Stored) -> Result<Verified<ListFile>, String>,
 ) -> Option<Verified<ListFile>> {
     let standing = peek(config, settings);
     if let From::File { path, .. } = &settings.from
@@ -338,12 +327,27 @@ pub(crate) fn current<'a>(
             return Some(file);
         }
     }
-    let version = match &standing.in_force {
-        Some(version) => version.stored(),
-        None => in_force_before(&config.state, settings)
-            .or_else(|| stored(&config.state, settings).into_iter().next())?,
-    };
-    text_of(&config.state, settings, &version, puller).ok()
+    if standing.in_force.is_some() {
+        return in_force_or_stand_in(&config.state, settings, &standing, text);
+    }
+    let version = in_force_before(&config.state, settings)
+        .or_else(|| stored(&config.state, settings).into_iter().next())?;
+    text(&version).ok()
+}
+
+/// The versions of a list on disk, the newest first: not the one in force, none that is held
+/// or was rejected.
+pub(crate) fn earlier(state: &Path, settings: &Settings, standing: &ListStanding) -> Vec<Stored> {
+    let held = standing.held.as_ref().map(|held| &held.version);
+    let shut = standing
+        .in_force
+        .iter()
+        .chain(held)
+        .chain(&standing.rejected);
+    let shut: Vec<Stored> = shut.map(Version::stored).collect();
+    let mut found = stored(state, settings);
+    found.retain(|version| !shut.contains(version));
+    found
 }
 
 /// What a version changes upon the one in force.
