@@ -382,6 +382,38 @@ fn lists_that_exchange_their_names_keep_what_was_decided_of_each() {
 }
 
 #[test]
+fn a_rejected_version_is_rejected_under_every_name_of_its_list() {
+    let mut plant = Plant::new();
+    let configured = fs::read_to_string(plant.node.configuration()).unwrap();
+    let second = "name: a, from: { repository: hotline, list: a } }\n  - { name: b,";
+    let twice = configured.replace("name: a,", second);
+    plant.publish(0..600);
+    plant
+        .node
+        .command(&[&["hold", "reject", "a", "2"][..], &ANNA].concat());
+    plant.node.write_configuration(&twice);
+    plant.node.command(&["reload"]);
+    let said = plant.node.command(&["update"]);
+    assert!(said.contains("b: not in force; serial 2 was"), "{said}");
+    assert!(plant.blocks(1) && !plant.blocks(599));
+    // What is held under both names is rejected under both.
+    plant.publish(0..310);
+    plant.publish(0..900);
+    plant
+        .node
+        .command(&[&["hold", "reject", "b", "4"][..], &ANNA].concat());
+    for restarts in [false, true] {
+        if restarts {
+            plant.node.stop();
+            plant.node.start();
+        }
+        assert_eq!(plant.held(), None, "{restarts}");
+        assert_eq!(plant.list()["rejected"]["version"], "serial 4");
+        assert!(plant.blocks(309) && !plant.blocks(899), "{restarts}");
+    }
+}
+
+#[test]
 fn a_held_version_is_superseded_by_a_better_one() {
     let plant = Plant::new();
     plant.publish(0..600);

@@ -306,10 +306,11 @@ impl Updater {
             }
             Prepared::Reject(settings) => {
                 let list = &settings.name;
-                let mut rejected = None;
-                self.versions
-                    .change(list, |standing| rejected = standing.reject(now))?;
+                let (rejected, others) = self.versions.reject(settings, now)?;
                 self.tell(list);
+                for other in others {
+                    self.tell(&other);
+                }
                 let version = rejected.map_or_else(String::new, |version| version.to_string());
                 Ok(format!(
                     "{version} of list {list} is rejected and never goes in force; the next one is judged anew."

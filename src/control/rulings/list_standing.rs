@@ -332,6 +332,29 @@ impl ListStanding {
         Some(held.version)
     }
 
+    /// Takes over what was rejected under another name of the same list: a rejection is of the
+    /// authority's version. What is in force under this name stays so.
+    pub(crate) fn share_rejections(&mut self, other: &Self) {
+        let known = self.rejected.clone();
+        let new = other.rejected.iter().filter(|new| !known.contains(new));
+        self.rejected.extend(new.cloned());
+        let surplus = self.rejected.len().saturating_sub(REJECTED_MAX);
+        self.rejected.drain(..surplus);
+        let held = self.held.as_ref().map(|held| &held.version);
+        if held.is_some_and(|held| self.rejected.contains(held)) {
+            self.held = None;
+            self.rejection.clone_from(&other.rejection);
+        }
+        if self.in_force.is_none() && self.rejection.is_none() {
+            self.rejection.clone_from(&other.rejection);
+        }
+    }
+
+    /// Whether both are of the same list of the same repository.
+    pub(crate) fn is_of_same(&self, other: &Self) -> bool {
+        self.origin == other.origin
+    }
+
     /// A person goes back to a version.
     pub(crate) fn go_back(&mut self, version: Version, by: &str, reason: &str, at: Timestamp) {
         let before = self.pin.take().map(|pin| pin.left);

@@ -86,7 +86,46 @@ impl Versions {
             standings.insert(name.clone(), standing);
         }
         self.standings = standings;
+        for settings in &config.lists {
+            self.share_rejections(settings);
+        }
         Ok(damaged)
+    }
+
+    /// Has all names of a signed list know what was rejected under this one; returns the others.
+    fn share_rejections(&mut self, settings: &Settings) -> Vec<String> {
+        let mut others = Vec::new();
+        let known = self.standings.get(&settings.name).cloned();
+        let is_signed = matches!(settings.from, From::Repository { .. });
+        let Some(known) = known.filter(|_| is_signed) else {
+            return others;
+        };
+        for (name, standing) in &mut self.standings {
+            if *name != settings.name && standing.is_of_same(&known) {
+                standing.share_rejections(&known);
+                others.push(name.clone());
+            }
+        }
+        others
+    }
+
+    /// A person rejects what is held of a list, under whatever name; returns the version, and
+    /// the other names.
+    ///
+    /// # Errors
+    /// A sentence where the disk does not take it; nothing has changed then.
+    pub(crate) fn reject(
+        &mut self,
+        settings: &Settings,
+        now: Timestamp,
+    ) -> Result<(Option<Version>, Vec<String>), String> {
+        let mut rejected = None;
+        self.change(&settings.name, |standing| rejected = standing.reject(now))?;
+        let others = self.share_rejections(settings);
+        // What is not taken now is known again at the next start.
+        self.unsaved.extend(others.iter().cloned());
+        self.catch_up();
+        Ok((rejected, others))
     }
 
     /// How a list stands.
