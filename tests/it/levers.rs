@@ -361,6 +361,45 @@ fn an_entry_ends_by_itself_without_any_new_list() {
 }
 
 #[test]
+fn files_of_the_state_that_are_gone_or_changed_are_said_at_the_start() {
+    let mut plant = Plant::new(&["one.test"], "1h");
+    let allow = ["allow", "one.test", "--for", "1h"];
+    plant.node.command(&[&allow[..], &ANNA].concat());
+    plant.node.stop();
+    let state = plant.node.state();
+    fs::remove_file(state.join("allowed.json")).unwrap();
+    fs::remove_dir_all(state.join("repositories/hotline")).unwrap();
+    let log = fs::read_to_string(state.join("audit.log")).unwrap();
+    fs::write(state.join("audit.log"), log.replacen("Anna", "Bert", 1)).unwrap();
+    plant.node.start();
+    let status = plant.node.command(&["status"]);
+    for part in [
+        "allowed.json is gone",
+        "repositories/hotline is gone",
+        "the audit log is not whole: audit.log, line 2 is not what was written",
+    ] {
+        assert!(status.contains(part), "{part} is not in\n{status}");
+    }
+    assert!(plant.blocks("one.test"));
+    plant.node.stop();
+    fs::remove_file(state.join("audit.log")).unwrap();
+    fs::remove_file(state.join("audit.head")).unwrap();
+    plant.node.start();
+    let status = plant.node.command(&["status"]);
+    assert!(
+        status.contains("the audit log is not whole: audit.log, line 1"),
+        "{status}"
+    );
+    for part in ["allowed.json is gone", "hotline is gone"] {
+        assert!(!status.contains(part), "{part} is said once:\n{status}");
+    }
+    // What is written down from then on does not look like all there ever was.
+    plant.node.command(&[&allow[..], &ANNA].concat());
+    let said = plant.node.refused(&["status", "--verify-audit"]);
+    assert!(said.contains("cut off or changed"), "{said}");
+}
+
+#[test]
 fn the_audit_log_names_its_first_broken_line_without_a_daemon() {
     let mut plant = Plant::new(&["one.test"], "1h");
     plant

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::compile::is_registry;
+use crate::control::levers::audit_log::AuditLog;
 use crate::control::levers::lever::Person;
 use crate::policy::Name;
 use crate::source::{self, SourceError};
@@ -73,6 +74,9 @@ impl Allowed {
     pub(crate) fn open(state: &Path) -> Result<(Self, Option<String>), String> {
         let path = state.join(FILE);
         let damaged = match read(&path) {
+            Ok(_) if !path.exists() && AuditLog::new(state).has("allow") => {
+                return Ok(Self::gone(path));
+            }
             Ok(names) => return Ok(Self::checked(path, names)),
             Err(Unreadable::Newer(format)) => {
                 return Err(format!(
@@ -92,6 +96,19 @@ impl Allowed {
         );
         let names = Vec::new();
         Ok((Self { path, names }, Some(said)))
+    }
+
+    /// Begins anew where the file is not there, and says so once.
+    fn gone(path: PathBuf) -> (Self, Option<String>) {
+        let said = format!(
+            "{} is gone: names that were allowed are blocked again until `cordon allow` is given anew; find out who can write there",
+            path.display()
+        );
+        let names = Vec::new();
+        let mut allowed = Self { path, names };
+        // Where the disk does not take it, the next start says the same again.
+        let _ = allowed.save(Vec::new());
+        (allowed, Some(said))
     }
 
     /// Keeps what could have been let through by `cordon allow`, and sets the rest aside.

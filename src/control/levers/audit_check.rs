@@ -7,7 +7,7 @@ use std::path::Path;
 use crate::control::levers::audit_line::{
     FORMAT, HASH_MEMBER, HEAD, Head, LINE_OCTETS_MAX, NO_HASH, Record, hash, read_head,
 };
-use crate::control::levers::audit_log::{BROKEN, FILES_MAX, LOG, rotated};
+use crate::control::levers::audit_log::{BROKEN, FILES_MAX, LOG, is_begun, rotated};
 
 /// A chain that holds.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -31,6 +31,11 @@ pub(crate) fn check(state: &Path) -> Result<Checked, String> {
     let last = walk.last.clone();
     let head = read_head(state);
     match (&head, &last) {
+        (None, None) if is_begun(state) => {
+            return Err(format!(
+                "{LOG} and {HEAD} are gone, though something was written down here"
+            ));
+        }
         (None, None) => {}
         (None, Some(_)) => {
             return Err(format!(

@@ -68,9 +68,24 @@ impl AuditLog {
         let mut head = self.mend(now)?;
         self.rotate()?;
         match act.is_refused {
-            true => self.write_refused(act, now, &mut head),
-            false => self.write(act, now, &mut head),
+            true => self.write_refused(act, now, &mut head)?,
+            false => self.write(act, now, &mut head)?,
         }
+        if !is_begun(&self.state) {
+            // Where this is not taken, the next line does it.
+            let _ = (&locked).write_all(b"begun\n");
+        }
+        Ok(())
+    }
+
+    /// Whether the present file has that something was done, by the word for it.
+    pub(crate) fn has(&self, what: &str) -> bool {
+        let text = fs::read(self.state.join(LOG)).unwrap_or_default();
+        let text = String::from_utf8_lossy(&text);
+        // What people say has its quotes escaped, and a changed line still says so much.
+        let (what, done) = (format!("\"what\":\"{what}\""), "\"outcome\":\"done\"");
+        text.lines()
+            .any(|line| line.contains(&what) && line.contains(done))
     }
 
     /// Writes down what was refused, within what the day has left for that.
@@ -134,7 +149,7 @@ impl AuditLog {
         let start = last.iter().rposition(|octet| *octet == b'\n');
         let last = last.get(start.map_or(0, |start| start + 1)..);
         let found = last.and_then(audit_check::read_line);
-        if anchor.is_none() && last.is_none_or(<[u8]>::is_empty) {
+        if anchor.is_none() && last.is_none_or(<[u8]>::is_empty) && !is_begun(&self.state) {
             // The head is there before the first line: a log without one has lost it.
             let none = Head::none();
             self.write_head(&none)?;
@@ -297,6 +312,12 @@ impl AuditLog {
         }
         Ok(file)
     }
+}
+
+/// Whether something was ever written down in a state folder: then log and head are not gone
+/// by themselves.
+pub(crate) fn is_begun(state: &Path) -> bool {
+    fs::metadata(state.join(LOCK)).is_ok_and(|lock| lock.len() > 0)
 }
 
 /// The name of a file that was full; 1 is the newest.

@@ -24,15 +24,15 @@ impl Updater {
         runtime: &Runtime,
         config: Arc<Config>,
     ) -> Result<String, String> {
-        carry_over(&config);
+        let gone = carry_over(&config);
         let mut versions = Versions::new(&config.state);
         let opened = versions.configure(&config).and_then(|damaged| {
             let mut opened = Repositories::open(&config, &self.repositories)?;
             let fresh = self.still_there(&config, &mut opened)?;
             Ok((damaged, opened, fresh))
         });
-        let (damaged, opened, fresh) = opened.inspect_err(|_| carry_over(&self.config))?;
-        tell_damaged(&self.editions, damaged);
+        let (damaged, opened, fresh) = opened.inspect_err(|_| _ = carry_over(&self.config))?;
+        tell_damaged(&self.editions, gone.into_iter().chain(damaged));
         self.repositories.take(&config, opened);
         self.versions = versions;
         self.config = Arc::clone(&config);

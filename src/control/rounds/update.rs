@@ -87,18 +87,23 @@ impl Updater {
         editions: Editions,
         self_tester: Arc<SelfTester>,
     ) -> Result<Self, ExitError> {
-        carry_over(&config);
+        let gone = carry_over(&config);
         let repositories =
             Repositories::open(&config, &Repositories::default()).map_err(ExitError::system)?;
         let mut versions = Versions::new(&config.state);
         let damaged = versions.configure(&config).map_err(ExitError::system)?;
         let (allowed, lost) = Allowed::open(&config.state).map_err(ExitError::system)?;
-        tell_damaged(&editions, damaged.into_iter().chain(lost));
+        let audit = AuditLog::new(&config.state);
+        let broken = audit.check().err().map(|error| {
+            format!("the audit log is not whole: {error}; find out who can write there")
+        });
+        let said = gone.into_iter().chain(damaged).chain(lost).chain(broken);
+        tell_damaged(&editions, said);
         Ok(Self {
             repositories,
             versions,
             allowed,
-            audit: AuditLog::new(&config.state),
+            audit,
             config,
             editions: Arc::new(editions),
             errands: Errands::default(),

@@ -34,6 +34,13 @@ pub(crate) fn note_first_root(state: &Path, repository: &Repository) -> Result<(
     }
 }
 
+/// Whether it is noted by which root a repository is known: it is before anything of it is
+/// in force.
+#[must_use]
+pub(crate) fn is_noted(state: &Path, repository: &Repository) -> bool {
+    path(state, repository).exists()
+}
+
 /// SHA-256 of the root that was the first to be pinned of a repository.
 fn first_root(state: &Path, repository: &Repository) -> String {
     let noted = fs::read_to_string(path(state, repository));

@@ -6,20 +6,22 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use crate::compile::From;
+use crate::compile::{From, Settings};
 use crate::config::{Config, Repository};
 use crate::control::rulings::list_standing::ListStanding;
-use crate::control::rulings::origin::{note_first_root, origin};
+use crate::control::rulings::origin::{is_noted, note_first_root, origin};
+use crate::control::rulings::versions::peek;
 use crate::source::{SourceError, Store};
 use crate::verify::TrustedMetadata;
 
 /// Gives each repository and list that is configured under another name than before its folder:
 /// what holds for them and was decided of them is the authority's versions' and not the
 /// operator's name for them. Where the new configuration is not taken after all, the same with
-/// the old one takes it back.
-pub(crate) fn carry_over(config: &Config) {
+/// the old one takes it back. Says which folders of repositories are gone.
+pub(crate) fn carry_over(config: &Config) -> Vec<String> {
     let repositories = config.state.join("repositories");
     rearrange(&repositories, &renamed_repositories(config, &repositories));
+    let gone = gone(config, &repositories);
     for repository in &config.repositories {
         let noted = Store::open(&config.state, &repository.name)
             .and_then(|_| note_first_root(&config.state, repository));
@@ -29,6 +31,30 @@ pub(crate) fn carry_over(config: &Config) {
     }
     let lists = config.state.join("lists");
     rearrange(&lists, &renamed_lists(config, &lists));
+    gone
+}
+
+/// A sentence for each repository of which lists were in force and whose folder is not there.
+fn gone(config: &Config, folder: &Path) -> Vec<String> {
+    let is_of = |settings: &Settings, name: &str| match &settings.from {
+        From::Repository { repository, .. } => repository == name,
+        From::File { .. } => false,
+    };
+    let gone = config.repositories.iter().filter(|repository| {
+        let mut lists = config.lists.iter();
+        !is_noted(&config.state, repository)
+            && lists.any(|settings| {
+                is_of(settings, &repository.name) && peek(config, settings).in_force.is_some()
+            })
+    });
+    let sentence = |repository: &Repository| {
+        let folder = folder.join(&repository.name);
+        format!(
+            "{} is gone: what was accepted of the repository is forgotten. Until a round brings it again, its lists are bounded by the configuration alone and nothing is withdrawn; find out who can write there",
+            folder.display()
+        )
+    };
+    gone.map(sentence).collect()
 }
 
 /// The repositories whose folder is under another name than theirs, each with that name. A
