@@ -54,6 +54,8 @@ pub struct ListUpdates {
     /// When its role expires, as it was signed last: that may be renewed without a new
     /// version.
     pub role_expires: Option<Timestamp>,
+    /// Who vouches now for what is in force of it; nothing where that is not known.
+    pub signers: Option<Vec<String>>,
     /// Since when it is dropped, because the signed policy says so of one that has expired.
     pub dropped: Option<Timestamp>,
     /// From the publication of a version to its being in force, since the start.

@@ -10,7 +10,7 @@ use super::chain::{
     Chain, TARGETS_OCTETS_MAX, check_fresh, check_pin, lint_error, malformed, read_envelope,
 };
 use super::offer::Offer;
-use super::{VerifyError, lint};
+use super::{TrustedMetadata, VerifyError, lint};
 
 /// A delegated role and the one folder that it speaks for.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -86,6 +86,24 @@ impl Scope {
             }),
             None => Ok(()),
         }
+    }
+}
+
+impl TrustedMetadata {
+    /// Who vouches now for a version of a list, of which `signers` signed it when it came:
+    /// those that signed it anew, else those of them whose keys are not revoked. Nothing before
+    /// the first round.
+    #[must_use]
+    pub fn signers_now(&self, list: &str, state: &str, signers: &[String]) -> Option<Vec<String>> {
+        let scope = Scope::of_list(list);
+        let (delegated, _) = self.chain.delegation(&scope).ok()?;
+        let offer = self.chain.offer(list).ok();
+        let is_newest = offer.is_some_and(|offer| offer.newest.version.state == state);
+        if is_newest && let Some(held) = self.held.get(&scope.file()) {
+            return Some(self.chain.signing(list, &held.bytes).ok()?.signers);
+        }
+        let known = signers.iter().filter(|id| delegated.keyids.contains(id));
+        Some(known.cloned().collect())
     }
 }
 

@@ -253,6 +253,8 @@ fn a_withdrawn_name_resolves_within_three_seconds() {
     assert!(plant.blocks("two.test"));
     let list = plant.list("a");
     assert_eq!(list["withdrawn"], 1, "{list}");
+    let status = plant.node.command(&["status"]);
+    assert!(status.contains("1 entry is withdrawn by"), "{status}");
     let metrics = || plant.node.report("/metrics").body;
     until("it is measured", Duration::from_secs(5), || {
         metrics().contains("cordon_withdraw_latency_seconds_count{list=\"a\"} 1")
@@ -358,6 +360,32 @@ fn an_entry_ends_by_itself_without_any_new_list() {
     assert!(plant.blocks("one.test"));
     assert_eq!(plant.list("a")["not_in_effect"], 1);
     assert_eq!(plant.serial(), Some(2));
+}
+
+#[test]
+fn a_key_that_was_revoked_is_not_shown_as_one_that_vouches_for_a_list() {
+    let plant = Plant::new(&["one.test"], "1h");
+    let old = plant.list("a")["signers"][0].as_str().unwrap().to_owned();
+    let mut rotate = plant.authority.repo("rotate");
+    rotate.args(["--role", "list-a", "--new", "list-a2", "--remove"]);
+    must(rotate.arg(&old));
+    plant.node.command(&["update"]);
+    let list = plant.list("a");
+    assert_eq!(
+        (&list["serial"], &list["revoked"]),
+        (&1.into(), &false.into())
+    );
+    assert_ne!(
+        list["signers"][0],
+        old.as_str(),
+        "others sign the same version"
+    );
+    plant.publish(&["one.test", "two.test"]);
+    let back = ["rollback", "a"];
+    plant.node.command(&[&back[..], &ANNA].concat());
+    let status = plant.node.command(&["status"]);
+    let said = format!("{}; REVOKED since", &old[..8]);
+    assert!(status.contains(&said), "{said} is not in\n{status}");
 }
 
 #[test]

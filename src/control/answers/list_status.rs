@@ -24,6 +24,8 @@ pub(crate) struct ListStatus {
     title: Option<String>,
     serial: Option<u64>,
     signers: Vec<String>,
+    /// Whether so many of their keys are revoked that it could not be signed by them now.
+    revoked: bool,
     /// How many signatures it needed.
     threshold: Option<usize>,
     /// How many keys may sign it.
@@ -115,6 +117,7 @@ impl ListStatus {
             title: None,
             serial: None,
             signers: Vec::new(),
+            revoked: false,
             threshold: None,
             keys: None,
             age_seconds: None,
@@ -225,6 +228,12 @@ impl ListStatus {
             *expires = renewed.to_string();
             self.expired = renewed <= now;
         }
+        if let (Some(signers), Some(threshold)) = (&round.signers, self.threshold) {
+            self.revoked = signers.len() < threshold;
+            if !self.revoked {
+                self.signers.clone_from(signers);
+            }
+        }
         self
     }
 
@@ -257,14 +266,20 @@ impl ListStatus {
         if let (Some(threshold), Some(keys)) = (self.threshold, self.keys) {
             let short = |id: &String| id.get(..8).unwrap_or(id).to_owned();
             let signers: Vec<String> = self.signers.iter().map(short).collect();
-            let _ = writeln!(
+            let _ = write!(
                 text,
                 "  signed by {} of {keys} keys, threshold {threshold}: {}",
                 signers.len(),
                 signers.join(", ")
             );
+            *text += match self.revoked {
+                true => {
+                    "; REVOKED since: it stays in force until a version comes that others signed\n"
+                }
+                false => "\n",
+            };
         }
-        if let Some(expires) = &self.expires {
+        if let Some(expires) = self.expires.as_ref().filter(|_| !self.revoked) {
             let word = if self.expired {
                 "EXPIRED"
             } else {
@@ -284,17 +299,23 @@ impl ListStatus {
                 self.security_events
             );
         }
-        for (count, what) in [
-            (self.not_in_effect, "are not in effect now"),
+        for (count, be, what) in [
+            (self.not_in_effect, true, "not in effect now"),
             (
                 self.withdrawn,
-                "are withdrawn by the authority and let through",
+                true,
+                "withdrawn by the authority and let through",
             ),
-            (self.overdue, "should have been reviewed by now"),
+            (self.overdue, false, "should have been reviewed by now"),
         ] {
-            if count > 0 {
-                let _ = writeln!(text, "  {count} entries {what}");
-            }
+            let (entries, be) = match (count, be) {
+                (0, _) => continue,
+                (1, true) => ("entry", "is "),
+                (1, false) => ("entry", ""),
+                (_, true) => ("entries", "are "),
+                (_, false) => ("entries", ""),
+            };
+            let _ = writeln!(text, "  {count} {entries} {be}{what}");
         }
         self.write_latencies(text);
         if self.quarantined > 0 {

@@ -9,7 +9,7 @@ use crate::compile::{From, Settings};
 use crate::control::rounds::lapsed::about;
 use crate::control::rounds::puller::Puller;
 use crate::control::rounds::update::Updater;
-use crate::policy::OnExpiry;
+use crate::policy::{OnExpiry, Origin};
 use crate::report::{AlarmKind, Severity};
 
 impl Updater {
@@ -41,6 +41,30 @@ impl Updater {
             return None;
         };
         self.repositories.of(settings)?.role_expires(list)
+    }
+
+    /// Who vouches now for what is in force of a list.
+    fn signers_now(&self, settings: &Settings) -> Option<Vec<String>> {
+        let From::Repository { list, .. } = &settings.from else {
+            return None;
+        };
+        let edition = self.editions.in_force.load();
+        let mut lists = edition.blocklist.lists().iter();
+        let compiled = lists.find(|compiled| compiled.settings.name == settings.name)?;
+        let Origin::Signed { state, signers, .. } = &compiled.provenance.origin else {
+            return None;
+        };
+        let puller = self.repositories.of(settings)?;
+        puller.signers_now(list, state, signers)
+    }
+
+    /// Tells the report who vouches now for what is in force.
+    pub(crate) fn tell_signers(&self) {
+        for settings in self.config.lists.iter().filter(|of| !self.is_out(of)) {
+            let signers = self.signers_now(settings);
+            let updates = &self.editions.updates;
+            updates.note(&settings.name, |known| known.signers = signers);
+        }
     }
 
     /// Tells the report, and the log where it is news, what is dropped and what is not.

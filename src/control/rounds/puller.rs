@@ -241,6 +241,12 @@ impl Puller {
         self.trusted.role_expires(list)
     }
 
+    /// Who vouches now for a version of a list that these signed when it came.
+    #[must_use]
+    pub fn signers_now(&self, list: &str, state: &str, signers: &[String]) -> Option<Vec<String>> {
+        self.trusted.signers_now(list, state, signers)
+    }
+
     /// Verifies one stored version again.
     fn restore_one(
         &mut self,

@@ -298,6 +298,8 @@ impl Updater {
             now,
         };
         standing.after(&round, &subscriptions);
+        self.tell_dropped();
+        self.tell_signers();
         self.versions.catch_up();
         self.move_levers();
         // Other terms may quarantine other rows of what is in force.

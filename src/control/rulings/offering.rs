@@ -342,6 +342,7 @@ impl Updater {
             .keep(|kind, about| !kind.is_of_repository() || self.is_configured(about));
         self.tell_lapsed();
         self.tell_stand_ins();
+        self.tell_signers();
     }
 
     /// Tells the report how a list stands.
