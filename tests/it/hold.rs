@@ -560,6 +560,7 @@ fn a_version_in_force_that_is_damaged_on_disk_costs_no_list() {
         said.contains("serial 2 is to be in force, and is not on disk"),
         "{said}"
     );
+    assert!(plant.node.log().contains("cannot be read or stored"));
     assert!(plant.blocks(299) && !plant.blocks(309));
     assert_eq!(plant.held(), Some(3));
     assert!(status(&plant).contains(alarm), "{}", status(&plant));

@@ -80,8 +80,8 @@ pub enum RoundError {
     /// What was given is not to be trusted.
     #[error(transparent)]
     Verify(#[from] VerifyError),
-    /// What was accepted cannot be stored, so that nothing more is taken.
-    #[error("the state cannot be stored: {0}")]
+    /// What was accepted cannot be stored, so that nothing more is taken; or read again.
+    #[error("the state cannot be read or stored: {0}")]
     Store(#[source] SourceError),
     /// The clock stands before this version was made: no expiry could be judged.
     #[error(
