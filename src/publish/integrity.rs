@@ -6,8 +6,10 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use super::repository::target_file;
 use super::roles::{Role, Signers};
 use super::signature::{Signature, is_key_of};
+use super::stage::read_target;
 use super::{PublishError, Repository};
 use crate::verify::hex;
 
@@ -28,6 +30,33 @@ impl Repository {
             Some(before) if self.check_roles(&before).is_ok() => Ok(()),
             _ => Err(error),
         }
+    }
+
+    /// Compares every target file with what its role names. What bounds lists and withdraws
+    /// from them must be as it was signed; a list is published whole anew where its files are
+    /// not. Returns a sentence for each of those.
+    ///
+    /// # Errors
+    /// [`PublishError::Repository`] with the first file that bounds or withdraws and is not
+    /// what was signed.
+    pub(super) fn check_targets(&self) -> Result<Vec<String>, PublishError> {
+        let mut damaged = Vec::new();
+        for role in self.roles() {
+            let targets = role.signed.get("targets").and_then(Value::as_object);
+            for (path, target) in targets.into_iter().flatten() {
+                let Some(file) = target_file(path, target) else {
+                    continue;
+                };
+                match read_target(&self.folder, &file, target) {
+                    Ok(_) => {}
+                    Err(error) if role.name.starts_with("list-") => damaged.push(format!(
+                        "{error}, or publish the list anew: nodes do not take that file"
+                    )),
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+        Ok(damaged)
     }
 
     /// Each root is signed by the keys of the one before it and by its own; returns the last

@@ -134,13 +134,13 @@ impl Repository {
     ) -> Result<Option<(String, Vec<u8>)>, PublishError> {
         let targets = targets.signed.get("targets");
         let target = targets.and_then(|targets| targets.get(path));
-        let Some(file) = target.and_then(|target| target_file(path, target)) else {
+        let Some((target, file)) = target.and_then(|it| Some((it, target_file(path, it)?))) else {
             return Ok(None);
         };
         let new = self.new_files.iter().find(|(name, _)| *name == file);
         let bytes = match new {
             Some((_, bytes)) => bytes.clone(),
-            None => read_target(&self.folder, &file)?,
+            None => read_target(&self.folder, &file, target)?,
         };
         Ok(Some((file, bytes)))
     }

@@ -104,7 +104,9 @@ impl Repository {
             self.check_at_hand(keys, role)?;
         }
         let mut warnings = Vec::new();
-        let before_text = self.plaintext(&before).unwrap_or_else(|error| {
+        let before_text = self.plaintext(&before);
+        let is_damaged = before_text.is_err();
+        let before_text = before_text.unwrap_or_else(|error| {
             warnings.push(format!(
                 "the version before cannot be read, so that every entry counts as new: {error}"
             ));
@@ -124,7 +126,9 @@ impl Repository {
         let mut published = Published {
             list: list.to_owned(),
             seq,
-            is_new: is_begun_anew || current.get("state").and_then(Value::as_str) != Some(&state),
+            is_new: is_begun_anew
+                || is_damaged
+                || current.get("state").and_then(Value::as_str) != Some(&state),
             entries: draft.entries.saturating_sub(1),
             added: draft.added,
             removed: draft.removed,

@@ -17,7 +17,7 @@ use super::{Keyring, PublishError};
 #[derive(Debug)]
 pub struct Repository {
     pub(super) folder: Folder,
-    /// Files of its folder that are foreign to it, a sentence each.
+    /// Files of its folder that are foreign to it, or of a list and damaged; a sentence each.
     pub(super) strays: Vec<String>,
     /// The newest root as it is in its file; empty before the first is published.
     pub(super) root_file: Vec<u8>,
@@ -86,6 +86,7 @@ impl Repository {
             Some((root, version)) => {
                 repository.read_published(&root)?;
                 repository.check_signed(version)?;
+                repository.strays.extend(repository.check_targets()?);
             }
             None if repository.folder.path("metadata/timestamp.json").exists() => {
                 return Err(PublishError::Repository {

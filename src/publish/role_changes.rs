@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::difference::{members, plain};
 use super::repository::target_file;
 use super::roles::{Role, Signers};
-use super::stage::staged_file;
+use super::stage::read_target;
 use super::versions::Versions;
 use super::withdrawing::{WITHDRAW, said};
 use super::{Keyring, PublishError, Repository};
@@ -147,8 +147,7 @@ impl Repository {
     ) {
         let text = |target: Option<&Value>| -> Option<String> {
             let file = target_file(path, target?)?;
-            let waiting = self.folder.read(&staged_file(&file));
-            let bytes = waiting.or_else(|_| self.folder.read(&file)).ok()?;
+            let bytes = read_target(&self.folder, &file, target?).ok()?;
             if path.starts_with(&format!("{WITHDRAW}/"))
                 && let Ok(file) = WithdrawFile::read(&bytes)
             {

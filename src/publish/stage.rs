@@ -1,14 +1,16 @@
 //! [`Stage`]: the folder `staged`, where versions wait for signatures. No node reads it.
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::{fs, io};
 
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 
 use super::PublishError;
 use super::folder::Folder;
 use super::roles::Role;
 use super::signature::{Signature, signed_file};
+use crate::verify::hex;
 
 /// The versions that wait for signatures, and the signatures so far:
 ///
@@ -135,7 +137,7 @@ impl Stage {
         *self = Self::default();
         let path = folder.path(STAGED);
         match fs::remove_dir_all(&path) {
-            Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+            Err(source) if source.kind() != io::ErrorKind::NotFound => {
                 Err(PublishError::Io { path, source })
             }
             _ => Ok(()),
@@ -148,23 +150,42 @@ pub(super) fn staged_file(file: &str) -> String {
     format!("{STAGED}/{file}")
 }
 
-/// A target file, wherever it is: published, or waiting.
-pub(super) fn read_target(folder: &Folder, file: &str) -> Result<Vec<u8>, PublishError> {
+/// A target file, wherever it is, published or waiting, as `target` of its role names it.
+///
+/// # Errors
+/// [`PublishError::Repository`] for one that is missing, or is not what was signed.
+pub(super) fn read_target(
+    folder: &Folder,
+    file: &str,
+    target: &Value,
+) -> Result<Vec<u8>, PublishError> {
     let waiting = staged_file(file);
-    if !folder.path(file).exists() && folder.path(&waiting).exists() {
-        return folder.read(&waiting);
+    let (file, whence) = match !folder.path(file).exists() && folder.path(&waiting).exists() {
+        true => (waiting.as_str(), "copy it anew from whoever staged it"),
+        false => (file, "copy it back from a mirror or a backup"),
+    };
+    let refused = |reason: &str| PublishError::Repository {
+        path: folder.path(file),
+        reason: format!("{reason}; {whence}"),
+    };
+    match folder.read(file) {
+        Ok(bytes) if is_named(target, &bytes) => Ok(bytes),
+        Ok(_) => Err(refused(
+            "is not the file that its role names, for somebody changed it, and nothing is built \
+             upon it",
+        )),
+        Err(PublishError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => Err(
+            refused("is missing, and the newest version of its role names it"),
+        ),
+        Err(error) => Err(error),
     }
-    folder.read(file).map_err(|error| match error {
-        PublishError::Io { path, source } if source.kind() == std::io::ErrorKind::NotFound => {
-            PublishError::Repository {
-                path,
-                reason: "is missing, and the newest version of its role names it; copy it back \
-                         from a mirror or a backup"
-                    .to_owned(),
-            }
-        }
-        other => other,
-    })
+}
+
+/// Whether a target file has the length and the digest that its role names.
+pub(super) fn is_named(target: &Value, bytes: &[u8]) -> bool {
+    let digest = target.pointer("/hashes/sha256").and_then(Value::as_str);
+    let length = target.get("length").and_then(Value::as_u64);
+    length == Some(bytes.len() as u64) && digest == Some(&hex(&Sha256::digest(bytes)))
 }
 
 /// The file of a signature.

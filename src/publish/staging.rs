@@ -12,7 +12,7 @@ use super::quorum::lacking_text;
 use super::repository::{pinned, target_file, target_files};
 use super::roles::Role;
 use super::signature::signed_file;
-use super::stage::{STAGED, STAGED_TARGETS, Stage, staged_file};
+use super::stage::{STAGED, STAGED_TARGETS, Stage, is_named, read_target, staged_file};
 use super::withdrawing::WITHDRAW;
 use super::{Keyring, PublishError, Renewed, Repository, canonical};
 use crate::verify::hex;
@@ -309,6 +309,7 @@ impl Repository {
                 let waiting = staged_file(&file);
                 if !self.folder.path(&waiting).exists() {
                     if self.folder.path(&file).exists() {
+                        read_target(&self.folder, &file, target)?;
                         continue;
                     }
                     return Err(PublishError::Repository {
@@ -321,11 +322,7 @@ impl Repository {
                     });
                 }
                 let bytes = self.folder.read(&waiting)?;
-                let digest = target.pointer("/hashes/sha256").and_then(Value::as_str);
-                let length = target.get("length").and_then(Value::as_u64);
-                if digest != Some(&hex(&Sha256::digest(&bytes)))
-                    || length != Some(bytes.len() as u64)
-                {
+                if !is_named(target, &bytes) {
                     return Err(PublishError::Repository {
                         path: self.folder.path(&waiting),
                         reason: format!(

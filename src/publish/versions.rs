@@ -130,7 +130,7 @@ impl<'a> Versions<'a> {
         };
         let open = |path: &str, target: &Value| {
             let file = target_file(path, target).unwrap_or_default();
-            let bytes = read_target(folder, &file)?;
+            let bytes = read_target(folder, &file, target)?;
             zstd::decode_all(bytes.as_slice())
                 .map(|text| (file.clone(), text))
                 .map_err(|_| damaged(&file, "is not the file that was signed"))

@@ -230,7 +230,7 @@ impl Repository {
         let Some(file) = target_file(&path, &target) else {
             return Ok(Vec::new());
         };
-        let bytes = read_target(&self.folder, &file)?;
+        let bytes = read_target(&self.folder, &file, &target)?;
         let read = WithdrawFile::read(&bytes).map_err(|reason| PublishError::Repository {
             path: self.folder.path(&file),
             reason: format!("{reason}. Put the file back from a copy of the repository"),

@@ -147,6 +147,66 @@ fn what_a_stranger_changed_in_a_repository_is_not_signed() {
     }
 }
 
+/// The same of the target files, which the roles name by their digests.
+#[test]
+fn what_a_stranger_changed_in_a_target_file_is_not_taken_over() {
+    let (authority, folder) = published();
+    let repo = authority.folder();
+    let mut withdraw = authority.repo("withdraw");
+    must(withdraw.args(["--list", "list", "--value", "two.test", "--reason", "error"]));
+    let file = folder.join("policy.yaml");
+    fs::write(&file, "lists: { list: { max_entries: 8 } }").unwrap();
+    must(
+        authority
+            .repo("policy")
+            .arg("--stage")
+            .arg("--from")
+            .arg(file),
+    );
+    let files = files_below(&repo);
+    let find = |end: &str| {
+        let mut names = files.keys().filter(|name| name.starts_with("targets/"));
+        repo.join(names.find(|name| name.ends_with(end)).unwrap())
+    };
+    let status = || {
+        let mut status = cordon();
+        status.args(["repo", "status"]).arg(&repo);
+        status
+    };
+    for (end, was, is) in [
+        (".policy", "\"max_entries\":9", "\"max_entries\":7"),
+        (".policy", "\"max_entries\":9", "\"max_entries\":99"),
+        (".never-block", "bank.test\n", ""),
+        (".list", "two.test", "one.test"),
+    ] {
+        let path = find(end);
+        let kept = fs::read_to_string(&path).unwrap();
+        assert!(kept.contains(was), "{kept}");
+        fs::write(&path, kept.replace(was, is)).unwrap();
+        for mut command in commands(&authority, &folder)
+            .into_iter()
+            .chain([authority.repo("sign"), status()])
+        {
+            refused(&mut command, &[&repo], &[end, "mirror or a backup"]);
+        }
+        fs::write(&path, kept).unwrap();
+    }
+    must(cordon().args(["repo", "sign", "--discard"]).arg(&repo));
+    // A list is not read from such a file, nor shown as if it were whole, and published anew.
+    let path = find(".full");
+    let other = zstd::encode_all(&b"{}\n"[..], 3).unwrap();
+    fs::write(&path, other).unwrap();
+    let said = String::from_utf8(run(&mut status()).stderr).unwrap();
+    assert!(said.contains(".full") && said.contains("anew"), "{said}");
+    let mut withdraw = authority.repo("withdraw");
+    withdraw.args(["--list", "list", "--value", "one.test", "--reason", "error"]);
+    refused(&mut withdraw, &[&repo], &[".full", "mirror or a backup"]);
+    let rows = ["one.test".into(), "two.test".into()];
+    authority.publish_rows("list", &rows, "domains", Some("subtree"));
+    let said = String::from_utf8(run(&mut status()).stderr).unwrap();
+    assert_eq!(said, "");
+}
+
 #[test]
 fn a_foreign_file_in_a_repository_is_named_and_left_where_it_is() {
     let (authority, folder) = published();

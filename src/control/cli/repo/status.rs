@@ -30,7 +30,12 @@ pub(super) fn status(repo: &Path, keys: Option<&Path>, output: &Output) -> Resul
         false => None,
     };
     let status = match (Repository::open(repo), &staged) {
-        (Ok(repository), _) => Some(repository.status(&keys, now)),
+        (Ok(repository), _) => {
+            for warning in repository.warnings() {
+                eprintln!("warning: {warning}");
+            }
+            Some(repository.status(&keys, now))
+        }
         (Err(_), Some(Ok(_))) => None,
         (Err(error), _) => return Err(exit(error)),
     };
