@@ -3,6 +3,8 @@
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value};
 
+use super::signature::is_key_of;
+
 /// The signed part of one role. Members that are not known here are kept as they are.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Role {
@@ -111,6 +113,24 @@ impl Role {
         let name =
             |delegation: &&Value| delegation.get("name").and_then(Value::as_str) == Some(role);
         self.delegated().iter().find(name)
+    }
+
+    /// The first key id, among those that this root or targets role lets sign, that is not the
+    /// digest of the key under it (trust.md section 7.4).
+    pub(super) fn misnamed_key(&self) -> Option<String> {
+        let keys = match self.name.as_str() {
+            "root" => self.signed.get("keys"),
+            _ => self.signed.get("delegations").and_then(|it| it.get("keys")),
+        };
+        let roles = self.signed.get("roles").and_then(Value::as_object);
+        let roles = roles.into_iter().flat_map(Map::values);
+        let mut ids = roles
+            .chain(self.delegated())
+            .flat_map(|role| Signers::read(role).keyids);
+        ids.find(|id| {
+            let key = keys.and_then(|keys| keys.get(id));
+            !key.is_some_and(|key| is_key_of(id, key))
+        })
     }
 
     /// Changes a member that is an object; it is made where it is not there.

@@ -72,8 +72,8 @@ impl Stage {
         Ok(stage)
     }
 
-    /// Refuses a stage that holds a file that is no version of a role: what would be signed
-    /// or published is then not what was staged.
+    /// Refuses a stage that holds a file that is no version of a role, or gives an id another
+    /// key: what would be signed or published is then not what was staged.
     ///
     /// # Errors
     /// [`PublishError::Repository`].
@@ -84,14 +84,25 @@ impl Stage {
         }
     }
 
-    /// The files that are no versions of roles, each as the error that it is.
+    /// The files that are no versions of roles, or whose keys are not what their ids say,
+    /// each as the error that it is.
     pub(super) fn damage(&self, folder: &Folder) -> impl Iterator<Item = PublishError> {
-        self.damaged.iter().map(|name| PublishError::Repository {
-            path: folder.path(&format!("{STAGED}/{name}")),
-            reason: "is not the staged version of a role; copy it anew from whoever staged \
-                     it, or throw everything staged away with `cordon repo sign --discard`"
-                .to_owned(),
-        })
+        let damaged = self.damaged.iter();
+        let damaged = damaged.map(|name| (name.clone(), NO_VERSION.to_owned()));
+        let forged = self.roles.values().filter_map(|role| {
+            let id = role.misnamed_key()?;
+            let reason = format!("gives the id {id:?} to another key than its own, or to none");
+            Some((format!("{}.json", role.name), reason))
+        });
+        damaged
+            .chain(forged)
+            .map(|(name, reason)| PublishError::Repository {
+                path: folder.path(&format!("{STAGED}/{name}")),
+                reason: format!(
+                    "{reason}; copy it anew from whoever staged it, or throw everything staged \
+                     away with `cordon repo sign --discard`"
+                ),
+            })
     }
 
     /// Whether nothing waits.
@@ -193,6 +204,8 @@ fn signature_file(role: &str, keyid: &str) -> String {
     format!("{SIGNATURES}/{role}.{keyid}.json")
 }
 
+/// What is wrong with a file that is no version of a role.
+const NO_VERSION: &str = "is not the staged version of a role";
 /// The folder below the repository.
 pub(super) const STAGED: &str = "staged";
 /// The folder of the target files.

@@ -585,6 +585,44 @@ fn a_forged_delegation_that_takes_a_list_from_nodes_is_not_published() {
 }
 
 #[test]
+fn a_key_under_the_id_of_a_keeper_s_is_not_signed_in() {
+    let keepers = Keepers::published();
+    let repo = keepers.path("repo");
+    let check = |role: &str, keys: &str, edit: &dyn Fn(&mut Value)| {
+        let mut rotate = keepers.repo("rotate");
+        rotate.args(["--role", role, "--threshold", "3", "--stage"]);
+        must(&mut rotate);
+        let parent = if role == "root" { "root" } else { "targets" };
+        let file = repo.join(format!("staged/{parent}.json"));
+        let mut staged: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+        let key = &mut staged["signed"].pointer_mut(keys).unwrap()[&keepers.key_ids(role)[0]];
+        edit(key);
+        fs::write(&file, staged.to_string()).unwrap();
+        for command in [
+            keepers.sign("anna", &repo),
+            keepers.repo("refresh"),
+            keepers.repo("publish"),
+        ] {
+            let mut command = command;
+            if command.get_args().any(|it| it == "publish") {
+                command.arg("--staged");
+            }
+            let output = run(&mut command);
+            let said = String::from_utf8(output.stderr).unwrap();
+            assert!(
+                said.contains(&format!("staged/{parent}.json")) && said.contains("--discard"),
+                "{said}"
+            );
+        }
+        must(cordon().args(["repo", "sign", "--discard"]).arg(&repo));
+    };
+    let other = |key: &mut Value| key["keyval"]["public"] = "07".repeat(32).into();
+    check("root", "/keys", &other);
+    check("root", "/keys", &|key| *key = Value::Null);
+    check("list-a", "/delegations/keys", &other);
+}
+
+#[test]
 fn a_repository_without_duty_officers_gets_some() {
     let authority = Authority::new(&["a"]);
     authority.publish("a", &["one.test"], now());
