@@ -64,7 +64,7 @@ impl Repository {
                     let effects = self.staged_term_effects(now)?;
                     effects.iter().flat_map(TermEffect::sentences).collect()
                 }
-                _ => self.verdicts(staged, now)?,
+                _ => self.verdicts(staged, &self.targets, now)?,
             };
             roles.push(RoleProposal {
                 role: name.clone(),
@@ -89,16 +89,15 @@ impl Repository {
     /// # Errors
     /// [`PublishError::Held`], [`PublishError::Terms`].
     pub(super) fn check_staged_sense(&self, now: Timestamp) -> Result<(), PublishError> {
-        if self.are_staged_terms_accepted() {
-            return Ok(());
-        }
+        // What was accepted of terms covers what they do, and neither lists nor other terms.
+        let terms = self.with_published_terms(true);
         for (list, role) in &self.lists {
             let is_staged = self.stage.roles.contains_key(&role.name);
             let accepted = Versions::new(list, role).newest().get("accepted");
             if !is_staged || accepted.is_some() {
                 continue;
             }
-            let verdicts = self.verdicts(role, now)?;
+            let verdicts = self.verdicts(role, &terms, now)?;
             if !verdicts.is_empty() {
                 return Err(PublishError::Held {
                     list: list.clone(),
@@ -106,15 +105,20 @@ impl Repository {
                 });
             }
         }
-        match self.staged_term_effects(now)? {
+        match self.term_effects(&self.with_published_terms(false), now)? {
             effects if effects.is_empty() => Ok(()),
             effects => Err(PublishError::Terms(effects)),
         }
     }
 
-    /// What the node's own code says of the list that a role names: the rows that it would
-    /// leave out, and the guards that it would trip.
-    fn verdicts(&self, role: &Role, now: Timestamp) -> Result<Vec<String>, PublishError> {
+    /// What the node's own code says of the list that a role names, by the terms of a targets
+    /// role: the rows that it would leave out, and the guards that it would trip.
+    fn verdicts(
+        &self,
+        role: &Role,
+        terms: &Role,
+        now: Timestamp,
+    ) -> Result<Vec<String>, PublishError> {
         let Some(list) = role.name.strip_prefix("list-") else {
             return Ok(Vec::new());
         };
@@ -122,7 +126,7 @@ impl Repository {
         if text.is_empty() {
             return Ok(Vec::new());
         }
-        let border = self.border(list)?;
+        let border = self.border_by(terms, list)?;
         let held = self.guards(&border, role, &text, now)?;
         let draft = Verified::draft(list, text);
         let mut compiler = Compiler::new(&Protected::default(), now);

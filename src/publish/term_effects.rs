@@ -115,17 +115,26 @@ impl Repository {
         }
     }
 
-    /// Whether staged terms say why they are published whatever they do.
-    pub(super) fn are_staged_terms_accepted(&self) -> bool {
+    /// The targets role with those terms as they are published whose staged version says why
+    /// it is published whatever it does, or with all others so, by `accepted`.
+    pub(super) fn with_published_terms(&self, accepted: bool) -> Role {
+        let mut role = self.targets.clone();
         let Some(before) = self.published.get("targets") else {
-            return false;
+            return role;
         };
         let target = |role: &Role, path| role.signed.get("targets")?.get(path).cloned();
-        TERMS.iter().any(|path| {
-            let after = target(&self.targets, path);
-            let accepted = after.as_ref().and_then(|it| it.pointer("/custom/accepted"));
-            accepted.is_some() && after != target(before, path)
-        })
+        for path in TERMS {
+            let (was, is) = (target(before, path), target(&self.targets, path));
+            let says_why = is.as_ref().and_then(|it| it.pointer("/custom/accepted"));
+            if was == is || says_why.is_some() != accepted {
+                continue;
+            }
+            role.edit("targets", |targets| match was {
+                Some(was) => _ = targets.insert(path.to_owned(), was),
+                None => _ = targets.remove(path),
+            });
+        }
+        role
     }
 }
 

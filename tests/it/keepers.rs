@@ -357,6 +357,55 @@ fn what_nodes_would_leave_out_by_staged_terms_is_published_with_a_signed_reason_
 }
 
 #[test]
+fn what_is_accepted_of_one_thing_covers_no_other() {
+    let keepers = Keepers::published();
+    let rows = "1.test\n2.test\n3.test\n4.test\n5.test\nbank.test\n";
+    must(keepers.publish_rows(rows).arg("--stage"));
+    keepers.all_sign(&["anna", "bert"]);
+    keepers.publish_staged();
+    let term = |command: &str, text: &str| {
+        fs::write(keepers.path("term"), text).unwrap();
+        let mut term = keepers.repo(command);
+        term.arg("--from").arg(keepers.path("term")).arg("--stage");
+        term
+    };
+    let publish = || {
+        keepers.all_sign(&["anna", "bert"]);
+        refused(keepers.repo("publish").arg("--staged"))
+    };
+    // A list that shrinks beyond the policy, beside names that are accepted; each was staged
+    // without knowing of the other.
+    must(keepers.publish_rows("1.test\nbank.test\n").arg("--stage"));
+    let (list, staged) = (keepers.path("list"), keepers.path("repo/staged"));
+    fs::rename(&staged, &list).unwrap();
+    let bounds = "lists: { a: { shrink: 10%, from_changes: 1 } }";
+    must(&mut term("policy", bounds));
+    let accept = ["--accept-guard", "the bank agreed"];
+    must(term("never-block", "bank.test\n").args(accept));
+    must(
+        Command::new("cp")
+            .arg("-a")
+            .args([&list.join("."), &staged]),
+    );
+    let said = publish();
+    assert!(said.contains("nodes hold this version"), "{said}");
+    let repo = keepers.path("repo");
+    must(cordon().args(["repo", "sign", "--discard"]).arg(&repo));
+    // Names that are accepted, beside a policy that is not.
+    must(term("policy", "lists: { a: { max_entries: 2 } }").args(accept));
+    must(term("never-block", "bank.test\n").args(accept));
+    let file = keepers.path("repo/staged/targets.json");
+    let mut staged: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+    let policy = &mut staged["signed"]["targets"]["policy"]["custom"];
+    policy.as_object_mut().unwrap().remove("accepted").unwrap();
+    fs::write(&file, staged.to_string()).unwrap();
+    let said = publish();
+    let (_, refusal) = said.split_once("not published").unwrap();
+    assert!(refusal.contains("at most 2 are allowed"), "{said}");
+    assert!(!refusal.contains("bank.test"), "{said}");
+}
+
+#[test]
 fn a_wrong_passphrase_signs_nothing() {
     let keepers = Keepers::new();
     let repo = keepers.path("repo");
