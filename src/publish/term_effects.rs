@@ -14,9 +14,9 @@ use super::sense::as_published;
 use super::versions::Versions;
 use super::{PublishError, Repository};
 use crate::compile::parse::{self, Parsed};
-use crate::compile::{Border, Guard, Protected};
+use crate::compile::{Border, Guard, Protected, Reserved};
 use crate::guard::{Change, Difference, Trip, Verdict};
-use crate::policy::Entry;
+use crate::policy::{Bounds, Entry};
 use crate::verify::Text;
 
 /// What other terms do to one list.
@@ -32,6 +32,8 @@ pub struct TermEffect {
     pub examples: Vec<String>,
     /// The guards that trip by the new terms and did not by those before.
     pub trips: Vec<Trip>,
+    /// What bounded it before and does no more, a sentence each.
+    pub lifted: Vec<String>,
     /// Why nobody can say.
     pub unknown: Option<String>,
 }
@@ -52,6 +54,7 @@ impl TermEffect {
         }
         let trips = self.trips.iter();
         sentences.extend(trips.map(|trip| format!("of list {list}, {}", trip.sentence)));
+        sentences.extend(self.lifted.iter().cloned());
         let unknown = self.unknown.iter();
         sentences.extend(unknown.map(|error| format!("of list {list} nobody can say: {error}")));
         sentences
@@ -71,16 +74,20 @@ impl Repository {
     ) -> Result<Vec<TermEffect>, PublishError> {
         let mut effects = Vec::new();
         for (list, role) in &self.lists {
+            let lifted = self.lifted(before, list)?;
             // Terms that cannot be read bounded nothing here.
             let before = self.border_by(before, list);
             let before =
                 before.unwrap_or_else(|_| Border::draft(None, Guard::USUAL.limits, Arc::default()));
             let after = self.border_by(&self.targets, list)?;
-            if before == after {
+            if before == after && lifted.is_empty() {
                 continue;
             }
-            let effect = match self.plaintext(role) {
-                Ok(text) if text.is_empty() => continue,
+            let mut effect = match self.plaintext(role) {
+                Ok(text) if text.is_empty() => TermEffect {
+                    list: list.clone(),
+                    ..TermEffect::default()
+                },
                 Ok(text) => effect(
                     &Versions::new(list, role),
                     list,
@@ -94,11 +101,34 @@ impl Repository {
                     ..TermEffect::default()
                 },
             };
+            effect.lifted = lifted;
             if !effect.sentences().is_empty() {
                 effects.push(effect);
             }
         }
         Ok(effects)
+    }
+
+    /// What the terms that `before` names bound a list to and the present ones do not at all.
+    fn lifted(&self, before: &Role, list: &str) -> Result<Vec<String>, PublishError> {
+        let mut lifted = Vec::new();
+        // Terms that cannot be read bounded nothing here.
+        let bounds = self.bounds_by(before, list).unwrap_or_default();
+        if bounds != Bounds::default() && self.bounds(list)? == Bounds::default() {
+            lifted.push(format!(
+                "the policy bounds list {list} no more, and did before"
+            ));
+        }
+        let names = self.never_blocked_by(before).unwrap_or_default();
+        let kept = Reserved::new(self.never_blocked_by(&self.targets)?.into());
+        if let Some(name) = names.first()
+            && !names.iter().any(|name| kept.covers(name))
+        {
+            lifted.push(format!(
+                "no name is kept from list {list} that was before, such as {name}"
+            ));
+        }
+        Ok(lifted)
     }
 
     /// What staged terms do to each list, measured by those that are published.

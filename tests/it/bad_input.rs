@@ -321,6 +321,53 @@ fn a_policy_that_demands_what_is_unknown_is_not_signed_and_stops_its_list_alone(
 }
 
 #[test]
+fn terms_that_lift_every_bound_of_a_list_need_a_reason() {
+    let (authority, folder) = published();
+    let other = authority.folder().parent().unwrap().join("term");
+    authority.delegate("other");
+    for (command, text, complaint) in [
+        (
+            "never-block",
+            "",
+            "kept from list list that was before, such as bank.test",
+        ),
+        ("never-block", "# none\nshop.test\n", "kept from list list"),
+        (
+            "policy",
+            "lists: { other: { max_entries: 9 } }",
+            "bounds list list no more",
+        ),
+        ("policy", "lists: { list: {} }", "bounds list list no more"),
+    ] {
+        fs::write(&other, text).unwrap();
+        let term = || {
+            let mut term = authority.repo(command);
+            term.arg("--from").arg(&other);
+            term
+        };
+        refused(&mut term(), &[&folder], &[complaint, "--accept-guard"]);
+        must(term().args(["--accept-guard", "we agreed"]));
+        let before = if command == "policy" {
+            "policy.yaml"
+        } else {
+            "never"
+        };
+        must(
+            authority
+                .repo(command)
+                .arg("--from")
+                .arg(folder.join(before))
+                .args(["--accept-guard", "as it was"]),
+        );
+    }
+    // A name that stands above the one before takes nothing away.
+    fs::write(&other, "test\n").unwrap();
+    let mut above = authority.repo("never-block");
+    let said = String::from_utf8(run(above.arg("--from").arg(&other)).stderr).unwrap();
+    assert!(!said.contains("kept from"), "{said}");
+}
+
+#[test]
 fn a_delta_that_does_not_apply_is_named_and_costs_nothing() {
     let (authority, folder) = published();
     let thief = forge::Authority::at(&folder);
@@ -335,7 +382,7 @@ fn a_delta_that_does_not_apply_is_named_and_costs_nothing() {
     must(
         authority
             .repo("policy")
-            .arg("--from")
+            .args(["--accept-guard", "a test of steps", "--from"])
             .arg(folder.join("policy.yaml")),
     );
     authority.publish_unguarded("list", &rows("before.test"));

@@ -30,7 +30,8 @@ pub(crate) struct Policy {
 /// Why terms are published whatever they do to lists.
 #[derive(Debug, clap::Args)]
 pub(super) struct AcceptEffects {
-    /// Publish it even where nodes then leave out entries that they enforce now; say why.
+    /// Publish it even where nodes then leave out entries that they enforce now, or where it
+    /// lifts every bound of a list; say why.
     #[arg(long, value_name = "REASON", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     accept_guard: Option<String>,
 }
