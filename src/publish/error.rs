@@ -41,6 +41,11 @@ pub enum PublishError {
         /// The file.
         path: PathBuf,
     },
+    /// A name that no key file can have.
+    #[error(
+        "{0:?} is no name of a key file: it has a character at least, does not begin with a dot, and holds neither / nor control characters"
+    )]
+    KeyName(String),
     /// Keys are needed, and their folder is not there.
     #[error("{path}: there is no such folder; --keys names the folder of the keys", path = .path.display())]
     NoKeys {

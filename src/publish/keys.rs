@@ -149,11 +149,20 @@ impl Keyring {
         self.make_file(name, Some(passphrase))
     }
 
-    /// Refuses names of keys that are there already, before any is made.
+    /// Refuses names that no key can have, and those of keys that are there already, before
+    /// any is made.
     ///
     /// # Errors
-    /// [`PublishError::KeyExists`].
-    pub(super) fn check_free(&self, names: &[String]) -> Result<(), PublishError> {
+    /// [`PublishError::KeyName`], [`PublishError::KeyExists`].
+    pub fn check_free(&self, names: &[String]) -> Result<(), PublishError> {
+        let is_bad = |name: &&String| {
+            name.is_empty()
+                || name.starts_with('.')
+                || name.contains(|it: char| it == '/' || it.is_control())
+        };
+        if let Some(name) = names.iter().find(is_bad) {
+            return Err(PublishError::KeyName(name.clone()));
+        }
         let paths = names.iter().map(|name| self.path_of(name));
         let mut paths = paths.flat_map(|path| [path.with_extension("pub"), path]);
         match paths.find(|path| path.exists()) {

@@ -47,6 +47,7 @@ impl Repository {
                     .join(", ")
             )));
         }
+        keys.check_free(&rotation.new)?;
         let before = self.signers(role);
         let after = signers_after(rotation, &before)?;
         let parent = parent_of(role);
@@ -61,7 +62,6 @@ impl Repository {
             let threshold = after.threshold.saturating_sub(rotation.new.len());
             keys.check_at_hand(role, &after.keyids, threshold)?;
         }
-        keys.check_free(&rotation.new)?;
         keys.remember(&rotation.add)?;
         let made: Vec<PublicKey> = rotation
             .new

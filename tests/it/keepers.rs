@@ -672,6 +672,26 @@ fn a_key_under_the_id_of_a_keeper_s_is_not_signed_in() {
 }
 
 #[test]
+fn a_key_is_made_in_the_folder_of_keys_alone() {
+    let keepers = Keepers::published();
+    let before = fs::read_dir(keepers.path("")).unwrap().count();
+    for name in ["../evil", "a/b", ".hidden", "", "a\u{1b}[2Jb"] {
+        for stage in [&[][..], &["--stage"]] {
+            let mut rotate = keepers.repo("rotate");
+            rotate.args(["--role", "snapshot", "--new", name]);
+            let said = refused(rotate.args(stage));
+            assert!(said.contains("is no name of a key file"), "{said}");
+            assert!(!said.contains('\u{1b}'), "{said}");
+        }
+        let mut key = cordon();
+        key.args(["repo", "key", "--new", name, "--keys"]);
+        let said = refused(key.arg(keepers.path("online")));
+        assert!(said.contains("is no name of a key file"), "{said}");
+    }
+    assert_eq!(fs::read_dir(keepers.path("")).unwrap().count(), before);
+}
+
+#[test]
 fn a_repository_without_duty_officers_gets_some() {
     let authority = Authority::new(&["a"]);
     authority.publish("a", &["one.test"], now());

@@ -39,11 +39,6 @@ pub(super) fn key(
     .map_err(exit)
     .map(warned)?;
     let shown = match new.name {
-        Some(name) if name.is_empty() || name.starts_with('.') || name.contains('/') => {
-            return Err(ExitError::usage(format!(
-                "{name:?} is no name of a key file"
-            )));
-        }
         Some(name) => vec![make(&mut keys, name, new)?],
         None => keys.public_keys(),
     };
@@ -111,6 +106,7 @@ fn key_text(folder: &Path, key: &PublicKey, is_encrypted: bool, signs: Option<St
 
 /// Makes a key, encrypted where a passphrase is wanted.
 fn make(keys: &mut Keyring, name: &str, new: &NewKey<'_>) -> Result<PublicKey, ExitError> {
+    keys.check_free(&[name.to_owned()]).map_err(exit)?;
     let passphrase = match new.passphrase_file {
         Some(file) => Some(read_passphrase(file)?),
         None if new.asks => Some(ask_twice(name)?),

@@ -46,6 +46,7 @@ const TEXT_OCTETS_MAX: u64 = 4 << 20;
 pub(super) fn exit(error: PublishError) -> ExitError {
     match error {
         PublishError::ListName(_)
+        | PublishError::KeyName(_)
         | PublishError::Threshold(_)
         | PublishError::Signers { .. }
         | PublishError::Rotation(_) => ExitError::usage(error),
