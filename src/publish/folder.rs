@@ -40,9 +40,17 @@ impl Folder {
         self.path.join(name)
     }
 
-    /// Reads a file.
+    /// Reads a file. What is there and is none would be waited for, as a pipe is.
     pub(super) fn read(&self, name: &str) -> Result<Vec<u8>, PublishError> {
         let path = self.path(name);
+        if path.exists() && !path.is_file() {
+            return Err(PublishError::Repository {
+                path,
+                reason: "is not a file, where one is to be; move it away, and copy that file \
+                         back from a mirror or a backup"
+                    .to_owned(),
+            });
+        }
         fs::read(&path).map_err(|source| io(&path, source))
     }
 
@@ -91,7 +99,7 @@ impl Folder {
             .map_err(|source| io(&path, source))
     }
 
-    /// The names of the files in a folder, sorted; one that is not there has none.
+    /// The names in a folder, sorted; one that is not there has none.
     pub(super) fn names(&self, folder: &str) -> Result<Vec<String>, PublishError> {
         let path = self.path(folder);
         let entries = match fs::read_dir(&path) {
@@ -102,9 +110,7 @@ impl Folder {
         let mut names = Vec::new();
         for entry in entries {
             let entry = entry.map_err(|source| io(&path, source))?;
-            if entry.path().is_file() {
-                names.extend(entry.file_name().into_string());
-            }
+            names.extend(entry.file_name().into_string());
         }
         names.sort_unstable();
         Ok(names)
@@ -142,7 +148,7 @@ impl Folder {
         for folder in folders {
             for name in self.names(&folder)? {
                 let name = format!("{folder}/{name}");
-                if !named.contains(&name) {
+                if !named.contains(&name) && !self.path(&name).is_dir() {
                     self.remove(&name)?;
                 }
             }
@@ -153,6 +159,9 @@ impl Folder {
     /// Notes that a file is superseded at `now`; it is swept a day later.
     pub(super) fn supersede(&self, name: &str, now: Timestamp) -> Result<(), PublishError> {
         let path = self.path(name);
+        if !path.is_file() {
+            return Ok(());
+        }
         let noted = File::options()
             .append(true)
             .open(&path)
@@ -177,6 +186,7 @@ impl Folder {
                 let name = path.strip_prefix(&self.path).unwrap_or(&path);
                 let name = name.to_string_lossy();
                 let is_ours = is_superseded_kind(&name);
+                let is_ours = is_ours && path.is_file();
                 if is_ours && !named.contains(&*name) && is_old(&path, now) {
                     fs::remove_file(&path).map_err(|source| io(&path, source))?;
                     removed += 1;

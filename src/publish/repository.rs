@@ -285,9 +285,9 @@ impl Roots {
         let newest = follow.take_while(|(expected, found)| expected == *found);
         let newest = newest.last().map_or(*first, |(version, _)| version);
         for stray in versions.iter().filter(|version| **version > newest) {
+            let read = folder.read(&file(*stray)).ok();
             let stray = folder.path(&file(*stray));
             let next = folder.path(&file(newest.saturating_add(1)));
-            let read = std::fs::read(&stray).ok();
             if read
                 .and_then(|bytes| Role::read("root", &bytes))
                 .is_some_and(|root| root.version() > newest)

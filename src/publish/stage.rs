@@ -57,7 +57,8 @@ impl Stage {
             else {
                 continue;
             };
-            let read: Option<Signature> = serde_json::from_slice(&folder.read(&file)?).ok();
+            let read = folder.read(&file).ok();
+            let read = read.and_then(|bytes| serde_json::from_slice::<Signature>(&bytes).ok());
             match read {
                 Some(signature) if signature.keyid == keyid => {
                     let of_role = stage.signatures.entry(role.to_owned()).or_default();
@@ -141,7 +142,7 @@ impl Stage {
     /// Throws everything away: versions first, so that no half of it can be signed.
     pub(super) fn discard(&mut self, folder: &Folder) -> Result<(), PublishError> {
         for name in folder.names(STAGED)? {
-            if name.ends_with(".json") {
+            if name.ends_with(".json") && !folder.path(STAGED).join(&name).is_dir() {
                 folder.remove(&format!("{STAGED}/{name}"))?;
             }
         }

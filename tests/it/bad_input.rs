@@ -207,6 +207,70 @@ fn what_a_stranger_changed_in_a_target_file_is_not_taken_over() {
     assert_eq!(said, "");
 }
 
+/// A pipe or a folder in the place of a file: nobody waits for it.
+#[test]
+fn what_is_no_file_is_named_and_not_waited_for() {
+    let (authority, folder) = published();
+    let repo = authority.folder();
+    let file = folder.join("policy.yaml");
+    let stage = || {
+        let mut stage = authority.repo("policy");
+        stage.args(["--accept-guard", "a test", "--stage", "--from"]);
+        must(stage.arg(&file));
+    };
+    fs::write(&file, "lists: { list: { max_entries: 8 } }").unwrap();
+    stage();
+    let known = forge::Authority::at(&folder);
+    let roles = ["timestamp", "snapshot", "targets", "list-list", "withdraw"];
+    let mut names: Vec<String> = roles.map(|role| known.current(role)).into();
+    let others = files_below(&repo).into_keys();
+    names.extend(others.filter(|name| !name.starts_with("metadata/") || name.contains("root")));
+    let ends = |command: &Command| {
+        let mut timed = Command::new("timeout");
+        timed.arg("20").arg(command.get_program());
+        let output = run(timed.args(command.get_args()));
+        assert_ne!(output.status.code(), Some(124), "{command:?} hangs");
+        String::from_utf8([output.stdout, output.stderr].concat()).unwrap()
+    };
+    for name in names {
+        let path = repo.join(&name);
+        let kept = fs::read(&path).unwrap();
+        fs::remove_file(&path).unwrap();
+        for kind in ["mkfifo", "mkdir"] {
+            must(Command::new(kind).arg(&path));
+            let mut status = cordon();
+            status.args(["repo", "status"]).arg(&repo);
+            let mut refresh = authority.repo("refresh");
+            refresh.arg("--stage");
+            for command in [status, refresh, authority.repo("sign")] {
+                let said = ends(&command);
+                let named = path.file_name().unwrap().to_str().unwrap();
+                // What has no part in what is renewed, and a signature, costs nobody anything.
+                let is_apart = name.contains("/signatures/")
+                    || name.starts_with("staged/targets/")
+                        && command.get_args().any(|it| it == "refresh");
+                assert!(
+                    said.contains(named) || is_apart,
+                    "{name} {kind}: {said}\n{command:?}"
+                );
+                assert!(!said.contains("panicked"), "{said}");
+            }
+            match kind {
+                "mkdir" => fs::remove_dir(&path).unwrap(),
+                _ => fs::remove_file(&path).unwrap(),
+            }
+        }
+        fs::write(&path, kept).unwrap();
+    }
+    let staged = repo.join("staged/targets.json");
+    for kind in ["mkfifo", "mkdir"] {
+        fs::remove_file(&staged).unwrap();
+        must(Command::new(kind).arg(&staged));
+        must(cordon().args(["repo", "sign", "--discard"]).arg(&repo));
+        stage();
+    }
+}
+
 #[test]
 fn a_foreign_file_in_a_repository_is_named_and_left_where_it_is() {
     let (authority, folder) = published();
