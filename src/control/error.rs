@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::publish::plain_lines;
+
 /// Why the process ends without having done what it was asked: sentences for the person at
 /// the terminal, and the exit code.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -74,7 +76,7 @@ impl ExitCode {
 
 impl fmt::Display for ExitError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
+        f.write_str(&plain_lines(&self.message))
     }
 }
 

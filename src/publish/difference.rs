@@ -100,6 +100,12 @@ pub(super) fn members(path: &str, before: &Value, after: &Value, out: &mut Vec<S
     }
 }
 
+/// The same for a text of several lines, which stay.
+#[must_use]
+pub fn plain_lines(text: &str) -> String {
+    text.split('\n').map(plain).collect::<Vec<_>>().join("\n")
+}
+
 /// A text without what could make a terminal, or an eye, see something else.
 pub(super) fn plain(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());

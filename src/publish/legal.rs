@@ -37,18 +37,35 @@ impl Legal {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct LegalFile {
-    issuer: Option<BTreeMap<IssuerKey, String>>,
+    issuer: Option<BTreeMap<IssuerKey, Text>>,
     visibility: Option<Spanned<String>>,
     next_expected_at: Option<Spanned<String>>,
     category: Option<Spanned<String>>,
     #[serde(default)]
-    legal: BTreeMap<LegalKey, String>,
+    legal: BTreeMap<LegalKey, Text>,
     redress: Option<RedressFile>,
     #[serde(default)]
-    reason: BTreeMap<String, String>,
+    reason: BTreeMap<String, Text>,
     action: Option<Spanned<String>>,
     expires_at: Option<Spanned<String>>,
     review_by: Option<Spanned<String>>,
+}
+
+/// A text for people; beside the ends of its lines it holds no control characters, which
+/// could make a terminal show something else.
+#[derive(Deserialize)]
+#[serde(try_from = "String")]
+struct Text(String);
+
+impl TryFrom<String> for Text {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        match text.contains(|it: char| it.is_control() && it != '\n') {
+            true => Err(format!("{text:?} holds control characters: take them out")),
+            false => Ok(Self(text)),
+        }
+    }
 }
 
 /// A key of `issuer`.
@@ -77,9 +94,9 @@ enum LegalKey {
 #[serde(deny_unknown_fields)]
 struct RedressFile {
     url: Option<Spanned<String>>,
-    email: Option<String>,
+    email: Option<Text>,
     deadline_days: Option<u32>,
-    court: Option<String>,
+    court: Option<Text>,
 }
 
 impl LegalFile {
@@ -101,7 +118,7 @@ impl LegalFile {
                 LegalKey::NoticeUrl => "notice_url",
                 LegalKey::OrderRef => "order_ref",
             };
-            (name.to_owned(), text.into())
+            (name.to_owned(), text.0.into())
         });
         put_object(&mut legal.defaults, "legal", named.collect());
         if let Some(redress) = self.redress {
@@ -116,7 +133,7 @@ impl LegalFile {
             put_object(&mut legal.defaults, "redress", redress.members());
         }
         let reason = self.reason.into_iter();
-        let reason = reason.map(|(language, text)| (language, text.into()));
+        let reason = reason.map(|(language, text)| (language, text.0.into()));
         put_object(&mut legal.defaults, "reason", reason.collect());
         if let Some(action) = self.action {
             if Action::from_word(&action.value).is_none() {
@@ -148,7 +165,7 @@ impl LegalFile {
                 IssuerKey::Name => "name",
                 IssuerKey::Url => "url",
             };
-            (name.to_owned(), text.as_str().into())
+            (name.to_owned(), text.0.as_str().into())
         });
         put_object(header, "issuer", named.collect());
         if let Some(visibility) = &self.visibility {
@@ -170,8 +187,8 @@ impl RedressFile {
         let mut members = Map::new();
         for (name, text) in [
             ("url", self.url.map(|url| url.value)),
-            ("email", self.email),
-            ("court", self.court),
+            ("email", self.email.map(|text| text.0)),
+            ("court", self.court.map(|text| text.0)),
         ] {
             if let Some(text) = text {
                 put(&mut members, name, text);
@@ -220,9 +237,11 @@ fn term(
 
 /// Whether a browser can be sent there.
 fn is_web_address(text: &str) -> bool {
-    ["https://", "http://"]
-        .iter()
-        .any(|scheme| text.len() > scheme.len() && text.starts_with(scheme))
+    let is_plain = !text.contains(char::is_control);
+    is_plain
+        && ["https://", "http://"]
+            .iter()
+            .any(|scheme| text.len() > scheme.len() && text.starts_with(scheme))
 }
 
 /// Checks a word of a closed vocabulary.
@@ -304,6 +323,15 @@ mod tests {
         check("expires_at: soon\n", Err((1, 13, "neither never")));
         check("review_by: 0d\n", Err((1, 12, "neither a date")));
         check("redress: { deadline_days: soon }\n", Err((1, 27, "")));
+        for text in [
+            "legal: { basis: \"a\\e[2Jb\" }\n",
+            "issuer: { name: \"a\\e[2Jb\" }\n",
+        ] {
+            check(
+                text,
+                Err((1, text.find('"').unwrap() as u64 + 1, "control")),
+            );
+        }
         check(
             "redress: { url: \"javascript:alert(1)\" }\n",
             Err((1, 17, "no address of a web page")),

@@ -39,7 +39,7 @@ mod yaml;
 
 pub use commit::Renewed;
 pub use delegation::Delegation;
-pub use difference::ListDifference;
+pub use difference::{ListDifference, plain_lines};
 pub use error::PublishError;
 pub use founding::Founders;
 pub use keys::Keyring;

@@ -692,6 +692,45 @@ fn a_key_is_made_in_the_folder_of_keys_alone() {
 }
 
 #[test]
+fn no_text_makes_a_terminal_show_something_else() {
+    let keepers = Keepers::published();
+    let repo = keepers.path("repo");
+    let check = |command: &mut Command| {
+        let output = run(command);
+        let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        assert!(!output.status.success(), "{command:?}");
+        assert!(!said.contains('\u{1b}'), "{said:?}");
+        said
+    };
+    let text = "a\u{1b}[2Jb";
+    fs::write(keepers.path("term"), "bank.test\n").unwrap();
+    for arguments in [
+        &["delegate", "--list", "b", "--category", "csam", "--title"][..],
+        &["never-block", "--from", "term", "--accept-guard"],
+        &["withdraw", "--list", "a", "--reason", "error", "--value"],
+    ] {
+        let mut command = keepers.repo(arguments[0]);
+        command.args(&arguments[1..]).arg(text);
+        let said = check(command.arg("--stage").current_dir(keepers.path("")));
+        assert!(said.contains("without control characters"), "{said}");
+    }
+    check(keepers.repo("rotate").args(["--new", "k", "--role", text]));
+    // Whoever may write to the folder gives files names, too.
+    must(keepers.publish_rows("one.test\n").arg("--stage"));
+    let staged = keepers.path("repo/staged");
+    fs::create_dir_all(staged.join("signatures")).unwrap();
+    fs::write(staged.join(format!("signatures/list-a.{text}.json")), "").unwrap();
+    let said = check(keepers.sign("anna", &repo).arg("--yes").arg("0"));
+    assert!(said.contains("is no signature"), "{said}");
+    let file = staged.join("list-a.json");
+    fs::copy(file, staged.join(format!("{text}.json"))).unwrap();
+    check(keepers.sign("anna", &repo).arg("--yes").arg("0"));
+    fs::write(staged.join(format!("{text}.json")), "").unwrap();
+    let said = check(&mut keepers.sign("anna", &repo));
+    assert!(said.contains("is not the staged version"), "{said}");
+}
+
+#[test]
 fn a_repository_without_duty_officers_gets_some() {
     let authority = Authority::new(&["a"]);
     authority.publish("a", &["one.test"], now());

@@ -6,7 +6,7 @@ use std::io::{BufRead, BufReader, IsTerminal, Read};
 use std::path::{Path, PathBuf};
 
 use super::command::{Place, Stage};
-use super::outcome::exit;
+use super::outcome::{exit, warn};
 use crate::control::ExitError;
 use crate::publish::{Keyring, Passphrase, Passphrases, PublicKey, Repository};
 
@@ -21,7 +21,7 @@ pub(super) fn keys(place: &Place) -> Result<Keyring, ExitError> {
 /// Keys; what was passed over in their folder is said.
 pub(super) fn warned(keys: Keyring) -> Keyring {
     for warning in keys.warnings() {
-        eprintln!("warning: {warning}");
+        warn(&warning);
     }
     keys
 }
@@ -35,7 +35,7 @@ pub(super) fn repository(place: &Place, stage: Stage) -> Result<Repository, Exit
     }
     .map_err(exit)?;
     for warning in repository.warnings() {
-        eprintln!("warning: {warning}");
+        warn(&warning);
     }
     Ok(repository)
 }

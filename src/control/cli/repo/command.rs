@@ -7,6 +7,7 @@ use super::delegate::DelegateArguments;
 use super::init::init;
 use super::key::{NewKey, key};
 use super::never_block::NeverBlock;
+use super::outcome::free_text;
 use super::policy::Policy;
 use super::proposal::staged_next;
 use super::publish::{publish, read_legal, read_rows, scopes};
@@ -80,7 +81,7 @@ pub(crate) enum RepoCommand {
         #[arg(long)]
         legal: Option<PathBuf>,
         /// Publish even a version that nodes will hold until their operators decide; say why.
-        #[arg(long, value_name = "REASON", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+        #[arg(long, value_name = "REASON", value_parser = free_text)]
         accept_guard: Option<String>,
         /// Publish what is staged, which enough keepers must have signed.
         #[arg(long, conflicts_with_all = ["list", "from", "format", "matches", "legal", "stage"])]

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::at_hand::{keys, public_keys, repository};
 use super::command::{Output, Place, Stage};
-use super::outcome::{exit, say, say_json};
+use super::outcome::{exit, free_text, say, say_json};
 use super::words::{keys_json, keys_text};
 use crate::control::ExitError;
 use crate::control::clock;
@@ -22,7 +22,7 @@ pub(crate) struct DelegateArguments {
     #[arg(long, required_unless_present = "withdraw")]
     list: Option<String>,
     /// Its title, in English.
-    #[arg(long, required_unless_present = "withdraw")]
+    #[arg(long, value_parser = free_text, required_unless_present = "withdraw")]
     title: Option<String>,
     /// The class of its content.
     #[arg(long, value_parser = category, required_unless_present = "withdraw")]

@@ -5,11 +5,29 @@ use std::io::{Read, Write};
 use std::path::Path;
 
 use crate::control::ExitError;
-use crate::publish::PublishError;
+use crate::publish::{PublishError, plain_lines};
 
-/// Says it to a person.
+/// Says it to a person. Whoever wrote what is in it, it cannot make a terminal show something
+/// else.
 pub(super) fn say(text: &str) -> Result<(), ExitError> {
-    writeln!(std::io::stdout().lock(), "{text}").map_err(ExitError::system)
+    writeln!(std::io::stdout().lock(), "{}", plain_lines(text)).map_err(ExitError::system)
+}
+
+/// Says, likewise, what somebody should know beside the outcome.
+pub(super) fn warn(text: &str) {
+    eprintln!("warning: {}", plain_lines(text));
+}
+
+/// Reads a free text of the command line.
+///
+/// # Errors
+/// The end of a sentence for one that is empty, or has more than one line, or would make a
+/// terminal show something else.
+pub(super) fn free_text(text: &str) -> Result<String, String> {
+    match text.trim().is_empty() || text.contains(char::is_control) {
+        true => Err("is to be a line of text, without control characters".to_owned()),
+        false => Ok(text.to_owned()),
+    }
 }
 
 /// Says it to a program.

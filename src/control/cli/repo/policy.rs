@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::at_hand::{keys, repository};
 use super::command::{Output, Place, Stage};
-use super::outcome::{exit, read_text, say, say_json};
+use super::outcome::{exit, free_text, read_text, say, say_json, warn};
 use crate::control::ExitError;
 use crate::control::clock;
 use crate::publish::{OfflineChange, PolicyFile, PublishError, TermEffect};
@@ -32,7 +32,7 @@ pub(crate) struct Policy {
 pub(super) struct AcceptEffects {
     /// Publish it even where nodes then leave out entries that they enforce now, or where it
     /// lifts every bound of a list; say why.
-    #[arg(long, value_name = "REASON", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    #[arg(long, value_name = "REASON", value_parser = free_text)]
     accept_guard: Option<String>,
 }
 
@@ -74,7 +74,7 @@ pub(super) fn say_change(
     let effects = change.effects.iter().flat_map(TermEffect::sentences);
     let effects: Vec<String> = effects.collect();
     for effect in &effects {
-        eprintln!("warning: {effect}");
+        warn(effect);
     }
     if output.json {
         return say_json(&json!({

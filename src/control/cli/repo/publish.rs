@@ -8,7 +8,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::at_hand::{keys, repository};
 use super::command::{Output, Place, Stage};
-use super::outcome::{exit, say, say_json};
+use super::outcome::{exit, say, say_json, warn};
 use super::proposal::staged_next;
 use super::words::{grouped, published_json, published_text, staged_text};
 use crate::compile::Format;
@@ -38,7 +38,7 @@ pub(super) fn publish(
     drop(repository);
     let published = published.map_err(exit)?;
     for warning in &published.warnings {
-        eprintln!("warning: {warning}");
+        warn(warning);
     }
     if output.json {
         let mut value = published_json(&published);

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::at_hand::keys;
 use super::command::{Output, Place};
-use super::outcome::{exit, say, say_json};
+use super::outcome::{exit, say, say_json, warn};
 use super::proposal::{proposal_json, proposal_text, standing};
 use crate::control::ExitError;
 use crate::control::clock;
@@ -69,10 +69,10 @@ pub(super) fn publish_staged(place: &Place, output: &Output) -> Result<(), ExitE
     let mut repository = Repository::open_staged(&place.repo).map_err(exit)?;
     let proposal = repository.proposal(&keys, now).map_err(exit)?;
     for warning in &proposal.warnings {
-        eprintln!("warning: {warning}");
+        warn(warning);
     }
     for verdict in proposal.roles.iter().flat_map(|role| &role.verdicts) {
-        eprintln!("warning: {verdict}");
+        warn(verdict);
     }
     let renewed = repository.publish_staged(&keys, now).map_err(exit)?;
     if output.json {

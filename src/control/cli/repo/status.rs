@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::at_hand::warned;
 use super::command::Output;
-use super::outcome::{exit, say, say_json};
+use super::outcome::{exit, say, say_json, warn};
 use super::proposal::{proposal_json, proposal_text};
 use super::words::{status_json, status_text};
 use crate::control::ExitError;
@@ -32,7 +32,7 @@ pub(super) fn status(repo: &Path, keys: Option<&Path>, output: &Output) -> Resul
     let status = match (Repository::open(repo), &staged) {
         (Ok(repository), _) => {
             for warning in repository.warnings() {
-                eprintln!("warning: {warning}");
+                warn(&warning);
             }
             Some(repository.status(&keys, now))
         }

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::at_hand::{keys, repository};
 use super::command::{Output, Place, Stage};
-use super::outcome::{exit, say, say_json};
+use super::outcome::{exit, free_text, say, say_json};
 use crate::control::ExitError;
 use crate::control::clock;
 use crate::policy::{EntryId, Withdrawal, WithdrawalReason, Withdrawn};
@@ -20,10 +20,10 @@ pub(crate) struct WithdrawArguments {
     #[arg(long)]
     list: String,
     /// The id of an entry; may be given more than once.
-    #[arg(long = "entry", value_name = "ID", required_unless_present = "values")]
+    #[arg(long = "entry", value_name = "ID", value_parser = free_text, required_unless_present = "values")]
     entries: Vec<String>,
     /// The value of entries, such as a name or a URL; may be given more than once.
-    #[arg(long = "value", value_name = "VALUE")]
+    #[arg(long = "value", value_name = "VALUE", value_parser = free_text)]
     values: Vec<String>,
     /// Why: error, appeal, content_gone, replaced or expired.
     #[arg(long, value_parser = reason, required_unless_present = "undo", default_value_if("undo", "true", "error"))]
