@@ -18,7 +18,10 @@ pub enum VerifyError {
         threshold: usize,
     },
     /// A version below one that was accepted before.
-    #[error("{file}: version {offered} is older than {trusted}, which was accepted before")]
+    #[error(
+        "{file}: version {offered} is older than {trusted}, which was accepted before{}",
+        way_out_of_rollback(file)
+    )]
     Rollback {
         /// The file or role.
         file: String,
@@ -237,6 +240,17 @@ impl VerifyError {
                 reason: other.to_string(),
             },
         }
+    }
+}
+
+/// What the authority does where a thief of a list's key took its serial away from it.
+fn way_out_of_rollback(file: &str) -> &'static str {
+    match file.starts_with("list ") {
+        true => {
+            "; if a stolen key signed that, `min_generation` in the authority's policy begins the \
+             list anew"
+        }
+        false => "",
     }
 }
 

@@ -209,6 +209,11 @@ mod tests {
         check(&version(2, 9, "y"), Err("rollback"));
         check(&version(1, 99, "y"), Err("rollback"));
         check(&version(2, 10, "y"), Err("equivocation"));
+        let mut floors = Floors::default();
+        floors.lists.insert("a".to_owned(), version(1, 1000, "x"));
+        let refused = floors.judge("a", &version(1, 3, "y")).unwrap_err();
+        let said = refused.to_string();
+        assert!(said.contains("`min_generation`"), "{said}");
     }
 
     #[test]

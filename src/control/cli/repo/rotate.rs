@@ -9,7 +9,7 @@ use super::proposal::staged_next;
 use super::words::{keys_json, keys_text};
 use crate::control::ExitError;
 use crate::control::clock;
-use crate::publish::Rotation;
+use crate::publish::{Repository, Rotation};
 
 /// Rotates the keys, and says what that renewed.
 pub(super) fn rotate(
@@ -20,6 +20,7 @@ pub(super) fn rotate(
 ) -> Result<(), ExitError> {
     let mut keys = keys(place)?;
     let mut repository = repository(place, stage)?;
+    let stolen = after_a_theft(&repository, rotation);
     let (made, renewed) = repository
         .rotate(&mut keys, rotation, clock::timestamp())
         .map_err(exit)?;
@@ -54,8 +55,22 @@ pub(super) fn rotate(
             role.role, role.version, role.expires
         ));
     }
+    lines.extend(stolen);
     if stage.stage {
         lines.push(staged_next(place, &keys)?);
     }
     say(&lines.join("\n"))
+}
+
+/// What other keys alone do not undo, where a list loses some.
+fn after_a_theft(repository: &Repository, rotation: &Rotation) -> Option<String> {
+    let list = rotation.role.strip_prefix("list-")?;
+    let next = repository.generations().get(list)?.saturating_add(1);
+    (!rotation.remove.is_empty()).then(|| {
+        format!(
+            "What its old keys signed stays in force on nodes, up to its serial. If one was \
+             stolen, put `min_generation: {next}` for {list} into the policy and publish the list \
+             again: that begins it anew."
+        )
+    })
 }
