@@ -175,7 +175,9 @@ pub enum PublishError {
         what: String,
     },
     /// What is to be withdrawn is not on the list.
-    #[error("list {list} has no {what}; {help}")]
+    #[error(
+        "list {list} has no {what}; {help} Where nodes enforce it all the same, as after the theft of a key, --unlisted withdraws it"
+    )]
     NotListed {
         /// The list.
         list: String,

@@ -29,6 +29,9 @@ pub struct Withdraw {
     pub until: Timestamp,
     /// Whether these entries are to be enforced again instead.
     pub undo: bool,
+    /// Whether nodes may have what the list as it is published here has not, as after the
+    /// theft of its key.
+    pub unlisted: bool,
 }
 
 /// The withdrawals of a list, as they are signed now.
@@ -137,12 +140,17 @@ impl Repository {
         if withdraw.until > longest || withdraw.until <= now {
             return Err(PublishError::WithdrawUntil(longest));
         }
-        let listed = self.listed(list)?;
+        let listed = match self.listed(list) {
+            // What nodes have is let through, whatever became of the list's file here.
+            Err(PublishError::Repository { .. }) if withdraw.unlisted => Listed(Vec::new()),
+            listed => listed?,
+        };
         let mut items = self.running(list, now)?;
         let wanted: Vec<Withdrawn> = withdraw.what.iter().map(canonical_value).collect();
         for (what, hits) in wanted.iter().zip(listed.hits(&wanted)) {
             let is_withdrawn = items.iter().any(|item| item.what == *what);
-            if !(withdraw.undo && is_withdrawn) && hits.is_empty() {
+            let is_known = withdraw.unlisted || withdraw.undo && is_withdrawn;
+            if !is_known && hits.is_empty() {
                 return Err(listed.lacks(list, what));
             }
             if withdraw.undo && !is_withdrawn {
@@ -352,8 +360,10 @@ impl Listed {
         };
         let help = match nearest(text, known) {
             Some(meant) => format!("did you mean {meant}?"),
-            None => "look it up with `cordon explain` on a node, or in the file that was published"
-                .to_owned(),
+            None => {
+                "look it up with `cordon explain` on a node, or in the file that was published."
+                    .to_owned()
+            }
         };
         PublishError::NotListed {
             list: list.to_owned(),

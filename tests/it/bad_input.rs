@@ -385,6 +385,54 @@ fn a_policy_that_demands_what_is_unknown_is_not_signed_and_stops_its_list_alone(
 }
 
 #[test]
+fn what_nodes_have_and_the_publisher_lost_is_withdrawn_all_the_same() {
+    let (authority, folder) = published();
+    let repo = authority.folder();
+    let node = node(&authority);
+    // A thief of the list's key publishes one more, on a mirror of their own.
+    let kept = files_below(&repo);
+    let thief = forge::Authority::at(&folder);
+    let before = thief.plaintext("list");
+    thief.publish_with("list", 2, &before, &[("domain", "more.test")]);
+    node.command(&["update"]);
+    assert!(blocked(&node, "more.test"));
+    for name in files_below(&repo).keys() {
+        let is_list = name.contains("list-list.json") || name.starts_with("targets/list/");
+        if is_list && !kept.contains_key(name) {
+            fs::remove_file(repo.join(name)).unwrap();
+        }
+    }
+    let timestamp = "metadata/timestamp.json";
+    fs::write(repo.join(timestamp), &kept[timestamp]).unwrap();
+    let root = thief.signed("metadata/1.root.json");
+    for role in ["snapshot", "timestamp"] {
+        let old = root["roles"][role]["keyids"][0].as_str().unwrap();
+        let mut rotate = authority.repo("rotate");
+        rotate.args(["--role", role, "--remove", old, "--new"]);
+        must(rotate.arg(format!("{role}-2")));
+    }
+    let withdraw = || {
+        let mut withdraw = authority.repo("withdraw");
+        withdraw.args([
+            "--list",
+            "list",
+            "--reason",
+            "error",
+            "--value",
+            "more.test",
+        ]);
+        withdraw
+    };
+    refused(&mut withdraw(), &[&repo], &["more.test", "--unlisted"]);
+    let said = must(withdraw().arg("--unlisted"));
+    assert!(said.contains("more.test, error, until"), "{said}");
+    assert!(said.contains("not on the list"), "{said}");
+    // The list itself is older than what the node has, and is refused.
+    node.refused(&["update"]);
+    assert!(!blocked(&node, "more.test") && blocked(&node, "one.test"));
+}
+
+#[test]
 fn terms_that_lift_every_bound_of_a_list_need_a_reason() {
     let (authority, folder) = published();
     let other = authority.folder().parent().unwrap().join("term");

@@ -39,6 +39,7 @@ fn seed_75_what_is_withdrawn_can_be_taken_back_when_the_list_dropped_it() {
         reason: WithdrawalReason::Error,
         until: hour(1) + UNTIL_DEFAULT,
         undo: true,
+        unlisted: false,
     };
     let mut repository = Repository::open(&authority.repo()).unwrap();
     let left = repository.withdraw(&authority.keys(), &undo, hour(1));

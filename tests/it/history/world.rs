@@ -325,6 +325,7 @@ impl World {
             reason: WithdrawalReason::Error,
             until,
             undo,
+            unlisted: false,
         };
         self.open()?
             .withdraw(&self.authority.keys(), &withdraw, self.now)?;

@@ -139,6 +139,7 @@ impl Authority {
             reason: WithdrawalReason::Error,
             until: now + UNTIL_DEFAULT,
             undo: false,
+            unlisted: false,
         };
         let mut repository = Repository::open(&self.repo()).unwrap();
         repository.withdraw(&self.keys(), &withdraw, now).unwrap();

@@ -32,6 +32,10 @@ pub(crate) struct WithdrawArguments {
     /// have dropped the entries, or they are enforced again.
     #[arg(long, value_parser = until, default_value = "72h")]
     until: Until,
+    /// Withdraw even what the list as it is published here has not: nodes may enforce it, as
+    /// after the theft of the list's key.
+    #[arg(long)]
+    unlisted: bool,
     /// Take the withdrawal back: the entries are enforced again.
     #[arg(long)]
     undo: bool,
@@ -66,6 +70,7 @@ impl WithdrawArguments {
                 Until::At(time) => time,
             },
             undo: self.undo,
+            unlisted: self.unlisted,
         };
         let keys = keys(&self.place)?;
         let mut repository = repository(&self.place, self.stage)?;
@@ -97,7 +102,7 @@ pub(super) fn running_lines(running: &Withdrawing) -> Vec<String> {
             Withdrawn::Value(value) => value.clone(),
         };
         let stands = match entries.as_slice() {
-            [] => "the list has dropped it".to_owned(),
+            [] => "not on the list".to_owned(),
             entries => format!("still on the list: {}", entries.join(", ")),
         };
         format!(
