@@ -115,7 +115,7 @@ fn a_full_disk_keeps_the_floor_and_the_old_target_and_recovers() {
     let fill = |path: &std::path::Path| symlink("/dev/full", path).unwrap();
     for file in ["timestamp.json", "snapshot.json", "targets.json"] {
         fill(&world.metadata_dir().join(format!(".{file}.tmp")));
-        refused(world.refresh(), "cannot be stored");
+        refused(world.refresh(), "No space left");
         assert_eq!(world.trusted()[file], trusted[file], "{file}");
     }
     fill(&world.target_dir().join(".a.tmp"));
