@@ -334,7 +334,7 @@ impl Versions {
     }
 
     /// The versions on disk that a person can go back to, the newest first: not the one in
-    /// force, none that is held or was rejected.
+    /// force, none that is held, was rejected, or is of a generation that has ended.
     #[must_use]
     pub(crate) fn earlier(&self, settings: &Settings) -> Vec<Stored> {
         let standing = self.standing(&settings.name);
@@ -375,7 +375,8 @@ pub(crate) fn current(
 }
 
 /// The versions of a list on disk, the newest first: not the one in force, none that is held
-/// or was rejected.
+/// or was rejected, and none of a generation that the authority ended by its offline keys:
+/// what a stolen key signed must not come back.
 pub(crate) fn earlier(state: &Path, settings: &Settings, standing: &ListStanding) -> Vec<Stored> {
     let held = standing.held.as_ref().map(|held| &held.version);
     let shut = standing
@@ -385,7 +386,12 @@ pub(crate) fn earlier(state: &Path, settings: &Settings, standing: &ListStanding
         .chain(&standing.rejected);
     let shut: Vec<Stored> = shut.map(Version::stored).collect();
     let mut found = stored(state, settings);
-    found.retain(|version| !shut.contains(version));
+    let begun = standing.in_force.as_ref().map(Version::stored);
+    let is_ended = |version: &Stored| match (version, &begun) {
+        (Stored::Serial(generation, _), Some(Stored::Serial(begun, _))) => generation < begun,
+        _ => false,
+    };
+    found.retain(|version| !shut.contains(version) && !is_ended(version));
     found
 }
 

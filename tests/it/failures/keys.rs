@@ -277,6 +277,13 @@ fn a_list_whose_serial_a_thief_put_out_of_reach_begins_anew() {
     let said = node.command(&["update"]);
     assert!(said.contains("serial 1 in force"), "{said}");
     assert!(blocked(&node, "two.test") && !blocked(&node, "one.test"));
+    // What was signed before the list began anew is nothing to go back to.
+    let person = ["--by", "Anna", "--reason", "by mistake"];
+    for version in [&[][..], &["1"][..]] {
+        let rollback = [&["rollback", "list"][..], version, &person].concat();
+        node.refused(&rollback);
+    }
+    assert!(blocked(&node, "two.test") && !blocked(&node, "one.test"));
     publish("three.test");
     node.stop();
     node.start();
