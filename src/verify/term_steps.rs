@@ -171,6 +171,12 @@ impl TrustedMetadata {
         Ok(())
     }
 
+    /// Whether it is known from a round what the present root's authority says beside its lists.
+    #[must_use]
+    pub fn has_taken_terms(&self) -> bool {
+        self.chain.set().targets_role("targets").is_some() && self.check_terms_known().is_ok()
+    }
+
     /// The files of what bounds lists that is known to have been accepted, and is neither to be
     /// read nor its copy: until a mirror has it again, nothing new is taken.
     #[must_use]

@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::net::Ipv4Addr;
+use std::path::Path;
 
 use serde_json::Value;
 
@@ -155,4 +156,37 @@ fn repositories_that_exchange_their_names_find_their_own_floors_and_terms() {
     node.configure(&of("two", "one", [GONE, GONE]), upstream.address);
     node.command(&["reload"]);
     check(&node);
+}
+
+/// One repository whose pinned root is a copy that may become another.
+fn pinned(authority: &Authority, root: &Path, mirror: &str) -> String {
+    configured(&[("r", mirror, authority, "a")]).replace(
+        &authority.root().display().to_string(),
+        &root.display().to_string(),
+    )
+}
+
+#[test]
+fn a_list_that_outlives_its_root_keeps_what_bounds_and_spares_it() {
+    let (old, new, upstream) = (authority("n"), authority("m"), Upstream::start());
+    let root = old.folder().join("../pinned.json");
+    fs::copy(old.root(), &root).unwrap();
+    let mut node = Node::new(&pinned(&old, &root, &old.mirror()), upstream.address);
+    node.start();
+    stands(&node, "n");
+    let by = new.root().display().to_string();
+    let words = ["trust", "replace", "r", &by, "--yes"];
+    node.command(&[&words[..], &ANNA].concat());
+    stands(&node, "n");
+    // The mirror has nothing of the new root yet.
+    node.refused(&["update"]);
+    stands(&node, "n");
+    // Until what it says beside its lists is taken.
+    new.publish_unguarded("a", &rows("m", 301));
+    node.configure(&pinned(&new, &root, &new.mirror()), upstream.address);
+    node.command(&["reload"]);
+    stands(&node, "n");
+    node.command(&["update"]);
+    node.command(&[&["hold", "accept", "a", "2"][..], &ANNA].concat());
+    stands(&node, "m");
 }

@@ -125,7 +125,8 @@ fn shown(repository: &Repository, before: Option<&TrustSummary>, after: &TrustSu
     format!(
         "The pinned root of repository {} ({})\n{}{}\
          Compare the new key ids with the authority, by telephone or in person.\n\
-         The lists in force stay in force in the running daemon until a version verifies under the new root. \
+         The lists in force stay in force in the running daemon until a version verifies under the new root, \
+         within the old policy, names never to block and withdrawals until those of the new root are taken. \
          A restart before that drops them, for nothing stored verifies under it.",
         repository.name,
         repository.trust.display(),

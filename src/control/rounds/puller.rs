@@ -28,6 +28,9 @@ pub struct Puller {
     /// What was trusted before the pinned root was replaced: what is in force stays provable
     /// by it until a version verifies under the new root, or the process ends.
     before: Option<TrustedMetadata>,
+    /// Whose terms hold until those of the new root are taken, for what bounds and spares goes
+    /// only together with the lists that are still in force.
+    pub(super) terms_before: Option<TrustedMetadata>,
     pub(super) keeper: Keeper,
     /// Where the trusted timestamp came from, so that the mirror can say "unchanged".
     pub(super) seen: Option<Seen>,
@@ -72,6 +75,7 @@ impl Puller {
             budgets: Budgets::default(),
             trusted,
             before: None,
+            terms_before: None,
             keeper,
             seen: None,
             preferred: 0,
@@ -85,10 +89,12 @@ impl Puller {
     }
 
     /// Takes over from `old`, where a person pinned another root in the place of the one that
-    /// `old` trusts: what is in force stays so until a version verifies under the new root.
+    /// `old` trusts: what is in force stays so until a version verifies under the new root, and
+    /// within the old terms until the new ones are taken.
     pub fn succeed(&mut self, old: &Self) {
         if self.trusted.replacement().is_some() {
             self.before = Some(old.before.as_ref().unwrap_or(&old.trusted).clone());
+            self.terms_before = Some(old.terms().clone());
         }
     }
 
@@ -206,7 +212,7 @@ impl Puller {
     /// What bounds the lists, as accepted last; nothing before the first policy.
     #[must_use]
     pub fn policy(&self) -> Option<&SignedPolicy> {
-        self.trusted.policy()
+        self.terms().policy()
     }
 
     /// The files of what bounds its lists that was accepted, and is lost with its copy.
@@ -217,21 +223,21 @@ impl Puller {
 
     /// The names that no list of the repository may block, as accepted last.
     #[must_use]
-    pub const fn never_block(&self) -> &Arc<[Name]> {
-        self.trusted.never_block()
+    pub fn never_block(&self) -> &Arc<[Name]> {
+        self.terms().never_block()
     }
 
     /// What is withdrawn of a list, by the name the repository gives it, as accepted last;
     /// each item says itself until when it holds.
     #[must_use]
     pub fn withdrawals(&self, list: &str) -> &[Withdrawal] {
-        self.trusted.withdrawals(list)
+        self.terms().withdrawals(list)
     }
 
     /// When what is withdrawn of a list was published, by the publisher's clock.
     #[must_use]
     pub fn withdrawn_at(&self, list: &str) -> Option<Timestamp> {
-        self.trusted.withdrawn_at(list)
+        self.terms().withdrawn_at(list)
     }
 
     /// When the role of a list expires, by the name the repository gives it, as it was signed
@@ -245,6 +251,11 @@ impl Puller {
     #[must_use]
     pub fn signers_now(&self, list: &str, state: &str, signers: &[String]) -> Option<Vec<String>> {
         self.trusted.signers_now(list, state, signers)
+    }
+
+    /// Whose terms hold.
+    fn terms(&self) -> &TrustedMetadata {
+        self.terms_before.as_ref().unwrap_or(&self.trusted)
     }
 
     /// Verifies one stored version again.

@@ -205,6 +205,11 @@ impl Puller {
     fn end(&mut self, going: Going, mut source: Source) -> Step {
         let mut round = going.round;
         self.collect(&mut round);
+        if self.terms_before.is_some() && self.trusted.has_taken_terms() {
+            self.terms_before = None;
+            round.changes.policy = true;
+            round.changes.never_block = true;
+        }
         round.retries = source.take_retries();
         round.date = source.take_date();
         self.source = Some(source);
