@@ -7,7 +7,7 @@ use super::{VerifyError, floors, hex};
 
 /// `replaced.json` in the repository's state folder, as `cordon trust replace` writes it.
 /// Without it another pinned root makes nothing of the stored floors, and is refused as long
-/// as they are higher: a slip of the pen must not open the way back.
+/// as they are higher: a node puts them aside, and another repository begins.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Replacement {
     /// The format of this file.

@@ -121,7 +121,8 @@ impl TrustedMetadata {
                 return true;
             }
             let file = next_root(&chain);
-            root = own(&file).filter(|bytes| chain.take_root(&file, bytes).is_ok());
+            let next = own(&file).or_else(|| own("root.json"));
+            root = next.filter(|bytes| chain.take_root(&file, bytes).is_ok());
         }
         // Whether it is in its time is nothing to ask: only whose it is.
         own("timestamp.json").is_some_and(|bytes| {

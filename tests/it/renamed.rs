@@ -190,3 +190,54 @@ fn a_list_that_outlives_its_root_keeps_what_bounds_and_spares_it() {
     node.command(&[&["hold", "accept", "a", "2"][..], &ANNA].concat());
     stands(&node, "m");
 }
+
+#[test]
+fn a_slip_of_trust_puts_aside_what_is_known_and_mended_brings_it_back() {
+    let (n, m, upstream) = (authority("n"), authority("m"), Upstream::start());
+    for count in 301..304 {
+        m.publish_unguarded("a", &rows("m", count));
+    }
+    let of = |authority: &Authority, mirror: &str| configured(&[("r", mirror, authority, "a")]);
+    let mut node = Node::new(&of(&n, &n.mirror()), upstream.address);
+    node.start();
+    n.publish_unguarded("a", &rows("n", 10));
+    node.command(&["update"]);
+    node.command(&[&["hold", "reject", "a", "2"][..], &ANNA].concat());
+    // By reload it is refused, and all stays.
+    node.configure(&of(&m, &m.mirror()), upstream.address);
+    let said = node.refused(&["reload"]);
+    assert!(said.contains("add it again"), "{said}");
+    stands(&node, "n");
+    // By a start another repository begins under this name.
+    node.stop();
+    node.start();
+    stands(&node, "m");
+    node.stop();
+    node.configure(&of(&n, GONE), upstream.address);
+    node.start();
+    stands(&node, "n");
+    let found = list(&node, "a");
+    assert_eq!(found["rejected"]["version"], "serial 2", "{found}");
+    let status = node.command(&["status"]);
+    assert!(!status.contains("ALARM (disk)"), "{status}");
+    // Nothing of the other's versions is a floor here.
+    n.publish_unguarded("a", &rows("n", 301));
+    node.configure(&of(&n, &n.mirror()), upstream.address);
+    node.command(&["reload"]);
+    node.command(&["update"]);
+    assert!(client::ask(node.dns, "n300.test").address.is_some());
+    assert!(list(&node, "a")["rejected"].is_null());
+    stands(&node, "n");
+    // The way that the refusal names.
+    let other = of(&m, &m.mirror());
+    let without = other.split("lists:").next().unwrap().to_owned() + "lists: []\n";
+    for lists in [&without, &other] {
+        node.configure(lists, upstream.address);
+        node.command(&["reload"]);
+    }
+    node.command(&["update"]);
+    stands(&node, "m");
+    assert!(!node.log().contains("ERROR a stored"), "{}", node.log());
+    let folders = fs::read_dir(node.state().join("repositories")).unwrap();
+    assert_eq!(folders.count(), 2, "one of each root");
+}

@@ -41,6 +41,13 @@ pub(crate) fn is_noted(state: &Path, repository: &Repository) -> bool {
     path(state, repository).exists()
 }
 
+/// Whether the folder of that name was begun by the pinned root of that repository.
+#[must_use]
+pub(crate) fn is_of_first_root(state: &Path, name: &str, repository: &Repository) -> bool {
+    let noted = state.join("repositories").join(name).join(FIRST_ROOT);
+    fs::read_to_string(noted).is_ok_and(|noted| noted == digest(&repository.verify.root))
+}
+
 /// SHA-256 of the root that was the first to be pinned of a repository.
 fn first_root(state: &Path, repository: &Repository) -> String {
     let noted = fs::read_to_string(path(state, repository));
@@ -49,5 +56,8 @@ fn first_root(state: &Path, repository: &Repository) -> String {
 
 fn path(state: &Path, repository: &Repository) -> PathBuf {
     let folder = state.join("repositories").join(&repository.name);
-    folder.join("first_root")
+    folder.join(FIRST_ROOT)
 }
+
+/// The file in a repository's folder that says by which root it is known.
+pub(crate) const FIRST_ROOT: &str = "first_root";

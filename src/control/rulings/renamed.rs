@@ -1,5 +1,5 @@
 //! [`carry_over`]: a list or repository that has another name in the configuration keeps what
-//! is stored and was decided of it.
+//! is stored and was decided of it; under the name of another that is put aside, and comes back.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -9,18 +9,27 @@ use std::time::SystemTime;
 use crate::compile::{From, Settings};
 use crate::config::{Config, Repository};
 use crate::control::rulings::list_standing::ListStanding;
-use crate::control::rulings::origin::{is_noted, note_first_root, origin};
+use crate::control::rulings::origin::{
+    FIRST_ROOT, is_noted, is_of_first_root, note_first_root, origin,
+};
 use crate::control::rulings::versions::peek;
 use crate::source::{SourceError, Store};
 use crate::verify::TrustedMetadata;
 
 /// Gives each repository and list that is configured under another name than before its folder:
 /// what holds for them and was decided of them is the authority's versions' and not the
-/// operator's name for them. Where the new configuration is not taken after all, the same with
-/// the old one takes it back. Says which folders of repositories are gone.
+/// operator's name for them. What is of another root than the pinned one is put aside, until its
+/// root is pinned again. Where the new configuration is not taken after all, the same with the old
+/// one takes it back. Says which folders of repositories are gone.
 pub(crate) fn carry_over(config: &Config) -> Vec<String> {
     let repositories = config.state.join("repositories");
     rearrange(&repositories, &renamed_repositories(config, &repositories));
+    for repository in &config.repositories {
+        let name = &repository.name;
+        if is_noted(&config.state, repository) && !is_of(config, name, repository) {
+            make_way(&repositories, name);
+        }
+    }
     let gone = gone(config, &repositories);
     for repository in &config.repositories {
         let noted = Store::open(&config.state, &repository.name)
@@ -31,6 +40,14 @@ pub(crate) fn carry_over(config: &Config) -> Vec<String> {
     }
     let lists = config.state.join("lists");
     rearrange(&lists, &renamed_lists(config, &lists));
+    for settings in &config.lists {
+        let folder = lists.join(&settings.name);
+        let is_signed = matches!(settings.from, From::Repository { .. });
+        let is_of_another = || ListStanding::is_of_another(&folder, &origin(config, settings));
+        if is_signed && ListStanding::is_kept(&folder) && is_of_another() {
+            make_way(&lists, &settings.name);
+        }
+    }
     gone
 }
 
@@ -60,27 +77,31 @@ fn gone(config: &Config, folder: &Path) -> Vec<String> {
 /// The repositories whose folder is under another name than theirs, each with that name. A
 /// folder belongs to whose pinned root its metadata follows from.
 fn renamed_repositories<'a>(config: &'a Config, folder: &Path) -> Vec<(String, &'a str)> {
-    let is_of = |name: &str, repository: &Repository| {
-        folder.join(name).is_dir()
-            && read(&config.state, name)
-                .is_ok_and(|files| TrustedMetadata::is_of(&repository.verify, &files))
-    };
     let mut moves: Vec<(String, &str)> = Vec::new();
     for repository in &config.repositories {
-        if is_of(&repository.name, repository) {
+        if is_of(config, &repository.name, repository) {
             continue;
         }
         let free = names(folder).filter(|name| {
             let mut known = config.repositories.iter();
-            let is_in_use = known.any(|known| known.name == *name && is_of(name, known));
+            let is_in_use = known.any(|known| known.name == *name && is_of(config, name, known));
             let is_taken = moves.iter().any(|(taken, _)| taken == name);
-            !is_in_use && !is_taken && is_of(name, repository)
+            !is_in_use && !is_taken && is_of(config, name, repository)
         });
         if let Some(before) = free.max_by_key(|name| changed(&folder.join(name))) {
             moves.push((before, &repository.name));
         }
     }
     moves
+}
+
+/// Whether the folder of that name is of that repository, by its metadata or by the root that was
+/// the first to be pinned.
+fn is_of(config: &Config, name: &str, repository: &Repository) -> bool {
+    config.state.join("repositories").join(name).is_dir()
+        && (is_of_first_root(&config.state, name, repository)
+            || read(&config.state, name)
+                .is_ok_and(|files| TrustedMetadata::is_of(&repository.verify, &files)))
 }
 
 /// The metadata in a repository's folder.
@@ -116,9 +137,7 @@ fn rearrange(folder: &Path, moves: &[(String, &str)]) {
     moves.retain(|(before, name)| moved(&folder.join(before), &on_the_way(name), before, name));
     for (before, name) in moves {
         let place = folder.join(name);
-        let set_aside = free_place(folder, name);
-        let is_free = !place.exists() || moved(&place, &set_aside, before, name);
-        if is_free && moved(&on_the_way(name), &place, before, name) {
+        if make_way(folder, name) && moved(&on_the_way(name), &place, before, name) {
             tracing::warn!(
                 folder = %place.display(),
                 before,
@@ -126,6 +145,34 @@ fn rearrange(folder: &Path, moves: &[(String, &str)]) {
             );
         }
     }
+}
+
+/// Puts the folder aside whose name another has now; says whether the place is free.
+fn make_way(folder: &Path, name: &str) -> bool {
+    let (place, aside) = (folder.join(name), free_place(folder, name));
+    if !place.exists() {
+        return true;
+    }
+    if is_bare(&place) {
+        return fs::remove_dir_all(&place).is_ok();
+    }
+    let is_free = moved(&place, &aside, name, name);
+    if is_free {
+        tracing::warn!(
+            folder = %place.display(),
+            kept = %aside.display(),
+            "it was of another root: what was known of it is kept and comes back with it"
+        );
+    }
+    is_free
+}
+
+/// Whether nothing is in a folder but what is made with it.
+fn is_bare(folder: &Path) -> bool {
+    names(folder).all(|name| {
+        let path = folder.join(&name);
+        name == FIRST_ROOT || (path.is_dir() && names(&path).next().is_none())
+    })
 }
 
 /// Moves a folder; says whether it did.
