@@ -241,3 +241,23 @@ fn a_slip_of_trust_puts_aside_what_is_known_and_mended_brings_it_back() {
     let folders = fs::read_dir(node.state().join("repositories")).unwrap();
     assert_eq!(folders.count(), 2, "one of each root");
 }
+
+#[test]
+fn a_list_that_was_taken_back_and_is_gone_from_disk_is_stood_in_for_within_a_round() {
+    let (n, upstream) = (authority("n"), Upstream::start());
+    let of = configured(&[("r", &n.mirror(), &n, "a")]);
+    let mut node = Node::new(&of, upstream.address);
+    node.start();
+    n.publish_unguarded("a", &rows("n", 301));
+    node.command(&["update"]);
+    node.command(&[&["rollback", "a"][..], &ANNA].concat());
+    node.stop();
+    for serial in 1..3 {
+        let state = node.state().join(format!("lists/a/{serial}.state"));
+        fs::remove_file(state).unwrap();
+    }
+    node.start();
+    stands(&node, "n");
+    let status = node.command(&["status"]);
+    assert!(status.contains("serial 2 stands in for it"), "{status}");
+}

@@ -346,6 +346,8 @@ impl Updater {
                 } else {
                     self.offer(settings, changed)
                 };
+                // What is not let in force by itself may stand in for what cannot be read.
+                brought |= !self.editions.is_in_force(&list);
             }
         }
         brought

@@ -235,8 +235,12 @@ impl Updater {
     /// version as if it arrived now. Where that is not known, the newest but one is offered
     /// before.
     fn begin_anew(&mut self, settings: &compile::Settings) {
-        // What the standing says was in force is nowhere: it is no measure for what is.
-        self.versions.forget_in_force(&settings.name);
+        // What the standing says was in force is nowhere: it is no measure for what is. What a
+        // person went back to stays due, so that what comes can stand in for it.
+        let standing = self.versions.standing(&settings.name);
+        if standing.is_none_or(|standing| standing.pin.is_none()) {
+            self.versions.forget_in_force(&settings.name);
+        }
         let before = in_force_before(&self.config.state, settings);
         let before = before.and_then(|version| self.stored_text(settings, &version).ok());
         let standing = self.versions.standing(&settings.name);
