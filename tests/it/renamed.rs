@@ -9,9 +9,9 @@ use serde_json::Value;
 
 use crate::harness::authority::Authority;
 use crate::harness::client;
-use crate::harness::must;
 use crate::harness::node::Node;
 use crate::harness::upstream::Upstream;
+use crate::harness::{cordon, must, run};
 
 const ANNA: [&str; 4] = ["--by", "Anna", "--reason", "checked by phone"];
 
@@ -260,4 +260,24 @@ fn a_list_that_was_taken_back_and_is_gone_from_disk_is_stood_in_for_within_a_rou
     stands(&node, "n");
     let status = node.command(&["status"]);
     assert!(status.contains("serial 2 stands in for it"), "{status}");
+}
+
+#[test]
+fn one_root_under_two_names_is_a_mistake_of_the_configuration() {
+    let (n, upstream) = (authority("n"), Upstream::start());
+    let of = configured(&[("r", &n.mirror(), &n, "a")]);
+    let mut node = Node::new(&of, upstream.address);
+    node.start();
+    let twice = [("r", &*n.mirror(), &n, "a"), ("stale", GONE, &n, "b")];
+    node.configure(&configured(&twice), upstream.address);
+    for command in ["check", "reload", "run"] {
+        let config = node.configuration();
+        let output = run(cordon().args([command, "--config"]).arg(config));
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!output.status.success(), "{command}");
+        for part in ["`r` and `stale`", "same root", "all mirrors"] {
+            assert!(said.contains(part), "{command}: {said}");
+        }
+    }
+    stands(&node, "n");
 }

@@ -93,8 +93,9 @@ fn configuration(s: &mut Section<'_, '_>) -> Option<Config> {
     let log = s.section("log", "What is logged, and how.", log);
 
     let mut repositories_known = repository::Names::new();
+    let mut roots_known = repository::Roots::new();
     let repositories = s.sections("repositories", "Where signed lists come from.", |s| {
-        repository::read(s, &mut repositories_known)
+        repository::read(s, &mut repositories_known, &mut roots_known)
     });
     let mut lists_known = repository::Names::new();
     let lists = s.sections(

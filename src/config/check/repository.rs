@@ -16,8 +16,15 @@ use crate::verify;
 /// The names that are taken, and where they are written.
 pub(super) type Names = Vec<(String, Place)>;
 
-/// Reads it, and adds its name to `names`.
-pub(super) fn read(s: &mut Section<'_, '_>, names: &mut Names) -> Option<Repository> {
+/// The pinned roots, the names of their repositories, and where they are written.
+pub(super) type Roots = Vec<(Vec<u8>, String, Place)>;
+
+/// Reads it, and adds its name to `names` and its root to `roots`.
+pub(super) fn read(
+    s: &mut Section<'_, '_>,
+    names: &mut Names,
+    roots: &mut Roots,
+) -> Option<Repository> {
     let name = s.required(
         "name",
         "Its name here, and the name of its folder.",
@@ -56,7 +63,8 @@ pub(super) fn read(s: &mut Section<'_, '_>, names: &mut Names) -> Option<Reposit
     s.not_yet("identity", Absent::Nothing, about);
 
     insecure?;
-    let name = name?;
+    let (name, root) = (name?, root?);
+    only(s, &name, &root, roots);
     Some(Repository {
         source: source::Settings {
             repository: name.clone(),
@@ -66,7 +74,7 @@ pub(super) fn read(s: &mut Section<'_, '_>, names: &mut Names) -> Option<Reposit
         },
         trust: trust?,
         verify: verify::Settings {
-            root: root?,
+            root,
             min_root_threshold: min_root_threshold?,
         },
         name,
@@ -89,6 +97,21 @@ pub(super) fn unique(
     }
     names.push((name.clone(), s.place_of("name")));
     Some(name)
+}
+
+/// Notes where another repository is pinned to the same root: each would have floors and terms of
+/// its own, and the one behind a stale mirror would go back.
+fn only(s: &mut Section<'_, '_>, name: &str, root: &[u8], roots: &mut Roots) {
+    if let Some((_, other, place)) = roots.iter().find(|(other, ..)| other == root) {
+        let message =
+            format!("`{other}` and `{name}` are pinned to the same root: they are one repository");
+        let help = format!(
+            "write all mirrors to `{other}`, let the lists come from it, and leave `{name}` out"
+        );
+        let first = (*place, "as this one".to_owned());
+        return s.wrong_with("trust", message, help, first);
+    }
+    roots.push((root.to_vec(), name.to_owned(), s.place_of("trust")));
 }
 
 /// Reads `tls`.
