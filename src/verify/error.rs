@@ -118,6 +118,17 @@ pub enum VerifyError {
         /// When it is here.
         now: Timestamp,
     },
+    /// Another content under a serial that was accepted under the root before, which was
+    /// replaced by hand: no key is misused by that.
+    #[error(
+        "list {list}: serial {seq} was accepted under the root before, with another content; a list goes on above it, or is begun anew by `min_generation` in the authority's policy"
+    )]
+    TakenBefore {
+        /// The list's name.
+        list: String,
+        /// The serial.
+        seq: u64,
+    },
     /// Another content under a serial that was accepted before: possible misuse of a key.
     #[error("{list}: serial {seq} was accepted before with another content")]
     Equivocation {
@@ -206,7 +217,7 @@ impl VerifyError {
             Self::Equivocation { .. } | Self::SameVersion { .. } => "equivocation",
             Self::PolicyGone => "policy_gone",
             Self::BeyondPolicy { .. } => "beyond_policy",
-            Self::OlderWithdrawals { .. } => "rollback",
+            Self::OlderWithdrawals { .. } | Self::TakenBefore { .. } => "rollback",
             Self::TooManyWithdrawn { .. } => "too_many_withdrawn",
             Self::Unsupported { .. } => "unsupported",
         }

@@ -39,6 +39,9 @@ pub(super) struct Floors {
     /// SHA-256 of the pinned root, where it was ever replaced by hand.
     #[serde(default)]
     pub(super) pinned: String,
+    /// The generation and serial of each list that were accepted last under the root before.
+    #[serde(default)]
+    before: BTreeMap<String, (u64, u64)>,
 }
 
 /// Which version of a list.
@@ -99,8 +102,13 @@ impl Floors {
 
     /// What the replacement of the pinned root takes back: all but the serials of lists.
     pub(super) fn replace_root(&mut self, pinned: String) {
+        let lists = std::mem::take(&mut self.lists);
+        let ranks = lists
+            .iter()
+            .map(|(list, floor)| (list.clone(), floor.rank()));
         *self = Self {
-            lists: std::mem::take(&mut self.lists),
+            before: ranks.collect(),
+            lists,
             pinned,
             ..Self::default()
         };
@@ -117,7 +125,7 @@ impl Floors {
     ///
     /// # Errors
     /// [`VerifyError::Rollback`] below the floor, [`VerifyError::Equivocation`] for another
-    /// content at it.
+    /// content at it, [`VerifyError::TakenBefore`] where that was accepted under another root.
     pub(super) fn judge(&self, list: &str, offered: &ListVersion) -> Result<bool, VerifyError> {
         let Some(floor) = self.lists.get(list) else {
             return Ok(false);
@@ -128,6 +136,12 @@ impl Floors {
                 file: format!("list {list}"),
                 trusted: floor.seq,
                 offered: offered.seq,
+            });
+        }
+        if new == low && floor.state != offered.state && self.before.get(list) == Some(&low) {
+            return Err(VerifyError::TakenBefore {
+                list: list.to_owned(),
+                seq: offered.seq,
             });
         }
         if new == low && floor.state != offered.state {
