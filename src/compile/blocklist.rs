@@ -1,21 +1,23 @@
 //! [`Blocklist`]: the compiled lists, and what they say about a name or URL.
 
 use std::collections::HashSet;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use smallvec::SmallVec;
 
+use super::candidate::Candidates;
 use super::compiled_list::{CompiledList, HeldList};
 use super::index::Index;
-use super::name_index;
 use super::name_map::NameMap;
+use super::policing::{Asker, Policing};
 use super::rule_set::RuleSet;
-use super::rules::{NO_RULE, Rule, Shape};
-use super::settings::{Mode, PassThru};
-use super::url_index::Distance;
+use super::rules::{NO_RULE, Rule};
+use super::zone_names::ZoneNames;
 use super::{Levers, Protected};
-use crate::policy::{Action, CanonicalUrl, Decision, Kind, LegalRecord, Name, RuleId, Scope};
+use crate::policy::{
+    Action, CanonicalUrl, Decision, Kind, LegalRecord, LocalData, Name, RuleId,
+};
 
 /// All lists in the operator's order, compiled. Immutable; equals a linear scan over its
 /// rules.
@@ -38,6 +40,10 @@ pub struct Blocklist {
     pub(super) inactive: RuleSet,
     /// Names that the operator lets through at the time, and until when.
     pub(super) allowed: NameMap<Timestamp>,
+    /// The names at which the wildcards of policy zones stop.
+    pub(super) zone_names: Arc<ZoneNames>,
+    /// Whether a rule may match something else than the name that is asked for.
+    pub(super) looks_deeper: bool,
     /// What `inactive` and `allowed` were made by.
     pub(super) levers: Levers,
     pub(super) next_change: Option<Timestamp>,
@@ -60,6 +66,8 @@ pub struct RuleView<'a> {
     pub kind: Kind,
     /// What it does, the list's override applied.
     pub action: Action,
+    /// What it answers, where that is local data.
+    pub data: Option<&'a Arc<LocalData>>,
     /// Its legal record.
     pub record: &'a LegalRecord,
     /// When it ends.
@@ -68,55 +76,53 @@ pub struct RuleView<'a> {
     pub canary: bool,
 }
 
-/// A rule that matches, ordered as the policy orders them: the list, then how closely
-/// (URL exact, longest prefix, name exact, longest subtree), exceptions first, then the id.
-#[derive(Clone, Copy, Debug)]
-struct Candidate {
-    list: u16,
-    tier: Tier,
-    distance: Distance,
-    acts: bool,
-    rule: RuleId,
-}
-
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-enum Tier {
-    Url,
-    Name,
-}
-
-/// Candidates of one decision; eight of them need no allocation.
-type Candidates = SmallVec<[Candidate; 8]>;
-
 impl Blocklist {
-    /// What the lists say about a name: over DNS, by CONNECT, by TLS server name.
+    /// What the lists say about a name that a client asks a proxy for: by CONNECT, by TLS
+    /// server name. Without a client every list is for it.
     ///
     /// Protected names pass; then the first list of the operator's order decides, and in it
     /// the exact name, then the longest subtree.
     #[must_use]
-    pub fn decide_name(&self, name: &Name) -> Decision {
+    pub fn decide_name(&self, name: &Name, client: Option<IpAddr>) -> Decision {
         if self.passes_always(name) {
             return Decision::default();
         }
         let mut candidates = Candidates::new();
-        self.collect_names(name, &mut candidates);
-        self.decide(Some(name), candidates)
+        self.collect_names(name, true, &mut candidates);
+        self.decide(Some(name), client, candidates)
     }
 
     /// What the lists say about a URL: protected hosts pass; then the first list decides,
     /// and in it the exact URL, the longest prefix, the exact name, the longest subtree.
     #[must_use]
-    pub fn decide_url(&self, url: &CanonicalUrl) -> Decision {
+    pub fn decide_url(&self, url: &CanonicalUrl, client: Option<IpAddr>) -> Decision {
         let mut candidates = Candidates::new();
         let name = url.host().as_name();
         if let Some(name) = &name {
             if self.passes_always(name) {
                 return Decision::default();
             }
-            self.collect_names(name, &mut candidates);
+            self.collect_names(name, true, &mut candidates);
         }
         self.collect_urls(url, &mut candidates);
-        self.decide(name.as_ref(), candidates)
+        self.decide(name.as_ref(), client, candidates)
+    }
+
+    fn decide(
+        &self,
+        name: Option<&Name>,
+        client: Option<IpAddr>,
+        candidates: Candidates,
+    ) -> Decision {
+        if candidates.is_empty() {
+            return Decision::default();
+        }
+        let asker = Asker {
+            client,
+            recursion_desired: true,
+            dnssec_ok: false,
+        };
+        Policing::new(self, asker).decide(self, name, candidates)
     }
 
     /// Whether the operator protects this name, or it is this node's own.
@@ -144,7 +150,7 @@ impl Blocklist {
         self.allowed.covering(name).copied()
     }
 
-    fn passes_always(&self, name: &Name) -> bool {
+    pub(super) fn passes_always(&self, name: &Name) -> bool {
         self.is_protected(name) || self.allowed(name).is_some()
     }
 
@@ -154,7 +160,7 @@ impl Blocklist {
     pub fn matches(&self, name: Option<&Name>, url: Option<&CanonicalUrl>) -> Vec<RuleId> {
         let mut candidates = Candidates::new();
         if let Some(name) = name {
-            self.collect_names(name, &mut candidates);
+            self.collect_names(name, true, &mut candidates);
         }
         if let Some(url) = url {
             self.collect_urls(url, &mut candidates);
@@ -166,76 +172,6 @@ impl Blocklist {
             .collect()
     }
 
-    fn collect_names(&self, name: &Name, candidates: &mut Candidates) {
-        for (distance, wire) in (0..).zip(name.and_parents()) {
-            let hash = name_index::hash(wire);
-            for (index, first) in self.indexes() {
-                let mut next = index.names.find(&index.rules, wire, hash);
-                while let Some((number, rule)) =
-                    next.and_then(|number| Some((number, index.rules.get(number)?)))
-                {
-                    let covers = match rule.shape {
-                        Shape::Name(Scope::Exact) => distance == 0,
-                        Shape::Name(Scope::Subtree) => true,
-                        Shape::Name(Scope::Children) => distance > 0,
-                        Shape::Url(..) => false,
-                    };
-                    if covers {
-                        // At the name itself an exact rule is closer than a subtree.
-                        let wider = Distance::from(rule.shape != Shape::Name(Scope::Exact));
-                        let number = first.saturating_add(number);
-                        self.push(candidates, number, rule, Tier::Name, distance + wider);
-                    }
-                    next = Some(rule.next);
-                }
-            }
-        }
-    }
-
-    fn collect_urls(&self, url: &CanonicalUrl, candidates: &mut Candidates) {
-        for (index, first) in self.indexes() {
-            index.urls.find(&index.rules, url, |number, distance| {
-                if let Some(rule) = index.rules.get(number) {
-                    let number = first.saturating_add(number);
-                    self.push(candidates, number, rule, Tier::Url, distance);
-                }
-            });
-        }
-    }
-
-    fn push(
-        &self,
-        candidates: &mut Candidates,
-        number: u32,
-        rule: &Rule,
-        tier: Tier,
-        distance: Distance,
-    ) {
-        if !self.inactive.contains(number) {
-            candidates.push(Candidate {
-                list: rule.list,
-                tier,
-                distance,
-                acts: rule.action != Action::PassThru,
-                rule: RuleId(number),
-            });
-        }
-    }
-
-    fn sort(&self, candidates: &mut Candidates) {
-        let id = |rule: RuleId| {
-            let (index, rule) = self.get(rule)?;
-            Some(index.rules.id(rule))
-        };
-        candidates.sort_unstable_by(|one, other| {
-            let closeness = |of: &Candidate| (of.list, of.tier, of.distance, of.acts);
-            closeness(one)
-                .cmp(&closeness(other))
-                .then_with(|| id(one.rule).cmp(&id(other.rule)))
-                .then(one.rule.cmp(&other.rule))
-        });
-    }
-
     /// The parts that hold rules, each with the number of its first.
     pub(super) fn indexes(&self) -> impl Iterator<Item = (&Index, u32)> {
         let first = u32::try_from(self.base.rules.len()).unwrap_or(NO_RULE);
@@ -243,59 +179,12 @@ impl Blocklist {
     }
 
     /// A rule, with the part that holds it.
-    fn get(&self, rule: RuleId) -> Option<(&Index, &Rule)> {
+    pub(super) fn get(&self, rule: RuleId) -> Option<(&Index, &Rule)> {
         let in_base = u32::try_from(self.base.rules.len()).ok()?;
         match rule.0.checked_sub(in_base) {
             None => Some((&self.base, self.base.rules.get(rule.0)?)),
             Some(number) => Some((&self.overlay, self.overlay.rules.get(number)?)),
         }
-    }
-
-    /// Weighs what matches: watchers are noted and passed over, exceptions spare the name
-    /// from their list or from all, the first that is left acts.
-    fn decide(&self, name: Option<&Name>, mut candidates: Candidates) -> Decision {
-        let mut decision = Decision::default();
-        if candidates.is_empty() {
-            return decision;
-        }
-        self.sort(&mut candidates);
-        let mut passed_over = None;
-        for candidate in candidates {
-            if passed_over == Some(candidate.list) {
-                continue;
-            }
-            let (Some((_, rule)), Some(list)) = (
-                self.get(candidate.rule),
-                self.lists.get(usize::from(candidate.list)),
-            ) else {
-                continue;
-            };
-            let is_harmless = rule.canary || rule.action == Action::PassThru;
-            if !is_harmless && name.is_some_and(|name| list.border.never_block.covers(name)) {
-                continue;
-            }
-            let settings = &list.settings;
-            match (settings.mode, rule.action) {
-                (Mode::Monitor, Action::PassThru) => passed_over = Some(candidate.list),
-                (Mode::Monitor, _) => {
-                    decision.monitored.push(candidate.rule);
-                    // One hit a list: what would have acted, and nothing behind it.
-                    passed_over = Some(candidate.list);
-                }
-                (Mode::Enforce, Action::Monitor) => decision.monitored.push(candidate.rule),
-                (Mode::Enforce, Action::PassThru) if settings.passthru == PassThru::List => {
-                    decision
-                        .act
-                        .get_or_insert((candidate.rule, Action::PassThru));
-                    passed_over = Some(candidate.list);
-                }
-                (Mode::Enforce, action) => {
-                    decision.act = Some((candidate.rule, action));
-                    return decision;
-                }
-            }
-        }
-        decision
     }
 
     /// What is known of a rule; nothing for the number of another edition.
@@ -304,9 +193,11 @@ impl Blocklist {
         let (index, rule) = self.get(rule)?;
         let list_index = usize::from(rule.list);
         let terms = index.terms(rule)?;
+        let list = self.lists.get(list_index)?;
         Some(RuleView {
-            list: self.lists.get(list_index)?,
+            list,
             list_index,
+            data: list.settings.data.as_ref().or(terms.data.as_ref()),
             entry_id: index.rules.id(rule),
             value: index.rules.value(rule),
             match_word: rule.shape.match_word(),

@@ -155,7 +155,7 @@ impl Border {
         };
         match name {
             Some(name) if top_level.iter().any(|top| name.is_at_or_below(top)) => Ok(()),
-            None if kind == Kind::Ip => Ok(()),
+            None if matches!(kind, Kind::Ip | Kind::Client) => Ok(()),
             _ => {
                 let top_level: Vec<String> = top_level.iter().map(Name::to_string).collect();
                 Err(format!(
@@ -201,13 +201,10 @@ impl Border {
     fn check_kind(&self, entry: &Entry) -> Result<(), String> {
         let kind = entry.kind();
         match &self.bounds.kinds {
-            Some(kinds) if !kinds.contains(&needed(kind)) => Err(match kind {
-                Kind::Ip => "entries of kind ip are not enforced in this version".to_owned(),
-                kind => format!(
-                    "entries of kind {} are not among this list's kinds",
-                    kind.as_str()
-                ),
-            }),
+            Some(kinds) if !kinds.contains(&needed(kind)) => Err(format!(
+                "entries of kind {} are not among this list's kinds",
+                kind.as_str()
+            )),
             _ => Ok(()),
         }
     }
@@ -241,7 +238,7 @@ fn check_canary(own: Option<&Name>, entry: &Entry) -> Result<(), Refusal> {
         }
         (Trigger::Name { name, .. }, None) => Name::from_text(CANARY_PARENT)
             .is_ok_and(|parent| *name != parent && name.is_at_or_below(&parent)),
-        (Trigger::Url { .. } | Trigger::Address(_), _) => false,
+        _ => false,
     };
     if is_there {
         return Ok(());
@@ -254,7 +251,7 @@ fn check_canary(own: Option<&Name>, entry: &Entry) -> Result<(), Refusal> {
 /// What this node itself stands on.
 fn check_own(protected: &Protected, name: Option<&Name>, entry: &Entry) -> Result<(), String> {
     let is_below =
-        matches!(&entry.trigger, Trigger::Name { scope, .. } if *scope == Scope::Children);
+        matches!(&entry.trigger, Trigger::Name { scope: Scope::Children | Scope::Wildcard, .. });
     if let Some(name) = name.filter(|_| !is_below)
         && let Some(key) = protected.find_own(name)
     {
@@ -346,17 +343,18 @@ const fn needed(kind: Kind) -> Kind {
 /// The name that an entry speaks of; nothing for an address.
 fn named(entry: &Entry) -> Option<Name> {
     match &entry.trigger {
-        Trigger::Name { name, .. } => Some(*name),
+        Trigger::Name { name, .. } | Trigger::NsName { name, .. } => Some(*name),
         Trigger::Url { url, .. } => url.host().as_name(),
-        Trigger::Address(_) => None,
+        Trigger::Address(_) | Trigger::Client(_) | Trigger::NsAddress(_) => None,
     }
 }
 
 /// The addresses that an entry speaks of; nothing for a name.
 fn addresses(entry: &Entry) -> Option<Prefix> {
     match &entry.trigger {
-        Trigger::Name { .. } => None,
-        Trigger::Address(range) => Some(*range),
+        // A client's address is none that is blocked.
+        Trigger::Name { .. } | Trigger::NsName { .. } | Trigger::Client(_) => None,
+        Trigger::Address(range) | Trigger::NsAddress(range) => Some(*range),
         Trigger::Url { url, .. } => match url.host() {
             Host::Name(_) => None,
             Host::Address(address) => Prefix::new(*address, width(*address)).ok(),

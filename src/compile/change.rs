@@ -15,7 +15,7 @@ use super::row::{HOLES_KEPT_MAX, NO_ROOM, admit, effective_action};
 use super::rule_set::RuleSet;
 use super::rules::Rule;
 use super::{Blocklist, Border, CompiledList, From, REJECTS_KEPT_MAX, Settings};
-use crate::policy::{Entry, LegalRecord};
+use crate::policy::{Entry, LegalRecord, Reach};
 use crate::verify::{ListFile, Text};
 
 /// A list while its lines go and come.
@@ -32,6 +32,8 @@ struct Change<'a> {
     /// Whether one of them says what another says, or a line that was there: which of them
     /// stands is for a full compiling to say.
     is_repeated: bool,
+    /// Whether one of them is a rule of a policy zone.
+    is_zone: bool,
 }
 
 impl Blocklist {
@@ -63,7 +65,7 @@ impl Blocklist {
                 fresh.push((rapidhash_v3(line), reason));
             }
         }
-        if begun.is_repeated {
+        if begun.is_repeated || begun.is_zone {
             return None;
         }
         begun.set_rejects(fresh, &file.text)?;
@@ -119,6 +121,7 @@ impl<'a> Change<'a> {
             records: HashSet::default(),
             repeats: Repeats::default(),
             is_repeated: false,
+            is_zone: false,
         })
     }
 
@@ -138,6 +141,7 @@ impl<'a> Change<'a> {
             return Some(());
         }
         let entry = read(line, header).ok()?;
+        is_plain(&entry)?;
         let number = self.find(&entry)?;
         self.removed.insert(number);
         self.held.forget(&entry)?;
@@ -184,6 +188,8 @@ impl<'a> Change<'a> {
             Ok(())
         })?;
         self.is_repeated |= is_repeated;
+        self.is_zone |= entry.reach == Reach::PolicyZone;
+        self.list.triggers.note(&entry);
         let action = effective_action(&self.list.settings, &entry);
         self.overlay
             .add(self.place, action, &entry)
@@ -224,6 +230,12 @@ impl<'a> Change<'a> {
         self.list.rejects.truncate(REJECTS_KEPT_MAX);
         reasons.values().all(Vec::is_empty).then_some(())
     }
+}
+
+/// Nothing for a rule of a policy zone: where the wildcards of a zone stop depends on all of
+/// its names, so that it is compiled whole.
+fn is_plain(entry: &Entry) -> Option<()> {
+    (entry.reach != Reach::PolicyZone).then_some(())
 }
 
 /// Reads one line of a native list.

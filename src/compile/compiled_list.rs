@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::parse::native;
-use super::{Border, Reject, Settings};
-use crate::policy::{Entry, Kind, Provenance};
+use super::{Border, DnsOptions, Reject, Settings};
+use crate::policy::{Entry, Kind, Provenance, Reach, Trigger};
 
 /// One list of a blocklist.
 #[derive(Clone, Debug)]
@@ -21,7 +21,11 @@ pub struct CompiledList {
     pub rejects: Vec<Reject>,
     /// How many rows were left out.
     pub rejected: usize,
-    /// Of these, rows that would block what may never be blocked; counted when the list is
+    /// Rows that were taken and are strange, the first [`REJECTS_KEPT_MAX`] of them.
+    pub warnings: Vec<Reject>,
+    /// How many of those there are.
+    pub warned: usize,
+    /// Of the rows that were left out, those that would block what may never be blocked; counted when the list is
     /// compiled whole and when rows come, not when they go.
     pub never_blocked: usize,
     /// Entries that are not in effect now: not yet, no longer, or outside their windows.
@@ -35,6 +39,45 @@ pub struct CompiledList {
     /// Entries above a name that stays open all the same, such as a protected one: in force,
     /// but for that name.
     pub holes: Vec<(String, String)>,
+    /// What its entries look at beside the name that is asked for.
+    pub triggers: Triggers,
+}
+
+/// How many entries of a list look at something else than the name that is asked for; counted
+/// when they come, not when they go.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Triggers {
+    /// At the names it is an alias of, too.
+    pub chains: usize,
+    /// At the addresses in the answer.
+    pub addresses: usize,
+    /// At the names of name servers.
+    pub ns_names: usize,
+    /// At the addresses of name servers.
+    pub ns_addresses: usize,
+}
+
+impl Triggers {
+    /// Counts an entry.
+    pub(super) fn note(&mut self, entry: &Entry) {
+        match entry.trigger {
+            Trigger::Address(_) => self.addresses += 1,
+            Trigger::NsName { .. } => self.ns_names += 1,
+            Trigger::NsAddress(_) => self.ns_addresses += 1,
+            _ if entry.reach != Reach::Asked => self.chains += 1,
+            _ => {}
+        }
+    }
+
+    /// Whether one of them can only be judged by what is really there.
+    pub(super) const fn need_truth(&self, dns: &DnsOptions) -> bool {
+        self.addresses > 0 || (dns.ns_lookup && self.ns_names + self.ns_addresses > 0)
+    }
+
+    /// Whether one of them looks at more than the name that is asked for.
+    pub(super) const fn look_deeper(&self, dns: &DnsOptions) -> bool {
+        self.chains > 0 || self.need_truth(dns)
+    }
 }
 
 /// What of a list is needed to change it without reading it again.
@@ -62,12 +105,15 @@ impl CompiledList {
             entries: Vec::new(),
             rejects: Vec::new(),
             rejected: 0,
+            warnings: Vec::new(),
+            warned: 0,
             never_blocked: 0,
             not_in_effect: 0,
             withdrawn: 0,
             lapsed: 0,
             overdue: 0,
             holes: Vec::new(),
+            triggers: Triggers::default(),
         }
     }
 
@@ -76,6 +122,16 @@ impl CompiledList {
         self.rejected += 1;
         if self.rejects.len() < REJECTS_KEPT_MAX {
             self.rejects.push(reject);
+        }
+    }
+}
+
+impl CompiledList {
+    /// Notes a row that is taken and strange.
+    pub(super) fn warn(&mut self, warning: Reject) {
+        self.warned += 1;
+        if self.warnings.len() < REJECTS_KEPT_MAX {
+            self.warnings.push(warning);
         }
     }
 }

@@ -11,6 +11,7 @@ use super::index::Index;
 use super::parse::{self, Parsed, Reject};
 use super::repeats::Repeats;
 use super::row::{NO_ROOM, admit, effective_action};
+use super::zone_names::ZoneNames;
 use super::{Blocklist, Border, CompiledList, Levers, Protected, Settings};
 use crate::policy::Entry;
 use crate::verify::{ListFile, Text, Verified};
@@ -62,6 +63,7 @@ impl Compiler {
                 held.header = Some((rapidhash_v3(&file.text.header()), *header));
             }
             Parsed::Reject(reject) => list.reject(reject),
+            Parsed::Warning(warning) => list.warn(warning),
             Parsed::Entry(line, entry) => {
                 let is_new = |entry: &Entry| {
                     let is_new = repeats.note(line, entry);
@@ -73,6 +75,7 @@ impl Compiler {
                 if let Err(reason) = inserted {
                     list.reject(Reject { line, reason });
                 } else {
+                    list.triggers.note(&entry);
                     held.note(&entry);
                 }
             }
@@ -85,10 +88,12 @@ impl Compiler {
     /// The finished blocklist.
     #[must_use]
     pub fn finish(self) -> Blocklist {
+        let base = Arc::new(self.index.seal());
         let blocklist = Blocklist {
             lists: self.lists,
             held: self.held,
-            base: Arc::new(self.index.seal()),
+            zone_names: Arc::new(ZoneNames::of(&base, |_| true)),
+            base,
             protected: self.protected,
             ..Blocklist::default()
         };

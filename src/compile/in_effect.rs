@@ -1,6 +1,7 @@
 //! Which rules act at a time: [`Blocklist::with`].
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use rapidhash::fast::RandomState;
@@ -9,6 +10,7 @@ use super::index::Index;
 use super::name_map::NameMap;
 use super::rule_set::RuleSet;
 use super::rules::Rule;
+use super::zone_names::ZoneNames;
 use super::{Blocklist, CompiledList, Levers};
 use crate::policy::{
     Action, CanonicalUrl, Name, QueryMatch, Scope, Trigger, UrlScope, Withdrawal, Withdrawn,
@@ -77,9 +79,18 @@ impl Blocklist {
             adjusted.note_change(*until);
             allowed.insert_longest(name, *until);
         }
+        let zone_names = if adjusted.inactive == self.inactive {
+            Arc::clone(&self.zone_names)
+        } else {
+            let is_there = |number| !adjusted.inactive.contains(number);
+            Arc::new(ZoneNames::of(&self.base, is_there))
+        };
+        let looks_deeper = |list: &CompiledList| list.triggers.look_deeper(&list.settings.dns);
         Self {
+            looks_deeper: adjusted.lists.iter().any(looks_deeper),
             lists: adjusted.lists,
             inactive: adjusted.inactive,
+            zone_names,
             next_change: adjusted.next_change,
             allowed,
             levers: levers.clone(),

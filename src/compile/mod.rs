@@ -1,16 +1,20 @@
 //! 3 · COMPILE: verified lists become one index. Pure: bytes and time in, facts out.
 
+mod address_index;
 mod blocklist;
 mod border;
+mod candidate;
 mod change;
 mod compiled_list;
 mod compiler;
 mod in_effect;
 mod index;
 mod levers;
+mod list_set;
 mod name_index;
 mod name_map;
 pub mod parse;
+mod policing;
 mod protected;
 mod repeats;
 mod reserved;
@@ -19,6 +23,7 @@ mod rule_set;
 mod rules;
 mod settings;
 mod url_index;
+mod zone_names;
 
 pub use blocklist::{Blocklist, RuleView};
 pub use border::{Border, Refusal, is_registry};
@@ -26,9 +31,10 @@ pub use compiled_list::{CompiledList, REJECTS_KEPT_MAX};
 pub use compiler::Compiler;
 pub use levers::Levers;
 pub use parse::{Format, Reject};
+pub use policing::{Asker, Foresight, Policing, Stage, Truth};
 pub use protected::{Own, OwnHost, Protected};
 pub use reserved::Reserved;
-pub use settings::{Ede, From, Guard, Mode, OnTrip, PassThru, Settings};
+pub use settings::{DnsOptions, Ede, From, Guard, Mode, OnTrip, PassThru, Settings};
 
 #[cfg(test)]
 pub(crate) mod example;

@@ -37,7 +37,8 @@ impl Repeats {
         let (value, says) = match &entry.trigger {
             Trigger::Name { name, scope } => {
                 let value = self.seed.hash_one(name.as_wire());
-                (value, self.says(value, (scope, entry.action, &entry.life)))
+                let says = (scope, entry.reach, entry.action, &entry.life);
+                (value, self.says(value, says))
             }
             Trigger::Url { url, scope, query } => {
                 let parts = (url.authority(), url.path(), url.query());
@@ -45,7 +46,15 @@ impl Repeats {
                 let says = (scope, query, entry.action, &entry.life);
                 (value, self.says(value, says))
             }
-            Trigger::Address(_) => return Ok(()),
+            Trigger::NsName { name, scope } => {
+                let value = self.seed.hash_one(("ns", name.as_wire()));
+                (value, self.says(value, (scope, entry.action, &entry.life)))
+            }
+            Trigger::Address(range) | Trigger::Client(range) | Trigger::NsAddress(range) => {
+                let kind = std::mem::discriminant(&entry.trigger);
+                let value = self.seed.hash_one((kind, range));
+                (value, self.says(value, (entry.action, &entry.life)))
+            }
         };
         let row = Row { says, line };
         let first = match self.values.entry(value) {

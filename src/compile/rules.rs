@@ -1,6 +1,6 @@
 //! [`Rules`]: the compiled entries and their texts, in one run of memory each.
 
-use crate::policy::{Action, Entry, Kind, QueryMatch, Scope, Trigger, UrlScope};
+use crate::policy::{Action, Entry, Kind, QueryMatch, Reach, Scope, Trigger, UrlScope};
 
 /// Compiled entries by their numbers, from 0.
 #[derive(Clone, Debug, Default)]
@@ -26,6 +26,7 @@ pub(super) struct Rule {
     pub(super) list: u16,
     pub(super) kind: Kind,
     pub(super) action: Action,
+    pub(super) reach: Reach,
     pub(super) shape: Shape,
 }
 
@@ -34,11 +35,14 @@ pub(super) struct Rule {
 pub(super) enum Shape {
     Name(Scope),
     Url(UrlScope, QueryMatch),
+    Address,
+    Client,
+    NsName(Scope),
+    NsAddress,
 }
 
 impl Rules {
-    /// Adds an entry and says its number; nothing for an address, and when memory for texts
-    /// is used up.
+    /// Adds an entry and says its number; nothing when memory for texts is used up.
     pub(super) fn push(
         &mut self,
         list: u16,
@@ -49,7 +53,7 @@ impl Rules {
         let number = u32::try_from(self.rules.len())
             .ok()
             .filter(|number| *number != NO_RULE)?;
-        let shape = Shape::of(&entry.trigger)?;
+        let shape = Shape::of(&entry.trigger);
         let at = u32::try_from(self.texts.len()).ok()?;
         let id_octets = u8::try_from(entry.id.as_str().len()).ok()?;
         self.texts.push_str(entry.id.as_str());
@@ -69,6 +73,7 @@ impl Rules {
             list,
             kind: entry.kind(),
             action,
+            reach: entry.reach,
             shape,
         });
         Some(number)
@@ -120,20 +125,24 @@ impl Rules {
 }
 
 impl Shape {
-    /// The shape of a trigger; nothing for an address.
-    pub(super) const fn of(trigger: &Trigger) -> Option<Self> {
+    /// The shape of a trigger.
+    pub(super) const fn of(trigger: &Trigger) -> Self {
         match trigger {
-            Trigger::Name { scope, .. } => Some(Self::Name(*scope)),
-            Trigger::Url { scope, query, .. } => Some(Self::Url(*scope, *query)),
-            Trigger::Address(_) => None,
+            Trigger::Name { scope, .. } => Self::Name(*scope),
+            Trigger::Url { scope, query, .. } => Self::Url(*scope, *query),
+            Trigger::Address(_) => Self::Address,
+            Trigger::Client(_) => Self::Client,
+            Trigger::NsName { scope, .. } => Self::NsName(*scope),
+            Trigger::NsAddress(_) => Self::NsAddress,
         }
     }
 
     /// How far it goes, in the word for it in lists.
     pub(super) const fn match_word(self) -> &'static str {
         match self {
-            Self::Name(scope) => scope.as_str(),
+            Self::Name(scope) | Self::NsName(scope) => scope.as_str(),
             Self::Url(scope, _) => scope.as_str(),
+            Self::Address | Self::Client | Self::NsAddress => "range",
         }
     }
 }

@@ -1,11 +1,14 @@
 //! What this stage must be told: per list, how it is read and how far it goes.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
 
 use super::Format;
 use super::parse::Reading;
 use super::row::local_record;
-use crate::policy::{Action, GuardLimits, Kind, Scope, UrlScope};
+use crate::policy::{Action, GuardLimits, Kind, LocalData, Prefix, Scope, UrlScope};
 
 /// How one list is read, and what it may do.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -21,6 +24,10 @@ pub struct Settings {
     pub kinds: Vec<Kind>,
     /// What is done instead of what the entries say; nothing for `given`.
     pub action: Option<Action>,
+    /// What is answered then, where that is local data.
+    pub data: Option<Arc<LocalData>>,
+    /// How it acts over DNS, and for whom.
+    pub dns: DnsOptions,
     /// How far exceptions reach.
     pub passthru: PassThru,
     /// The Extended DNS Error of its answers.
@@ -33,6 +40,29 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// A list of which nothing else is said: it acts on names and URLs, nothing of it is
+    /// overridden, and it has no guard. The exceptions of a signed list spare names from that
+    /// list alone.
+    #[must_use]
+    pub fn new(name: &str, from: From) -> Self {
+        Self {
+            name: name.to_owned(),
+            mode: Mode::Enforce,
+            kinds: vec![Kind::Domain, Kind::Url],
+            action: None,
+            data: None,
+            dns: DnsOptions::default(),
+            passthru: match from {
+                From::Repository { .. } => PassThru::List,
+                From::File { .. } => PassThru::All,
+            },
+            from,
+            ede: Ede::Blocked,
+            required: true,
+            guard: Guard::default(),
+        }
+    }
+
     /// How its text is to be read.
     #[must_use]
     pub fn reading(&self) -> Reading {
@@ -69,6 +99,55 @@ pub enum From {
         /// The scope of names where the format does not say it.
         scope: Option<Scope>,
     },
+}
+
+/// How a list acts over DNS, and for which clients: RPZ's options (rpz.md 2.9).
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct DnsOptions {
+    /// Whether signed answers are rewritten for clients that want DNSSEC records, too (S4).
+    pub break_dnssec: bool,
+    /// Whether a name is resolved before a rule on it acts (S12).
+    pub qname_wait_recurse: bool,
+    /// Whether queries without RD are spared (S3).
+    pub recursive_only: bool,
+    /// The longest TTL of an answer; without one that of the rule, and `dns.ttl` for native
+    /// entries.
+    pub max_policy_ttl: Option<Duration>,
+    /// Whether answers say by a SOA record in the additional section which list made them (R4).
+    pub add_soa: bool,
+    /// Names with fewer dots have their name servers not looked at (T6).
+    pub min_ns_dots: u8,
+    /// Whether name servers are looked up for NSDNAME and NSIP rules; without it these are
+    /// inactive (T9).
+    pub ns_lookup: bool,
+    /// Whether RA is clear in NXDOMAIN answers (R9).
+    pub signal_nxdomain_ra: bool,
+    /// The networks of the clients that it is for; empty for all.
+    pub clients: Vec<Prefix>,
+}
+
+impl DnsOptions {
+    /// Whether the list is for this client.
+    #[must_use]
+    pub fn is_for(&self, client: IpAddr) -> bool {
+        self.clients.is_empty() || self.clients.iter().any(|range| range.contains(client))
+    }
+}
+
+impl Default for DnsOptions {
+    fn default() -> Self {
+        Self {
+            break_dnssec: true,
+            qname_wait_recurse: false,
+            recursive_only: false,
+            max_policy_ttl: None,
+            add_soa: true,
+            min_ns_dots: 1,
+            ns_lookup: false,
+            signal_nxdomain_ra: false,
+            clients: Vec::new(),
+        }
+    }
 }
 
 /// Whether a list acts.

@@ -15,20 +15,14 @@ use crate::verify::{Applied, ListFile, Text, Verified};
 
 fn settings(name: &str) -> Settings {
     Settings {
-        name: name.into(),
-        from: From::File {
+passthru: PassThru::List,
+required: false,
+..Settings::new(name, From::File {
             path: "x".into(),
             format: Format::Native,
             scope: None,
-        },
-        mode: Mode::Enforce,
-        kinds: vec![Kind::Domain, Kind::Url],
-        action: None,
-        passthru: PassThru::List,
-        ede: Ede::Blocked,
-        required: false,
-        guard: Default::default(),
-    }
+        })
+}
 }
 
 /// One entry in short: action, match, value.

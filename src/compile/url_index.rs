@@ -202,7 +202,7 @@ fn at_path<'a>(
         .take_while(move |number| RuleUrl::of(rules, **number).path == path)
         .filter_map(|number| match rules.get(*number)?.shape {
             Shape::Url(scope, query) => Some((*number, scope, query)),
-            Shape::Name(_) => None,
+            _ => None,
         })
 }
 

@@ -21,11 +21,13 @@ pub enum Action {
     Monitor,
     /// Passes.
     PassThru,
+    /// What the rule itself says, as if it were all the data there is (RPZ's local data).
+    LocalData,
 }
 
 impl Action {
     /// Every action, in the order of their numbers on disk.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Block,
         Self::NxDomain,
         Self::NoData,
@@ -34,6 +36,7 @@ impl Action {
         Self::TcpOnly,
         Self::Monitor,
         Self::PassThru,
+        Self::LocalData,
     ];
 
     /// The word for it in lists, configuration, metrics and reports.
@@ -48,6 +51,7 @@ impl Action {
             Self::TcpOnly => "tcp_only",
             Self::Monitor => "monitor",
             Self::PassThru => "passthru",
+            Self::LocalData => "local_data",
         }
     }
 

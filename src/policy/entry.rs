@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
-use super::{Action, Kind, LegalRecord, Life, Trigger};
+use super::{Action, Kind, LegalRecord, Life, LocalData, Reach, Trigger};
 
 /// One line of a list: what it matches, what is done, under which law, for how long.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,6 +17,10 @@ pub struct Entry {
     pub trigger: Trigger,
     /// What is done.
     pub action: Action,
+    /// What is answered, where the action is [`Action::LocalData`].
+    pub data: Option<Arc<LocalData>>,
+    /// Which names of a chain it judges.
+    pub reach: Reach,
     /// The legal record; shared by the entries that have the same.
     pub record: Arc<LegalRecord>,
     /// When the authority added it.
@@ -81,6 +85,8 @@ impl Entry {
             id,
             trigger,
             action,
+            data: None,
+            reach: Reach::default(),
             record,
             added_at: None,
             life: Life::default(),
@@ -94,9 +100,10 @@ impl Entry {
     pub const fn kind(&self) -> Kind {
         match (&self.trigger, self.action) {
             (Trigger::Name { .. }, Action::PassThru) => Kind::Exception,
-            (Trigger::Name { .. }, _) => Kind::Domain,
+            (Trigger::Name { .. } | Trigger::NsName { .. }, _) => Kind::Domain,
             (Trigger::Url { .. }, _) => Kind::Url,
-            (Trigger::Address(_), _) => Kind::Ip,
+            (Trigger::Address(_) | Trigger::NsAddress(_), _) => Kind::Ip,
+            (Trigger::Client(_), _) => Kind::Client,
         }
     }
 }

@@ -46,6 +46,17 @@ impl Prefix {
         }
     }
 
+    /// The range of `length` leading bits that an address lies in; nothing where an address
+    /// of its family has fewer bits.
+    #[must_use]
+    pub fn around(address: IpAddr, length: u8) -> Option<Self> {
+        let prefix = Self { address, length };
+        (length <= width(address)).then(|| Self {
+            address: prefix.mask(address),
+            length,
+        })
+    }
+
     /// The first address of the range.
     #[must_use]
     pub const fn address(&self) -> IpAddr {

@@ -24,8 +24,19 @@ pub enum Trigger {
         /// Whether the query counts.
         query: QueryMatch,
     },
-    /// Addresses.
+    /// Addresses in an answer (RPZ's response-IP).
     Address(Prefix),
+    /// The client's address (RPZ's client-IP).
+    Client(Prefix),
+    /// A name server of one of the zones above an answer (RPZ's NSDNAME).
+    NsName {
+        /// The name.
+        name: Name,
+        /// Which names at and below it.
+        scope: Scope,
+    },
+    /// The addresses of such a name server (RPZ's NSIP).
+    NsAddress(Prefix),
 }
 
 impl Trigger {
@@ -41,9 +52,11 @@ impl Trigger {
     pub fn write_value(&self, text: &mut String) {
         // Writing to memory does not fail.
         let _ = match self {
-            Self::Name { name, .. } => write!(text, "{name}"),
+            Self::Name { name, .. } | Self::NsName { name, .. } => write!(text, "{name}"),
             Self::Url { url, .. } => write!(text, "{url}"),
-            Self::Address(prefix) => write!(text, "{prefix}"),
+            Self::Address(range) | Self::Client(range) | Self::NsAddress(range) => {
+                write!(text, "{range}")
+            }
         };
     }
 
@@ -51,9 +64,9 @@ impl Trigger {
     #[must_use]
     pub const fn match_word(&self) -> Option<&'static str> {
         match self {
-            Self::Name { scope, .. } => Some(scope.as_str()),
+            Self::Name { scope, .. } | Self::NsName { scope, .. } => Some(scope.as_str()),
             Self::Url { scope, .. } => Some(scope.as_str()),
-            Self::Address(_) => None,
+            Self::Address(_) | Self::Client(_) | Self::NsAddress(_) => None,
         }
     }
 }
@@ -67,6 +80,21 @@ pub enum Scope {
     Subtree,
     /// Every name below it, not the name itself.
     Children,
+    /// As RPZ has its wildcards (RFC 4592): every name below it of which it is the closest
+    /// encloser among the names of its policy zone.
+    Wildcard,
+}
+
+/// Which names of a chain of aliases an entry judges.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+pub enum Reach {
+    /// The name that was asked for, alone.
+    #[default]
+    Asked,
+    /// The names that it is an alias of, too.
+    Chain,
+    /// The same; and it is a rule of a policy zone, whose names wildcards stop at.
+    PolicyZone,
 }
 
 /// Which paths a URL trigger covers.
@@ -90,6 +118,8 @@ pub enum QueryMatch {
 /// The kind of an entry, as the native list and `kinds` in the configuration name it.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub enum Kind {
+    /// A client's addresses.
+    Client,
     /// A domain name.
     Domain,
     /// A name that passes.
@@ -102,12 +132,19 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 4] = [Self::Domain, Self::Exception, Self::Ip, Self::Url];
+    pub const ALL: [Self; 5] = [
+        Self::Client,
+        Self::Domain,
+        Self::Exception,
+        Self::Ip,
+        Self::Url,
+    ];
 
     /// The word for it in lists and metrics.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::Client => "client",
             Self::Domain => "domain",
             Self::Exception => "exception",
             Self::Ip => "ip",
@@ -117,7 +154,7 @@ impl Kind {
 }
 
 impl Scope {
-    /// The scope of that word; nothing for a word that is none.
+    /// The scope of that word as a native entry gives it; nothing for a word that is none.
     #[must_use]
     pub fn from_word(word: &str) -> Option<Self> {
         [Self::Exact, Self::Subtree, Self::Children]
@@ -132,6 +169,7 @@ impl Scope {
             Self::Exact => "exact",
             Self::Subtree => "subtree",
             Self::Children => "children",
+            Self::Wildcard => "wildcard",
         }
     }
 }

@@ -193,17 +193,12 @@ impl Repository {
 /// How a node reads a list whose configuration says nothing else.
 fn as_a_node_reads(list: &str) -> Settings {
     Settings {
-        name: list.to_owned(),
-        from: From::Repository {
+ede: Ede::Censored,
+required: false,
+guard: Guard::USUAL,
+..Settings::new(list, From::Repository {
             repository: "staged".to_owned(),
             list: list.to_owned(),
-        },
-        mode: Mode::Enforce,
-        kinds: vec![Kind::Domain, Kind::Url],
-        action: None,
-        passthru: PassThru::List,
-        ede: Ede::Censored,
-        required: false,
-        guard: Guard::USUAL,
-    }
+        })
+}
 }

@@ -17,20 +17,15 @@ const GAMBLING: &str = r#"{"defaults":{"category":"gambling","legal":{"authority
 
 fn settings(name: &str, format: Format) -> Settings {
     Settings {
-        name: name.into(),
-        from: From::File {
+passthru: PassThru::List,
+ede: Ede::Censored,
+required: false,
+..Settings::new(name, From::File {
             path: "x".into(),
             format,
             scope: Some(Scope::Subtree),
-        },
-        mode: Mode::Enforce,
-        kinds: vec![Kind::Domain, Kind::Url],
-        action: None,
-        passthru: PassThru::List,
-        ede: Ede::Censored,
-        required: false,
-        guard: Default::default(),
-    }
+        })
+}
 }
 
 /// Edition 3: `gambling`, signed, serial 7, three entries and a quarantined row;

@@ -129,12 +129,12 @@ fn decide(blocklist: &cordon::compile::Blocklist, rows: &[String]) {
     let begun = nanoseconds();
     let blocked = names
         .iter()
-        .filter(|name| !black_box(blocklist.decide_name(name)).passes())
+        .filter(|name| !black_box(blocklist.decide_name(name, None)).passes())
         .count();
     let named = nanoseconds();
     let found = urls
         .iter()
-        .filter(|url| !black_box(blocklist.decide_url(url)).passes())
+        .filter(|url| !black_box(blocklist.decide_url(url, None)).passes())
         .count();
     println!(
         "a name: {} ns ({blocked} of {} blocked); a URL: {} ns ({found} blocked)",
@@ -166,19 +166,12 @@ fn rows(count: usize) -> Vec<String> {
 
 fn settings() -> Settings {
     Settings {
-        name: "bench".to_owned(),
-        from: From::Repository {
+ede: Ede::Censored,
+..Settings::new("bench", From::Repository {
             repository: "bench".to_owned(),
             list: "bench".to_owned(),
-        },
-        mode: Mode::Enforce,
-        kinds: vec![Kind::Domain, Kind::Url],
-        action: None,
-        passthru: PassThru::List,
-        ede: Ede::Censored,
-        required: true,
-        guard: Guard::default(),
-    }
+        })
+}
 }
 
 fn provenance() -> Provenance {

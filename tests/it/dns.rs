@@ -310,20 +310,15 @@ fn edition(names: &[&str]) -> Edition {
         );
     }
     let settings = cordon::compile::Settings {
-        name: "csam".into(),
-        from: From::File {
+kinds: vec![Kind::Domain],
+passthru: PassThru::List,
+ede: Ede::Censored,
+..cordon::compile::Settings::new("csam", From::File {
             path: "csam".into(),
             format: Format::Native,
             scope: None,
-        },
-        mode: Mode::Enforce,
-        kinds: vec![Kind::Domain],
-        action: None,
-        passthru: PassThru::List,
-        ede: Ede::Censored,
-        required: true,
-        guard: Default::default(),
-    };
+        })
+};
     let mut compiler = Compiler::new(&Protected::default(), jiff::Timestamp::UNIX_EPOCH);
     compiler.add(
         &settings,

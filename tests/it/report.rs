@@ -52,20 +52,14 @@ const ORDERS: &str = r#"{"defaults":{"category":"gambling","legal":{"authority":
 
 fn list(name: &str, format: Format) -> Settings {
     Settings {
-        name: name.into(),
-        from: From::File {
+passthru: PassThru::List,
+required: false,
+..Settings::new(name, From::File {
             path: "x".into(),
             format,
             scope: Some(cordon::policy::Scope::Subtree),
-        },
-        mode: Mode::Enforce,
-        kinds: vec![Kind::Domain, Kind::Url],
-        action: None,
-        passthru: PassThru::List,
-        ede: Ede::Blocked,
-        required: false,
-        guard: Default::default(),
-    }
+        })
+}
 }
 
 impl Plant {

@@ -7,7 +7,9 @@ mod names;
 pub mod native;
 mod native_line;
 mod reading;
+mod record_data;
 pub mod rpz;
+pub mod rpz_rule;
 mod urls;
 
 pub use format::Format;

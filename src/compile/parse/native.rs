@@ -10,9 +10,11 @@ use jiff::tz::TimeZone;
 
 use super::lines::{lines_from, reject};
 use super::native_line::{EntryLine, HeaderLine, WindowLine, shown};
-use super::{Parsed, rpz, urls};
+use super::rpz_rule::Rule;
+use super::{Parsed, urls};
 use crate::policy::{
-    Action, CanonicalUrl, Entry, EntryId, LegalRecord, Life, Name, Prefix, QueryMatch, Scope,
+    Action, CanonicalUrl, Entry, EntryId, LegalRecord, Life, LocalData, Name, Prefix,
+    QueryMatch, Reach, Scope,
     Trigger, UrlScope, Window,
 };
 
@@ -210,7 +212,17 @@ pub fn read_entry(text: &str, header: &Header) -> Result<Entry, String> {
             "the id is not 1 to {ID_OCTETS_MAX} visible ASCII characters"
         ));
     }
-    let (trigger, by_kind) = trigger(&line)?;
+    let reach = if line.cname {
+        Reach::Chain
+    } else {
+        Reach::Asked
+    };
+    let Matched {
+        trigger,
+        action: by_kind,
+        data,
+        reach,
+    } = matched(&line, reach)?;
     let given = line.action.as_deref().map(action).transpose()?;
     let action = by_kind
         .or(given)
@@ -221,6 +233,8 @@ pub fn read_entry(text: &str, header: &Header) -> Result<Entry, String> {
         id: EntryId::new(&line.id),
         trigger,
         action,
+        data,
+        reach,
         record,
         added_at: line.added_at.as_deref().map(time).transpose()?,
         life: life(&line, header)?,
@@ -229,7 +243,36 @@ pub fn read_entry(text: &str, header: &Header) -> Result<Entry, String> {
     })
 }
 
-/// What the entry matches, and the action where its kind decides that.
+/// What a line says of its match.
+struct Matched {
+    trigger: Trigger,
+    /// Where its kind decides that.
+    action: Option<Action>,
+    data: Option<Arc<LocalData>>,
+    reach: Reach,
+}
+
+/// What the entry matches, and what is done where its kind decides that.
+fn matched(line: &EntryLine<'_>, reach: Reach) -> Result<Matched, String> {
+    if line.kind == "rpz" {
+        let rule = Rule::read(&line.value, &line.records)?;
+        return Ok(Matched {
+            trigger: rule.trigger,
+            action: Some(rule.action),
+            data: rule.data,
+            reach: Reach::PolicyZone,
+        });
+    }
+    let (trigger, action) = trigger(line)?;
+    Ok(Matched {
+        trigger,
+        action,
+        data: None,
+        reach,
+    })
+}
+
+/// What an entry of a kind of our own matches, and the action where its kind decides that.
 fn trigger(line: &EntryLine<'_>) -> Result<(Trigger, Option<Action>), String> {
     let scope = |default: Option<Scope>| match line.r#match.as_deref() {
         None => default.ok_or_else(|| {
@@ -280,9 +323,6 @@ fn trigger(line: &EntryLine<'_>) -> Result<(Trigger, Option<Action>), String> {
                 .parse()
                 .map_err(|error: crate::policy::PrefixError| error.to_string())?;
             Ok((Trigger::Address(prefix), None))
-        }
-        "rpz" => {
-            rpz::judge(&line.value, &line.records).map(|(trigger, action)| (trigger, Some(action)))
         }
         kind => Err(format!(
             "`{kind}` is no kind of entry: domain, url, ip, exception or rpz"
@@ -345,7 +385,10 @@ fn action(word: &str) -> Result<Action, String> {
     if word == "pass" {
         return Ok(Action::PassThru);
     }
-    Action::from_word(word).ok_or_else(|| format!("`{word}` is no action"))
+    // Local data is for rules of policy zones, which have it.
+    Action::from_word(word)
+        .filter(|action| *action != Action::LocalData)
+        .ok_or_else(|| format!("`{word}` is no action"))
 }
 
 fn end(text: &str) -> Result<Option<Timestamp>, String> {

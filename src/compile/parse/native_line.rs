@@ -94,6 +94,8 @@ pub(super) struct EntryLine<'a> {
     #[serde(default)]
     pub(super) canary: bool,
     #[serde(default)]
+    pub(super) cname: bool,
+    #[serde(default)]
     pub(super) records: Vec<String>,
     #[serde(default)]
     pub(super) critical: Vec<String>,

@@ -29,6 +29,8 @@ pub enum Parsed {
     Entry(u32, Box<Entry>),
     /// A row that was left out.
     Reject(Reject),
+    /// A row that was taken, and is strange.
+    Warning(Reject),
 }
 
 /// A row that was left out, and why; the rest of its list is kept.

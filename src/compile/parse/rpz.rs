@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 
 use super::lines::reject;
+use super::rpz_rule::Rule;
 use super::{Parsed, Reading, Reject};
-use crate::policy::{Action, Entry, EntryId, Kind, Name, Scope, Trigger};
+use crate::policy::{Entry, EntryId, Kind, Reach};
 
 /// One owner of a policy zone with its records.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -20,18 +21,30 @@ pub struct ZoneRule {
 /// Reads an RPZ zone as a list.
 pub(super) fn read(reading: &Reading, text: &[u8], take: &mut dyn FnMut(Parsed)) {
     let (rules, rejects) = read_zone(text);
-    for rule in rules {
-        match judge(&rule.owner, &rule.records) {
-            Ok((trigger, action)) => take(Parsed::Entry(
-                rule.line,
-                Box::new(Entry::plain(
-                    EntryId::derive(&reading.list, Kind::Domain, &rule.owner),
-                    trigger,
-                    action,
-                    reading.record.clone(),
-                )),
-            )),
-            Err(reason) => take(Parsed::Reject(reject(rule.line, reason))),
+    for ZoneRule {
+        line,
+        owner,
+        records,
+    } in rules
+    {
+        match Rule::read(&owner, &records) {
+            Ok(rule) => {
+                for warning in rule.warnings {
+                    take(Parsed::Warning(reject(line, warning)));
+                }
+                let entry = Entry {
+                    data: rule.data,
+                    reach: Reach::PolicyZone,
+                    ..Entry::plain(
+                        EntryId::derive(&reading.list, Kind::Domain, &owner),
+                        rule.trigger,
+                        rule.action,
+                        reading.record.clone(),
+                    )
+                };
+                take(Parsed::Entry(line, Box::new(entry)));
+            }
+            Err(reason) => take(Parsed::Reject(reject(line, reason))),
         }
     }
     for reject in rejects {
@@ -60,57 +73,6 @@ pub fn read_zone(text: &[u8]) -> (Vec<ZoneRule>, Vec<Reject>) {
         }
     }
     (zone.rules, zone.rejects)
-}
-
-/// What a rule of a policy zone matches and does, where this version can: QNAME triggers
-/// with NXDOMAIN, NODATA and PASSTHRU.
-///
-/// # Errors
-/// A sentence that says why the rule is left out.
-pub fn judge(owner: &str, records: &[String]) -> Result<(Trigger, Action), String> {
-    let last_label = owner.rsplit('.').next().unwrap_or_default();
-    match last_label {
-        "rpz-client-ip" | "rpz-ip" | "rpz-nsdname" | "rpz-nsip" => {
-            return Err(format!("`{last_label}` triggers are not in this version"));
-        }
-        unknown if unknown.starts_with("rpz-") => {
-            return Err(format!("`{unknown}` is an unknown trigger"));
-        }
-        _ => {}
-    }
-    let (text, scope) = match owner.strip_prefix("*.") {
-        Some(parent) => (parent, Scope::Children),
-        None if owner == "*" => (".", Scope::Children),
-        None => (owner, Scope::Exact),
-    };
-    let name = Name::from_text(text).map_err(|error| error.to_string())?;
-    let action = match records {
-        [record] => match record.split_whitespace().collect::<Vec<_>>().as_slice() {
-            [_ttl, "CNAME", target] => match target.to_ascii_lowercase().as_str() {
-                "." => Action::NxDomain,
-                "*." => Action::NoData,
-                "rpz-passthru." => Action::PassThru,
-                "rpz-drop." | "rpz-tcp-only." => {
-                    return Err(format!(
-                        "the action `CNAME {target}` is not in this version"
-                    ));
-                }
-                unknown
-                    if unknown
-                        .trim_end_matches('.')
-                        .rsplit('.')
-                        .next()
-                        .is_some_and(|top| top.starts_with("rpz-")) =>
-                {
-                    return Err(format!("`CNAME {target}` is an unknown action"));
-                }
-                _ => return Err("local data is not in this version".to_owned()),
-            },
-            _ => return Err("local data is not in this version".to_owned()),
-        },
-        _ => return Err("local data is not in this version".to_owned()),
-    };
-    Ok((Trigger::Name { name, scope }, action))
 }
 
 /// The state of reading one zone.
@@ -391,7 +353,7 @@ fn tokenise(text: &str, tokens: &mut Vec<String>, depth: &mut i32) -> Result<(),
 }
 
 /// Record types that never encode a rule (P3).
-const NEVER_RULES: [&str; 12] = [
+pub(super) const NEVER_RULES: [&str; 12] = [
     "SOA",
     "NS",
     "DNAME",

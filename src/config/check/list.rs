@@ -1,6 +1,6 @@
 //! Reads one of `lists`.
 
-use crate::compile::{Ede, Format, From, Mode, PassThru, Settings};
+use crate::compile::{DnsOptions, Ede, Format, From, Mode, PassThru, Settings};
 use crate::config::scalar::{flag, label, word};
 use crate::config::schema::Absent;
 use crate::config::section::Section;
@@ -93,6 +93,8 @@ pub(super) fn read(
         mode: mode?,
         kinds: kinds?,
         action: action?,
+        data: None,
+        dns: DnsOptions::default(),
         passthru,
         ede: ede?,
         required: required?,

@@ -133,7 +133,7 @@ impl Explanation {
     }
 
     fn of_name(blocklist: &Blocklist, name: &Name) -> Self {
-        let decision = blocklist.decide_name(name);
+        let decision = blocklist.decide_name(name, None);
         let surfaces = vec![
             verdict(blocklist, "dns", &decision),
             verdict(blocklist, "http", &decision),
@@ -154,10 +154,10 @@ impl Explanation {
     }
 
     fn of_url(blocklist: &Blocklist, url: &CanonicalUrl) -> Self {
-        let http = blocklist.decide_url(url);
+        let http = blocklist.decide_url(url, None);
         let name = url.host().as_name();
         let host = name
-            .map(|name| blocklist.decide_name(&name))
+            .map(|name| blocklist.decide_name(&name, None))
             .unwrap_or_default();
         let mut notes = Vec::new();
         if !http.passes() && host.passes() {

@@ -218,7 +218,7 @@ fn relation(trigger: &Trigger, asked: &Asked) -> Option<Relation> {
             let below = asked.name.filter(|asked| asked.is_at_or_below(name))?;
             match scope {
                 Scope::Exact if below != *name => Some(Relation::Exact),
-                Scope::Children if below == *name => None,
+                Scope::Children | Scope::Wildcard if below == *name => None,
                 _ => Some(Relation::Covers),
             }
         }
@@ -230,7 +230,7 @@ fn relation(trigger: &Trigger, asked: &Asked) -> Option<Relation> {
             };
             (same && asked.authority() == url.authority()).then_some(Relation::Covers)
         }
-        Trigger::Address(_) => None,
+        _ => None,
     }
 }
 
@@ -262,20 +262,14 @@ mod tests {
     #[track_caller]
     fn check(asked: &str, expected: &[(u32, &str)]) {
         let settings = compile::Settings {
-            name: "l".into(),
-            from: From::File {
+passthru: PassThru::List,
+required: false,
+..compile::Settings::new("l", From::File {
                 path: "x".into(),
                 format: Format::Native,
                 scope: None,
-            },
-            mode: Mode::Enforce,
-            kinds: vec![Kind::Domain, Kind::Url],
-            action: None,
-            passthru: PassThru::List,
-            ede: Ede::Blocked,
-            required: false,
-            guard: Default::default(),
-        };
+            })
+};
         let rows = [
             r#"{"format":1,"list":"l","defaults":{"category":"phishing","legal":{"basis":"b","authority":"a"}}}"#,
             r#"{"id":"1","kind":"domain","match":"exact","value":"one.test"}"#,

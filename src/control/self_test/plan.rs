@@ -100,7 +100,7 @@ impl Plan {
             let why = "a list before it has the same test entry";
             return self.untested.push((configured.clone(), why));
         }
-        let decided = [name, below].map(|name| blocklist.decide_name(&name).act);
+        let decided = [name, below].map(|name| blocklist.decide_name(&name, None).act);
         let acting = decided.map(|act| act.and_then(|(rule, _)| blocklist.rule(rule)));
         match acting {
             [Some(acts), Some(_)] if acts.canary && decided.iter().all(blocks) => {
@@ -168,7 +168,7 @@ impl Plan {
         self.probes.insert(probe);
         if let Some(failure) = blocked(blocklist, name, probe, why) {
             self.failures.push(failure);
-        } else if asks && blocklist.decide_name(name) == Decision::default() {
+        } else if asks && blocklist.decide_name(name, None) == Decision::default() {
             self.probes.insert(Probe::Upstream);
             self.resolved.push(*name);
         }
@@ -259,7 +259,7 @@ fn blocks(act: &Option<(RuleId, Action)>) -> bool {
 
 /// The failure where a list blocks a name that must pass.
 fn blocked(blocklist: &Blocklist, name: &Name, probe: Probe, why: &str) -> Option<Failure> {
-    let decision = blocklist.decide_name(name);
+    let decision = blocklist.decide_name(name, None);
     if decision.passes() {
         return None;
     }
@@ -309,19 +309,13 @@ self_test: { must_work: [works.test] }
         with: impl FnOnce(&mut Settings),
     ) -> (Settings, Provenance, String) {
         let mut settings = Settings {
-            name: format!("my-{name}"),
-            from: From::Repository {
+kinds: vec![Kind::Domain],
+ede: Ede::Censored,
+..Settings::new(&format!("my-{name}"), From::Repository {
                 repository: "hotline".into(),
                 list: name.into(),
-            },
-            mode: Mode::Enforce,
-            kinds: vec![Kind::Domain],
-            action: None,
-            passthru: PassThru::List,
-            ede: Ede::Censored,
-            required: true,
-            guard: Default::default(),
-        };
+            })
+};
         with(&mut settings);
         let provenance = Provenance {
             list: settings.name.clone(),

@@ -236,20 +236,15 @@ mod tests {
         let protected = Protected::new(names, Vec::new());
         let mut compiler = Compiler::new(&protected, jiff::Timestamp::UNIX_EPOCH);
         let settings = crate::compile::Settings {
-            name: "csam".into(),
-            from: From::File {
+kinds: vec![Kind::Domain],
+passthru: PassThru::List,
+ede: Ede::Censored,
+..crate::compile::Settings::new("csam", From::File {
                 path: "x".into(),
                 format: Format::Native,
                 scope: None,
-            },
-            mode: Mode::Enforce,
-            kinds: vec![Kind::Domain],
-            action: None,
-            passthru: PassThru::List,
-            ede: Ede::Censored,
-            required: true,
-            guard: Default::default(),
-        };
+            })
+};
         let file = Verified::unsigned("csam", "x", text.into_bytes());
         compiler.add(&settings, &file);
         let blocklist = compiler.finish();

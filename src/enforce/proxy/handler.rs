@@ -159,12 +159,12 @@ impl Connection {
         let edition = self.shared.in_force.load();
         let blocklist = &edition.blocklist;
         let decision = match &target {
-            RequestTarget::Resource { url, .. } => blocklist.decide_url(url),
+            RequestTarget::Resource { url, .. } => blocklist.decide_url(url, Some(self.client)),
             // No list has entries for the hosts of tunnels that are addresses, and a URL is
             // never widened to its host.
             RequestTarget::Tunnel { host, .. } => host
                 .as_name()
-                .map_or_else(Decision::default, |name| blocklist.decide_name(&name)),
+                .map_or_else(Decision::default, |name| blocklist.decide_name(&name, Some(self.client))),
         };
         edition.count(&decision, Surface::Http);
         if !decision.passes() {

@@ -159,20 +159,14 @@ impl Node {
 /// An edition of [`LIST`].
 fn edition(number: u64, origin: SocketAddr) -> Edition {
     let settings = ListSettings {
-        name: "csam".into(),
-        from: From::File {
+passthru: PassThru::List,
+ede: Ede::Censored,
+..ListSettings::new("csam", From::File {
             path: "csam.ndjson".into(),
             format: Format::Native,
             scope: None,
-        },
-        mode: Mode::Enforce,
-        kinds: vec![Kind::Domain, Kind::Url],
-        action: None,
-        passthru: PassThru::List,
-        ede: Ede::Censored,
-        required: true,
-        guard: Default::default(),
-    };
+        })
+};
     let mut compiler = Compiler::new(&Protected::default(), Timestamp::UNIX_EPOCH);
     let text = LIST.replace("$ORIGIN", &origin.port().to_string());
     compiler.add(

@@ -253,19 +253,13 @@ mod tests {
     fn list(origin: Origin) -> CompiledList {
         CompiledList {
             settings: Settings {
-                name: "csam".to_owned(),
-                from: From::Repository {
+kinds: vec![Kind::Domain],
+ede: Ede::Censored,
+..Settings::new("csam", From::Repository {
                     repository: "hotlines".to_owned(),
                     list: "csam".to_owned(),
-                },
-                mode: Mode::Enforce,
-                kinds: vec![Kind::Domain],
-                action: None,
-                passthru: PassThru::List,
-                ede: Ede::Censored,
-                required: true,
-                guard: Default::default(),
-            },
+                })
+},
             provenance: Provenance {
                 list: "csam".to_owned(),
                 title: "Example list".to_owned(),

@@ -1,0 +1,263 @@
+//! [`Candidate`]: a rule that matches, and where it stands among others; how they are found.
+
+use std::net::IpAddr;
+
+use smallvec::SmallVec;
+
+use super::Blocklist;
+use super::address_index::AddressIndex;
+use super::index::Index;
+use super::name_index::{self, NameIndex};
+use super::rules::{Rule, Shape};
+use super::url_index::Distance;
+use super::zone_names::Tree;
+use crate::policy::{Action, CanonicalUrl, Name, Prefix, Reach, RuleId, Scope};
+
+/// A rule that matches, ordered as the policy orders them (rpz.md 2.4): the list (O2), the
+/// kind of trigger (O4), how closely it matches (O3, O6), the tie between equals (O5, O7),
+/// exceptions first, then the id.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Candidate {
+    pub(super) list: u16,
+    pub(super) tier: Tier,
+    pub(super) distance: Distance,
+    pub(super) tie: u128,
+    pub(super) acts: bool,
+    pub(super) rule: RuleId,
+}
+
+/// The kinds of triggers within one list, in the order in which they are weighed.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(super) enum Tier {
+    Client,
+    Url,
+    Name,
+    Address,
+    NsName,
+    NsAddress,
+}
+
+/// Candidates of one decision; eight of them need no allocation.
+pub(super) type Candidates = SmallVec<[Candidate; 8]>;
+
+/// One walk from a name to the root.
+struct Walk<'a> {
+    name: &'a Name,
+    tree: Tree,
+    /// Whether the name is the one that was asked for.
+    is_asked: bool,
+    /// What orders equal matches of different names.
+    tie: u128,
+    /// The policy zones that have a node at or below where the walk is, and how far from the
+    /// name it was found: the closest encloser, past which no wildcard matches (T18).
+    enclosers: SmallVec<[(u16, Distance); 4]>,
+}
+
+impl Blocklist {
+    /// Finds the rules on a name; `is_asked` says whether it is the one that was asked for.
+    pub(super) fn collect_names(&self, name: &Name, is_asked: bool, found: &mut Candidates) {
+        self.walk(&mut Walk::new(name, Tree::Query, is_asked, 0), found);
+    }
+
+    /// Finds the rules on the names of name servers, which sort from the last to the first.
+    pub(super) fn collect_ns_names(&self, names: &[Name], found: &mut Candidates) {
+        for (tie, name) in (0_u128..).zip(names) {
+            self.walk(&mut Walk::new(name, Tree::NameServer, true, tie), found);
+        }
+    }
+
+    /// Finds the rules on a URL.
+    pub(super) fn collect_urls(&self, url: &CanonicalUrl, found: &mut Candidates) {
+        for (index, first) in self.indexes() {
+            index.urls.find(&index.rules, url, |number, distance| {
+                if let Some(rule) = index.rules.get(number) {
+                    let number = first.saturating_add(number);
+                    self.push(found, number, rule, Tier::Url, distance, 0);
+                }
+            });
+        }
+    }
+
+    /// Finds the rules on an address, of one kind.
+    pub(super) fn collect_addresses(&self, address: IpAddr, tier: Tier, found: &mut Candidates) {
+        for (index, first) in self.indexes() {
+            for (range, rule) in ranges(index, tier).covering(address) {
+                let mut next = Some(rule);
+                while let Some((number, rule)) =
+                    next.and_then(|number| Some((number, index.rules.get(number)?)))
+                {
+                    let number = first.saturating_add(number);
+                    self.push(found, number, rule, tier, width(range), place(range));
+                    next = Some(rule.next);
+                }
+            }
+        }
+    }
+
+    /// Puts candidates into the order in which they are weighed.
+    pub(super) fn sort(&self, candidates: &mut Candidates) {
+        if candidates.len() < 2 {
+            return;
+        }
+        let id = |rule: RuleId| {
+            let (index, rule) = self.get(rule)?;
+            Some(index.rules.id(rule))
+        };
+        candidates.sort_unstable_by(|one, other| {
+            let closeness = |of: &Candidate| (of.list, of.tier, of.distance, of.tie, of.acts);
+            closeness(one)
+                .cmp(&closeness(other))
+                .then_with(|| id(one.rule).cmp(&id(other.rule)))
+                .then(one.rule.cmp(&other.rule))
+        });
+    }
+
+    fn walk(&self, walk: &mut Walk<'_>, found: &mut Candidates) {
+        for (distance, wire) in (0..).zip(walk.name.and_parents()) {
+            let hash = name_index::hash(wire);
+            for (index, first) in self.indexes() {
+                let names = walk.tree.of(index);
+                let mut next = names.find(&index.rules, wire, hash);
+                while let Some((number, rule)) =
+                    next.and_then(|number| Some((number, index.rules.get(number)?)))
+                {
+                    self.meet(walk, first.saturating_add(number), rule, distance, found);
+                    next = Some(rule.next);
+                }
+            }
+        }
+    }
+
+    /// Takes a rule at the name or one of its parents where it covers the name.
+    fn meet(
+        &self,
+        walk: &mut Walk<'_>,
+        number: u32,
+        rule: &Rule,
+        distance: Distance,
+        found: &mut Candidates,
+    ) {
+        let (Shape::Name(scope) | Shape::NsName(scope)) = rule.shape else {
+            return;
+        };
+        if self.inactive.contains(number) {
+            return;
+        }
+        if rule.reach == Reach::PolicyZone && !self.is_encloser(walk, rule, scope, distance) {
+            return;
+        }
+        let covers = match scope {
+            Scope::Exact => distance == 0,
+            Scope::Subtree => true,
+            Scope::Children | Scope::Wildcard => distance > 0,
+        };
+        if covers && (walk.is_asked || rule.reach != Reach::Asked) {
+            let (tier, distance) = match walk.tree {
+                // At the name itself an exact rule is closer than a subtree.
+                Tree::Query => (
+                    Tier::Name,
+                    distance + Distance::from(scope != Scope::Exact),
+                ),
+                Tree::NameServer => (Tier::NsName, walk.width(scope, distance)),
+            };
+            self.push(found, number, rule, tier, distance, walk.tie);
+        }
+    }
+
+    /// Whether no name of the rule's policy zone lies between a rule's and the one that is
+    /// asked about.
+    fn is_encloser(
+        &self,
+        walk: &mut Walk<'_>,
+        rule: &Rule,
+        scope: Scope,
+        distance: Distance,
+    ) -> bool {
+        let mut known = walk.enclosers.iter();
+        if let Some((_, closest)) = known.find(|(list, _)| *list == rule.list) {
+            return *closest == distance;
+        }
+        walk.enclosers.push((rule.list, distance));
+        let between = usize::try_from(distance).unwrap_or(usize::MAX);
+        let has_empty = |wire| self.zone_names.contains(walk.tree, rule.list, wire);
+        scope != Scope::Wildcard || !walk.name.and_parents().take(between).any(has_empty)
+    }
+
+    fn push(
+        &self,
+        found: &mut Candidates,
+        number: u32,
+        rule: &Rule,
+        tier: Tier,
+        distance: Distance,
+        tie: u128,
+    ) {
+        if !self.inactive.contains(number) {
+            found.push(Candidate {
+                list: rule.list,
+                tier,
+                distance,
+                tie,
+                acts: rule.action != Action::PassThru,
+                rule: RuleId(number),
+            });
+        }
+    }
+}
+
+impl<'a> Walk<'a> {
+    fn new(name: &'a Name, tree: Tree, is_asked: bool, tie: u128) -> Self {
+        Self {
+            name,
+            tree,
+            is_asked,
+            tie,
+            enclosers: SmallVec::new(),
+        }
+    }
+
+    /// How wide a match of a name server is: exact before wildcards, then by labels (O3);
+    /// across names, distances do not compare.
+    fn width(&self, scope: Scope, distance: Distance) -> Distance {
+        let labels = Distance::try_from(self.name.label_count()).unwrap_or(Distance::MAX);
+        match scope {
+            Scope::Exact => 0,
+            _ => LABELS_MAX.saturating_sub(labels.saturating_sub(distance)),
+        }
+    }
+}
+
+impl Tree {
+    const fn of(self, index: &Index) -> &NameIndex {
+        match self {
+            Self::Query => &index.names,
+            Self::NameServer => &index.ns_names,
+        }
+    }
+}
+
+/// The ranges of one kind of trigger.
+const fn ranges(index: &Index, tier: Tier) -> &AddressIndex {
+    match tier {
+        Tier::Client => &index.clients,
+        Tier::NsAddress => &index.ns_addresses,
+        _ => &index.addresses,
+    }
+}
+
+/// How wide a range is: the longest prefix is the closest; IPv4's count 96 more (O6).
+fn width(range: Prefix) -> Distance {
+    let offset = if range.address().is_ipv4() { 96 } else { 0 };
+    128 - offset - Distance::from(range.length())
+}
+
+/// Where a range begins, as a number (O7).
+const fn place(range: Prefix) -> u128 {
+    match range.address() {
+        IpAddr::V4(v4) => v4.to_ipv6_mapped().to_bits(),
+        IpAddr::V6(v6) => v6.to_bits(),
+    }
+}
+
+/// More labels than a name can have.
+const LABELS_MAX: Distance = 128;

@@ -1,0 +1,253 @@
+//! [`Policing`]: the policy of one query, stage by stage, until a rule decides or none is left.
+
+use std::net::IpAddr;
+
+use super::Blocklist;
+use super::candidate::{Candidates, Tier};
+use super::list_set::ListSet;
+use super::settings::{Mode, PassThru};
+use crate::policy::{Action, Decision, Name, RuleId};
+
+/// Who asks, and how, as far as policy tells askers apart.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Asker {
+    /// The client's address. Without one every list is for it, and rules on clients match
+    /// nobody.
+    pub client: Option<IpAddr>,
+    /// RD: whether others are to be asked.
+    pub recursion_desired: bool,
+    /// DO: whether DNSSEC records are wanted.
+    pub dnssec_ok: bool,
+}
+
+/// One name of a chain of aliases; the first is the one that was asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Stage<'a> {
+    /// The name.
+    pub name: &'a Name,
+    /// Whether it is the one that was asked for.
+    pub is_first: bool,
+}
+
+/// What is really there at a stage: an alias, records, or nothing.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Truth<'a> {
+    /// Whether it, or that there is nothing, is signed (RFC 4035).
+    pub is_signed: bool,
+    /// The addresses among the records.
+    pub addresses: &'a [IpAddr],
+    /// The name servers of the zones from the root to the stage's name, in DNSSEC's
+    /// canonical order from the last to the first.
+    pub ns_names: &'a [Name],
+    /// Their addresses.
+    pub ns_addresses: &'a [IpAddr],
+}
+
+/// What can be said of the first stage before the truth is known.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Foresight {
+    /// A rule decided.
+    Decided,
+    /// What is really there may matter.
+    MustKnow,
+    /// No rule will.
+    Free,
+}
+
+/// The policing of one query: exactly one rule decides, at the earliest stage that has one
+/// (rpz.md 2.4). Knows no socket and no clock, and allocates nothing.
+#[derive(Clone, Debug)]
+pub struct Policing {
+    asker: Asker,
+    /// Lists that act no more: they are not for this client, one of their exceptions spared
+    /// the query, or they only watch and were counted.
+    passed_over: ListSet,
+    decision: Decision,
+}
+
+impl Policing {
+    /// Begins with the lists that are for the asker.
+    #[must_use]
+    pub fn new(blocklist: &Blocklist, asker: Asker) -> Self {
+        let mut passed_over = ListSet::default();
+        for (place, list) in (0..).zip(&blocklist.lists) {
+            let dns = &list.settings.dns;
+            let is_for = asker.client.is_none_or(|client| dns.is_for(client));
+            if !is_for || (dns.recursive_only && !asker.recursion_desired) {
+                passed_over.insert(place);
+            }
+        }
+        Self {
+            asker,
+            passed_over,
+            decision: Decision::default(),
+        }
+    }
+
+    /// Decides on the name that was asked for, where that needs no resolving: an answer must
+    /// be waited for only where a rule on it could win.
+    pub fn foresee(&mut self, blocklist: &Blocklist, name: &Name) -> Foresight {
+        if blocklist.passes_always(name) {
+            return Foresight::Free;
+        }
+        let stage = Stage {
+            name,
+            is_first: true,
+        };
+        let mut candidates = self.collect(blocklist, stage, None);
+        let before = self.clone();
+        match self.weigh(blocklist, stage, None, &mut candidates) {
+            Weighed::Decided => Foresight::Decided,
+            Weighed::Open if !blocklist.looks_deeper => Foresight::Free,
+            Weighed::Open | Weighed::Unknown => {
+                *self = before;
+                Foresight::MustKnow
+            }
+        }
+    }
+
+    /// Decides on a stage of which the truth is known; says whether policing has ended.
+    pub fn judge(&mut self, blocklist: &Blocklist, stage: Stage<'_>, truth: &Truth<'_>) -> bool {
+        if blocklist.passes_always(stage.name) {
+            return true;
+        }
+        let mut candidates = self.collect(blocklist, stage, Some(truth));
+        let weighed = self.weigh(blocklist, stage, Some(truth), &mut candidates);
+        weighed == Weighed::Decided
+    }
+
+    /// Decides on a name alone, where nothing is resolved: what is asked of a proxy.
+    pub fn decide(mut self, blocklist: &Blocklist, name: Option<&Name>, mut candidates: Candidates) -> Decision {
+        // Nothing that could be known would change it: an empty truth is one.
+        let stage = Stage {
+            name: name.unwrap_or(&Name::ROOT),
+            is_first: true,
+        };
+        let truth = Truth::default();
+        let _ = self.weigh(blocklist, stage, Some(&truth), &mut candidates);
+        self.decision
+    }
+
+    /// What was decided so far.
+    #[must_use]
+    pub const fn decision(&self) -> &Decision {
+        &self.decision
+    }
+
+    /// Gives up: there is no truth to rewrite (rpz.md S5).
+    pub fn fail(&mut self) {
+        self.decision.act = None;
+    }
+
+    fn collect(&self, blocklist: &Blocklist, stage: Stage<'_>, truth: Option<&Truth<'_>>) -> Candidates {
+        let mut found = Candidates::new();
+        if stage.is_first
+            && let Some(client) = self.asker.client
+        {
+            blocklist.collect_addresses(client, Tier::Client, &mut found);
+        }
+        blocklist.collect_names(stage.name, stage.is_first, &mut found);
+        if let Some(truth) = truth {
+            for address in truth.addresses {
+                blocklist.collect_addresses(*address, Tier::Address, &mut found);
+            }
+            blocklist.collect_ns_names(truth.ns_names, &mut found);
+            for address in truth.ns_addresses {
+                blocklist.collect_addresses(*address, Tier::NsAddress, &mut found);
+            }
+        }
+        found
+    }
+
+    /// Weighs what matches: watchers are noted and passed over, exceptions spare the query
+    /// from their list or from all, the first that is left acts.
+    fn weigh(
+        &mut self,
+        blocklist: &Blocklist,
+        stage: Stage<'_>,
+        truth: Option<&Truth<'_>>,
+        candidates: &mut Candidates,
+    ) -> Weighed {
+        blocklist.sort(candidates);
+        for candidate in candidates.iter() {
+            let place = candidate.list;
+            let (Some((_, rule)), Some(list)) = (
+                blocklist.get(candidate.rule),
+                blocklist.lists.get(usize::from(place)),
+            ) else {
+                continue;
+            };
+            if self.passed_over.contains(place) {
+                continue;
+            }
+            let dns = &list.settings.dns;
+            let is_strict = self.asker.dnssec_ok && !dns.break_dnssec;
+            match truth {
+                None if is_strict || dns.qname_wait_recurse => return Weighed::Unknown,
+                None if self.may_lose(blocklist, place) => return Weighed::Unknown,
+                Some(truth) if is_strict && truth.is_signed => continue,
+                _ => {}
+            }
+            let is_harmless = rule.canary || rule.action == Action::PassThru;
+            if !is_harmless && list.border.never_block.covers(stage.name) {
+                continue;
+            }
+            if self.take(candidate.rule, place, rule.action, &list.settings) {
+                return Weighed::Decided;
+            }
+        }
+        Weighed::Open
+    }
+
+    /// Whether a list before this one could still win, once the truth is known.
+    fn may_lose(&self, blocklist: &Blocklist, place: u16) -> bool {
+        let before = (0..place).zip(&blocklist.lists);
+        blocklist.looks_deeper
+            && before
+                .filter(|(place, _)| !self.passed_over.contains(*place))
+                .any(|(_, list)| list.triggers.need_truth(&list.settings.dns))
+    }
+
+    /// Takes the next best match; says whether it decides.
+    fn take(
+        &mut self,
+        rule: RuleId,
+        place: u16,
+        action: Action,
+        settings: &super::Settings,
+    ) -> bool {
+        match (settings.mode, action) {
+            (Mode::Monitor, Action::PassThru) => self.passed_over.insert(place),
+            (Mode::Monitor, _) => {
+                // One hit a list: what would have acted, and nothing behind it.
+                self.decision.monitored.push(rule);
+                self.passed_over.insert(place);
+            }
+            (Mode::Enforce, Action::Monitor) => {
+                if !self.decision.monitored.contains(&rule) {
+                    self.decision.monitored.push(rule);
+                }
+            }
+            (Mode::Enforce, Action::PassThru) if settings.passthru == PassThru::List => {
+                self.decision.act.get_or_insert((rule, Action::PassThru));
+                self.passed_over.insert(place);
+            }
+            (Mode::Enforce, action) => {
+                self.decision.act = Some((rule, action));
+                return true;
+            }
+        }
+        false
+    }
+}
+
+/// What came of weighing.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Weighed {
+    /// A rule decided.
+    Decided,
+    /// None did, and others may.
+    Open,
+    /// It cannot be said before the truth is known.
+    Unknown,
+}
