@@ -54,16 +54,19 @@ static ALLOCATOR: Counting = Counting;
 /// A list in which `blocked.test` is first watched twice and then blocked.
 fn edition() -> Edition {
     let settings = |name: &str, mode| cordon::compile::Settings {
-mode,
-kinds: vec![Kind::Domain],
-passthru: PassThru::List,
-ede: Ede::Censored,
-..cordon::compile::Settings::new(name, From::File {
-            path: "x".into(),
-            format: Format::Native,
-            scope: None,
-        })
-};
+        mode,
+        kinds: vec![Kind::Domain],
+        passthru: PassThru::List,
+        ede: Ede::Censored,
+        ..cordon::compile::Settings::new(
+            name,
+            From::File {
+                path: "x".into(),
+                format: Format::Native,
+                scope: None,
+            },
+        )
+    };
     let mut compiler = Compiler::new(&Protected::default(), jiff::Timestamp::UNIX_EPOCH);
     for (name, mode) in [("watched", Mode::Monitor), ("csam", Mode::Enforce)] {
         let text = format!(

@@ -57,9 +57,4 @@ impl AddressIndex {
             Some((range, self.find(&range)?))
         })
     }
-
-    /// Whether there are no rules.
-    pub(super) fn is_empty(&self) -> bool {
-        self.added.is_empty()
-    }
 }

@@ -12,11 +12,11 @@ use super::index::Index;
 use super::name_map::NameMap;
 use super::policing::{Asker, Policing};
 use super::rule_set::RuleSet;
-use super::rules::{NO_RULE, Rule};
+use super::rules::{NO_RULE, Rule, Shape};
 use super::zone_names::ZoneNames;
 use super::{Levers, Protected};
 use crate::policy::{
-    Action, CanonicalUrl, Decision, Kind, LegalRecord, LocalData, Name, RuleId,
+    Action, CanonicalUrl, Decision, Kind, LegalRecord, LocalData, Name, Reach, RuleId,
 };
 
 /// All lists in the operator's order, compiled. Immutable; equals a linear scan over its
@@ -66,6 +66,10 @@ pub struct RuleView<'a> {
     pub kind: Kind,
     /// What it does, the list's override applied.
     pub action: Action,
+    /// Which names of a chain it judges.
+    pub reach: Reach,
+    /// Whether it matches addresses in answers.
+    pub is_on_address: bool,
     /// What it answers, where that is local data.
     pub data: Option<&'a Arc<LocalData>>,
     /// Its legal record.
@@ -197,6 +201,8 @@ impl Blocklist {
         Some(RuleView {
             list,
             list_index,
+            reach: rule.reach,
+            is_on_address: rule.shape == Shape::Address,
             data: list.settings.data.as_ref().or(terms.data.as_ref()),
             entry_id: index.rules.id(rule),
             value: index.rules.value(rule),

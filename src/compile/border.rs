@@ -250,8 +250,13 @@ fn check_canary(own: Option<&Name>, entry: &Entry) -> Result<(), Refusal> {
 
 /// What this node itself stands on.
 fn check_own(protected: &Protected, name: Option<&Name>, entry: &Entry) -> Result<(), String> {
-    let is_below =
-        matches!(&entry.trigger, Trigger::Name { scope: Scope::Children | Scope::Wildcard, .. });
+    let is_below = matches!(
+        &entry.trigger,
+        Trigger::Name {
+            scope: Scope::Children | Scope::Wildcard,
+            ..
+        }
+    );
     if let Some(name) = name.filter(|_| !is_below)
         && let Some(key) = protected.find_own(name)
     {
@@ -562,7 +567,7 @@ mod tests {
         check(
             "ip - 198.51.100.7",
             "",
-            Err(("kind ip are not enforced", false)),
+            Err(("kind ip are not among this list's kinds", false)),
         );
         let (mut border, protected) = border();
         border.signed = Some(Bounds {

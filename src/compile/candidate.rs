@@ -154,10 +154,7 @@ impl Blocklist {
         if covers && (walk.is_asked || rule.reach != Reach::Asked) {
             let (tier, distance) = match walk.tree {
                 // At the name itself an exact rule is closer than a subtree.
-                Tree::Query => (
-                    Tier::Name,
-                    distance + Distance::from(scope != Scope::Exact),
-                ),
+                Tree::Query => (Tier::Name, distance + Distance::from(scope != Scope::Exact)),
                 Tree::NameServer => (Tier::NsName, walk.width(scope, distance)),
             };
             self.push(found, number, rule, tier, distance, walk.tie);

@@ -8,6 +8,7 @@ use rapidhash::fast::RandomState;
 use rapidhash::v3::rapidhash_v3;
 
 use super::compiled_list::HeldList;
+use super::compiled_list::ZoneSoa;
 use super::index::Index;
 use super::parse::{Reject, native};
 use super::repeats::Repeats;
@@ -55,6 +56,7 @@ impl Blocklist {
         let changes = (removed.len(), added.len());
         let mut begun = Change::begin(self, settings, border, &file.text, changes)?;
         begun.list.provenance.origin = file.provenance.origin.clone();
+        begun.list.soa = ZoneSoa::of(&settings.name, file.provenance.seq().unwrap_or_default());
         let (_, header) = begun.held.header.clone()?;
         for line in removed {
             begun.remove(line, &header)?;

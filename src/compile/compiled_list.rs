@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::parse::native;
 use super::{Border, DnsOptions, Reject, Settings};
-use crate::policy::{Entry, Kind, Provenance, Reach, Trigger};
+use crate::policy::{Entry, Kind, LocalRecord, Name, Provenance, Reach, Trigger};
 
 /// One list of a blocklist.
 #[derive(Clone, Debug)]
@@ -15,6 +15,8 @@ pub struct CompiledList {
     pub provenance: Provenance,
     /// What its rows had to be within.
     pub border: Border,
+    /// What answers say by which list they were made.
+    pub soa: ZoneSoa,
     /// Its entries in force by kind, without the canary.
     pub entries: Vec<(Kind, usize)>,
     /// The rows that were left out, the first [`REJECTS_KEPT_MAX`] of them.
@@ -41,6 +43,55 @@ pub struct CompiledList {
     pub holes: Vec<(String, String)>,
     /// What its entries look at beside the name that is asked for.
     pub triggers: Triggers,
+}
+
+/// The SOA record of a policy zone, or what stands for it: the tag of its answers.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ZoneSoa {
+    /// The apex of the zone; the list's name where there is none.
+    pub owner: Name,
+    /// How long it may be remembered, in seconds: not longer than its minimum (RFC 2308
+    /// section 3).
+    pub ttl: u32,
+    /// Its data in wire form.
+    pub data: Box<[u8]>,
+}
+
+impl ZoneSoa {
+    /// One made of the list's name and the serial of its version.
+    #[must_use]
+    pub fn of(list: &str, serial: u64) -> Self {
+        let owner = Name::from_text(list).unwrap_or(Name::ROOT);
+        // The serial of DNS has half the bits.
+        let serial = u32::try_from(serial & u64::from(u32::MAX)).unwrap_or_default();
+        let mut data = Vec::new();
+        for server in ["localhost", "nobody.invalid"] {
+            let server = Name::from_text(server).unwrap_or(Name::ROOT);
+            data.extend(server.as_wire());
+        }
+        for field in [serial, SOA_TTL, SOA_TTL, SOA_TTL, SOA_TTL] {
+            data.extend(field.to_be_bytes());
+        }
+        Self {
+            owner,
+            ttl: SOA_TTL,
+            data: data.into(),
+        }
+    }
+
+    /// That of a zone: its apex, and its record as received.
+    #[must_use]
+    pub fn of_zone(owner: Name, record: &LocalRecord) -> Self {
+        let minimum = record
+            .data
+            .last_chunk()
+            .map_or(0, |last| u32::from_be_bytes(*last));
+        Self {
+            owner,
+            ttl: record.ttl.min(minimum),
+            data: record.data.clone(),
+        }
+    }
 }
 
 /// How many entries of a list look at something else than the name that is asked for; counted
@@ -102,6 +153,7 @@ impl CompiledList {
             settings: settings.clone(),
             provenance: provenance.clone(),
             border: border.clone(),
+            soa: ZoneSoa::of(&settings.name, provenance.seq().unwrap_or_default()),
             entries: Vec::new(),
             rejects: Vec::new(),
             rejected: 0,
@@ -155,6 +207,9 @@ impl HeldList {
         Some(())
     }
 }
+
+/// The times of a SOA record that is made, in seconds.
+const SOA_TTL: u32 = 60;
 
 /// How many rejected rows of a list are kept to be shown.
 pub const REJECTS_KEPT_MAX: usize = 1000;

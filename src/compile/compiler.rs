@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use rapidhash::v3::rapidhash_v3;
 
-use super::compiled_list::HeldList;
+use super::compiled_list::{HeldList, ZoneSoa};
 use super::index::Index;
 use super::parse::{self, Parsed, Reject};
 use super::repeats::Repeats;
@@ -61,6 +61,10 @@ impl Compiler {
                 header.title().clone_into(&mut list.provenance.title);
                 list.provenance.issuer.clone_from(&header.issuer);
                 held.header = Some((rapidhash_v3(&file.text.header()), *header));
+            }
+            Parsed::Soa(apex, record) => {
+                let owner = apex.unwrap_or(list.soa.owner);
+                list.soa = ZoneSoa::of_zone(owner, &record);
             }
             Parsed::Reject(reject) => list.reject(reject),
             Parsed::Warning(warning) => list.warn(warning),

@@ -114,7 +114,7 @@ impl Index {
     }
 
     /// Hands every rule whose value is that of `trigger` to `take`.
-    pub(super) fn with_value(&self, trigger: &Trigger, mut take: impl FnMut(u32)) {
+    pub(super) fn with_value(&self, trigger: &Trigger, take: impl FnMut(u32)) {
         match trigger {
             Trigger::Name { name, .. } => self.each_of_name(&self.names, name.as_wire(), take),
             Trigger::NsName { name, .. } => {
@@ -130,7 +130,7 @@ impl Index {
     /// Hands every rule that one of the name indexes has under a name to `take`.
     fn each_of_name(&self, names: &NameIndex, wire: &[u8], mut take: impl FnMut(u32)) {
         let hash = super::name_index::hash(wire);
-        self.each_in_chain(names.find(&self.rules, wire, hash), |number| take(number));
+        self.each_in_chain(names.find(&self.rules, wire, hash), &mut take);
     }
 
     /// Hands a rule and those behind it to `take`.

@@ -27,7 +27,7 @@ mod zone_names;
 
 pub use blocklist::{Blocklist, RuleView};
 pub use border::{Border, Refusal, is_registry};
-pub use compiled_list::{CompiledList, REJECTS_KEPT_MAX};
+pub use compiled_list::{CompiledList, REJECTS_KEPT_MAX, Triggers, ZoneSoa};
 pub use compiler::Compiler;
 pub use levers::Levers;
 pub use parse::{Format, Reject};

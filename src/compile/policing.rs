@@ -117,7 +117,12 @@ impl Policing {
     }
 
     /// Decides on a name alone, where nothing is resolved: what is asked of a proxy.
-    pub fn decide(mut self, blocklist: &Blocklist, name: Option<&Name>, mut candidates: Candidates) -> Decision {
+    pub(super) fn decide(
+        mut self,
+        blocklist: &Blocklist,
+        name: Option<&Name>,
+        mut candidates: Candidates,
+    ) -> Decision {
         // Nothing that could be known would change it: an empty truth is one.
         let stage = Stage {
             name: name.unwrap_or(&Name::ROOT),
@@ -139,7 +144,12 @@ impl Policing {
         self.decision.act = None;
     }
 
-    fn collect(&self, blocklist: &Blocklist, stage: Stage<'_>, truth: Option<&Truth<'_>>) -> Candidates {
+    fn collect(
+        &self,
+        blocklist: &Blocklist,
+        stage: Stage<'_>,
+        truth: Option<&Truth<'_>>,
+    ) -> Candidates {
         let mut found = Candidates::new();
         if stage.is_first
             && let Some(client) = self.asker.client

@@ -15,14 +15,17 @@ use crate::verify::{Applied, ListFile, Text, Verified};
 
 fn settings(name: &str) -> Settings {
     Settings {
-passthru: PassThru::List,
-required: false,
-..Settings::new(name, From::File {
-            path: "x".into(),
-            format: Format::Native,
-            scope: None,
-        })
-}
+        passthru: PassThru::List,
+        required: false,
+        ..Settings::new(
+            name,
+            From::File {
+                path: "x".into(),
+                format: Format::Native,
+                scope: None,
+            },
+        )
+    }
 }
 
 /// One entry in short: action, match, value.
@@ -72,9 +75,9 @@ fn ask(blocklist: &Blocklist, asked: &str) -> Option<(String, Action)> {
 
 fn decide(blocklist: &Blocklist, asked: &str) -> Decision {
     if asked.starts_with("http") {
-        blocklist.decide_url(&CanonicalUrl::parse(asked).unwrap())
+        blocklist.decide_url(&CanonicalUrl::parse(asked).unwrap(), None)
     } else {
-        blocklist.decide_name(&Name::from_text(asked).unwrap())
+        blocklist.decide_name(&Name::from_text(asked).unwrap(), None)
     }
 }
 
@@ -519,7 +522,7 @@ fn naive(blocklist: &Blocklist, asked: &str) -> (Option<(RuleId, Action)>, Vec<R
             let covers = match Scope::from_word(rule.match_word).unwrap() {
                 Scope::Exact => host == rule.value,
                 Scope::Subtree => below,
-                Scope::Children => below && host != rule.value,
+                Scope::Children | Scope::Wildcard => below && host != rule.value,
             };
             if !covers {
                 continue;

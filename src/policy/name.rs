@@ -160,6 +160,21 @@ impl Name {
         })
     }
 
+    /// This name in front of another; nothing where that is longer than a name may be.
+    #[must_use]
+    pub fn before(&self, other: &Self) -> Option<Self> {
+        let own = self.as_wire();
+        let own = own.get(..own.len().checked_sub(1)?)?;
+        let mut octets = [0; NAME_OCTETS_MAX];
+        let end = own.len() + other.as_wire().len();
+        octets.get_mut(..own.len())?.copy_from_slice(own);
+        octets
+            .get_mut(own.len()..end)?
+            .copy_from_slice(other.as_wire());
+        let len = u8::try_from(end).ok()?;
+        Some(Self { len, octets })
+    }
+
     /// The number of labels, without the root.
     #[must_use]
     pub fn label_count(&self) -> usize {

@@ -346,18 +346,22 @@ mod tests {
 
     #[test]
     fn a_policy_zone_is_carried_as_it_is() {
-        let zone = "$TTL 300\n@ SOA a. b. 1 2 3 4 5\nbad.test CNAME .\n*.bad.test CNAME .\nlocal.test A 192.0.2.1\n";
+        let zone = "$TTL 300\n@ SOA a. b. 1 2 3 4 5\nbad.test CNAME .\n*.bad.test CNAME .\nlocal.test A 192.0.2.1\nnew.test CNAME rpz-new.\n";
         let draft = draft(b"", LEGAL, Format::Rpz, zone, 24).unwrap();
         assert_eq!(
             entries(&draft),
             [
                 "rpz - *.bad.test 2026-11-24T06:00:00Z",
-                "rpz - bad.test 2026-11-24T06:00:00Z"
+                "rpz - bad.test 2026-11-24T06:00:00Z",
+                "rpz - local.test 2026-11-24T06:00:00Z"
             ]
         );
         let text = String::from_utf8(draft.plaintext.clone()).unwrap();
         assert!(text.contains("\"records\":[\"300 CNAME .\"]"), "{text}");
-        assert_eq!(rejects(&draft), [(5, "local data is not in this version")]);
+        assert_eq!(
+            rejects(&draft),
+            [(6, "`CNAME rpz-new.` is an unknown action")]
+        );
     }
 
     #[test]

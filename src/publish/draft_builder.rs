@@ -99,7 +99,7 @@ impl Builder<'_> {
                 self.take(line, object);
             }
             Parsed::Reject(Reject { line, reason }) => self.reject(line, reason),
-            Parsed::Header(_) => {}
+            Parsed::Header(_) | Parsed::Warning(_) | Parsed::Soa(..) => {}
         }
     }
 

@@ -9,9 +9,8 @@ use super::roles::Role;
 use super::sense::Judged;
 use super::versions::Versions;
 use super::{Keyring, PublishError, Repository, TermEffect};
-use crate::compile::{Border, Compiler, Ede, From, Guard, Mode, PassThru, Protected, Settings};
+use crate::compile::{Border, Compiler, Ede, From, Guard, Protected, Settings};
 use crate::guard::Trip;
-use crate::policy::Kind;
 use crate::verify::Verified;
 
 /// What is staged: everything that a signature would say yes to. Its texts are safe to show
@@ -193,12 +192,15 @@ impl Repository {
 /// How a node reads a list whose configuration says nothing else.
 fn as_a_node_reads(list: &str) -> Settings {
     Settings {
-ede: Ede::Censored,
-required: false,
-guard: Guard::USUAL,
-..Settings::new(list, From::Repository {
-            repository: "staged".to_owned(),
-            list: list.to_owned(),
-        })
-}
+        ede: Ede::Censored,
+        required: false,
+        guard: Guard::USUAL,
+        ..Settings::new(
+            list,
+            From::Repository {
+                repository: "staged".to_owned(),
+                list: list.to_owned(),
+            },
+        )
+    }
 }

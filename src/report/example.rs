@@ -1,9 +1,9 @@
 //! An edition of two small lists, for the tests of this folder.
 
-use crate::compile::{self, Ede, Format, From, Mode, PassThru, Settings};
+use crate::compile::{self, Ede, Format, From, PassThru, Settings};
 use crate::count::HitCounter;
 use crate::enforce::Edition;
-use crate::policy::{Kind, Origin, Provenance, Scope};
+use crate::policy::{Origin, Provenance, Scope};
 
 /// The time at which the example is looked at.
 pub(super) const NOW: &str = "2026-11-24T08:30:00Z";
@@ -17,15 +17,18 @@ const GAMBLING: &str = r#"{"defaults":{"category":"gambling","legal":{"authority
 
 fn settings(name: &str, format: Format) -> Settings {
     Settings {
-passthru: PassThru::List,
-ede: Ede::Censored,
-required: false,
-..Settings::new(name, From::File {
-            path: "x".into(),
-            format,
-            scope: Some(Scope::Subtree),
-        })
-}
+        passthru: PassThru::List,
+        ede: Ede::Censored,
+        required: false,
+        ..Settings::new(
+            name,
+            From::File {
+                path: "x".into(),
+                format,
+                scope: Some(Scope::Subtree),
+            },
+        )
+    }
 }
 
 /// Edition 3: `gambling`, signed, serial 7, three entries and a quarantined row;

@@ -166,12 +166,15 @@ fn rows(count: usize) -> Vec<String> {
 
 fn settings() -> Settings {
     Settings {
-ede: Ede::Censored,
-..Settings::new("bench", From::Repository {
-            repository: "bench".to_owned(),
-            list: "bench".to_owned(),
-        })
-}
+        ede: Ede::Censored,
+        ..Settings::new(
+            "bench",
+            From::Repository {
+                repository: "bench".to_owned(),
+                list: "bench".to_owned(),
+            },
+        )
+    }
 }
 
 fn provenance() -> Provenance {

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use cordon::compile::{Compiler, Ede, Format, From, Mode, PassThru, Protected};
+use cordon::compile::{Compiler, Ede, Format, From, PassThru, Protected};
 use cordon::count::HitCounter;
 use cordon::enforce::dns::{Bound, Error, Server, Settings, StopAddresses};
 use cordon::enforce::resolver::{self, Resolver, Upstream, ZoneForward};
@@ -310,15 +310,18 @@ fn edition(names: &[&str]) -> Edition {
         );
     }
     let settings = cordon::compile::Settings {
-kinds: vec![Kind::Domain],
-passthru: PassThru::List,
-ede: Ede::Censored,
-..cordon::compile::Settings::new("csam", From::File {
-            path: "csam".into(),
-            format: Format::Native,
-            scope: None,
-        })
-};
+        kinds: vec![Kind::Domain],
+        passthru: PassThru::List,
+        ede: Ede::Censored,
+        ..cordon::compile::Settings::new(
+            "csam",
+            From::File {
+                path: "csam".into(),
+                format: Format::Native,
+                scope: None,
+            },
+        )
+    };
     let mut compiler = Compiler::new(&Protected::default(), jiff::Timestamp::UNIX_EPOCH);
     compiler.add(
         &settings,

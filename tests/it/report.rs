@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use cordon::compile::{Compiler, Ede, Format, From, Mode, PassThru, Protected, Settings};
+use cordon::compile::{Compiler, Format, From, PassThru, Protected, Settings};
 use cordon::count::{Counters, HitLedger};
 use cordon::enforce::{Edition, InForce, counted_rules};
-use cordon::policy::{Kind, Surface};
+use cordon::policy::Surface;
 use cordon::report::{
     self, Bound, Failure, Metrics, Outcome, Role, ServerTls, Sources, Timeline, Updates, User,
 };
@@ -52,14 +52,17 @@ const ORDERS: &str = r#"{"defaults":{"category":"gambling","legal":{"authority":
 
 fn list(name: &str, format: Format) -> Settings {
     Settings {
-passthru: PassThru::List,
-required: false,
-..Settings::new(name, From::File {
-            path: "x".into(),
-            format,
-            scope: Some(cordon::policy::Scope::Subtree),
-        })
-}
+        passthru: PassThru::List,
+        required: false,
+        ..Settings::new(
+            name,
+            From::File {
+                path: "x".into(),
+                format,
+                scope: Some(cordon::policy::Scope::Subtree),
+            },
+        )
+    }
 }
 
 impl Plant {

@@ -13,9 +13,8 @@ use super::native_line::{EntryLine, HeaderLine, WindowLine, shown};
 use super::rpz_rule::Rule;
 use super::{Parsed, urls};
 use crate::policy::{
-    Action, CanonicalUrl, Entry, EntryId, LegalRecord, Life, LocalData, Name, Prefix,
-    QueryMatch, Reach, Scope,
-    Trigger, UrlScope, Window,
+    Action, CanonicalUrl, Entry, EntryId, LegalRecord, Life, LocalData, Name, Prefix, QueryMatch,
+    Reach, Scope, Trigger, UrlScope, Window,
 };
 
 /// The header of a native list: what describes it, and the defaults of its entries.
@@ -254,7 +253,7 @@ struct Matched {
 
 /// What the entry matches, and what is done where its kind decides that.
 fn matched(line: &EntryLine<'_>, reach: Reach) -> Result<Matched, String> {
-    if line.kind == "rpz" {
+    if &*line.kind == "rpz" {
         let rule = Rule::read(&line.value, &line.records)?;
         return Ok(Matched {
             trigger: rule.trigger,
@@ -476,7 +475,7 @@ pub(super) mod tests {
         let mut found = Vec::new();
         let mut rejected = Vec::new();
         read_whole(reading, text.as_bytes(), &mut |parsed| match parsed {
-            Parsed::Header(_) => {}
+            Parsed::Header(_) | Parsed::Soa(..) | Parsed::Warning(_) => {}
             Parsed::Entry(line, entry) => {
                 let words = [
                     entry.kind().as_str(),

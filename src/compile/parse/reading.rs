@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Format, native};
-use crate::policy::{Entry, LegalRecord, Scope, UrlScope};
+use crate::policy::{Entry, LegalRecord, LocalRecord, Name, Scope, UrlScope};
 
 /// How one list is to be read.
 #[derive(Clone, Debug)]
@@ -27,6 +27,8 @@ pub enum Parsed {
     Header(Box<native::Header>),
     /// An entry and its line, from 1.
     Entry(u32, Box<Entry>),
+    /// The apex of a policy zone, where it is said, and its SOA record; at most one.
+    Soa(Option<Name>, LocalRecord),
     /// A row that was left out.
     Reject(Reject),
     /// A row that was taken, and is strange.

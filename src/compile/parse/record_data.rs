@@ -17,7 +17,9 @@ pub(super) fn read(kind: &str, data: &str) -> Result<(u16, Box<[u8]>), String> {
         None => known_data(kind, data)?,
     };
     if octets.len() > DATA_OCTETS_MAX {
-        return Err(format!("the {kind} record is longer than {DATA_OCTETS_MAX} octets"));
+        return Err(format!(
+            "the {kind} record is longer than {DATA_OCTETS_MAX} octets"
+        ));
     }
     Ok((rtype, octets.into()))
 }
@@ -36,7 +38,10 @@ fn number(kind: &str) -> Result<u16, String> {
 fn generic_data(text: &str) -> Result<Vec<u8>, String> {
     let wrong = || "data after `\\#` are a number of octets and as many in hexadecimal".to_owned();
     let mut words = text.split_whitespace();
-    let length: usize = words.next().and_then(|word| word.parse().ok()).ok_or_else(wrong)?;
+    let length: usize = words
+        .next()
+        .and_then(|word| word.parse().ok())
+        .ok_or_else(wrong)?;
     let digits: Vec<u32> = words
         .flat_map(str::chars)
         .map(|digit| digit.to_digit(16))
@@ -55,6 +60,9 @@ fn generic_data(text: &str) -> Result<Vec<u8>, String> {
 /// Data in the form of their type.
 fn known_data(kind: &str, data: &str) -> Result<Vec<u8>, String> {
     let unreadable = |reason: String| format!("the {kind} record cannot be read: {reason}");
+    if data.contains(['\n', '\r']) {
+        return Err(unreadable("it is more than one line".to_owned()));
+    }
     let (_, sets) = Parser::new(format!(". 0 IN {kind} {data}\n"), None, Some(Name::root()))
         .parse()
         .map_err(|error| unreadable(error.to_string()))?;
@@ -89,14 +97,26 @@ mod tests {
     #[test]
     fn each_type_has_its_form() {
         check("A", "192.0.2.1", &[192, 0, 2, 1]);
-        check("AAAA", "2001:db8::1", &[0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
+        check(
+            "AAAA",
+            "2001:db8::1",
+            &[0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1],
+        );
         check("TXT", "\"a b\" c", b"\x03a b\x01c");
         check("MX", "10 mail.test.", b"\0\x0a\x04mail\x04test\0");
-        check("SRV", "1 2 53 ns.test.", b"\0\x01\0\x02\0\x35\x02ns\x04test\0");
+        check(
+            "SRV",
+            "1 2 53 ns.test.",
+            b"\0\x01\0\x02\0\x35\x02ns\x04test\0",
+        );
         check("PTR", "host.test.", b"\x04host\x04test\0");
         check("TYPE65280", "\\# 3 0a0b 0c", &[10, 11, 12]);
         check("A", "\\# 4 c0000201", &[192, 0, 2, 1]);
-        check("HTTPS", "1 . ipv4hint=192.0.2.1", b"\0\x01\0\0\x04\0\x04\xc0\0\x02\x01");
+        check(
+            "HTTPS",
+            "1 . ipv4hint=192.0.2.1",
+            b"\0\x01\0\0\x04\0\x04\xc0\0\x02\x01",
+        );
         assert_eq!(read("TYPE65280", "\\# 0").unwrap(), (65280, Box::default()));
     }
 

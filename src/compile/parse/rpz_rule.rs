@@ -103,7 +103,8 @@ fn range(text: &str, warnings: &mut Vec<String>) -> Result<Prefix, String> {
 
 /// An IPv6 address from its words, the last first; `zz` stands for a run of zero words.
 fn ipv6(text: &str, reversed: &[&str], warnings: &mut Vec<String>) -> Result<Ipv6Addr, String> {
-    let wrong = || format!("`{text}` is no range: `LENGTH.B4.B3.B2.B1` or `LENGTH.W8.….W1` with one `zz`");
+    let wrong =
+        || format!("`{text}` is no range: `LENGTH.B4.B3.B2.B1` or `LENGTH.W8.….W1` with one `zz`");
     let words = reversed.iter().filter(|label| **label != "zz").count();
     let runs = reversed.len() - words;
     let missing = 8_usize.checked_sub(words).ok_or_else(wrong)?;
@@ -118,13 +119,16 @@ fn ipv6(text: &str, reversed: &[&str], warnings: &mut Vec<String>) -> Result<Ipv
             let _ = places.nth(missing.saturating_sub(1));
             continue;
         }
-        let is_word = matches!(label.len(), 1..=4) && label.bytes().all(|one| one.is_ascii_hexdigit());
+        let is_word =
+            matches!(label.len(), 1..=4) && label.bytes().all(|one| one.is_ascii_hexdigit());
         let word = u16::from_str_radix(label, 16).ok().filter(|_| is_word);
         *places.next().ok_or_else(wrong)? = word.ok_or_else(wrong)?;
     }
     let address = Ipv6Addr::from(address);
     if address.to_ipv4_mapped().is_some() {
-        return Err(format!("`{text}` is an IPv4 address in IPv6 form; write it as IPv4"));
+        return Err(format!(
+            "`{text}` is an IPv4 address in IPv6 form; write it as IPv4"
+        ));
     }
     let canonical = canonical(address);
     if reversed.join(".") != canonical {
@@ -219,7 +223,9 @@ fn alias(
 /// type is that of all its records (P9).
 fn local_records(records: &[String], warnings: &mut Vec<String>) -> Result<LocalData, String> {
     if records.len() > LOCAL_RECORDS_MAX {
-        return Err(format!("the rule has more than {LOCAL_RECORDS_MAX} records"));
+        return Err(format!(
+            "the rule has more than {LOCAL_RECORDS_MAX} records"
+        ));
     }
     let mut read = Vec::new();
     let mut ttls: BTreeMap<u16, u32> = BTreeMap::new();
@@ -260,3 +266,194 @@ const CLIENT_IP: &str = "rpz-client-ip";
 const RESPONSE_IP: &str = "rpz-ip";
 const NSDNAME: &str = "rpz-nsdname";
 const NSIP: &str = "rpz-nsip";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a rule is, in short; or part of why it is none.
+    #[track_caller]
+    fn check(owner: &str, records: &[&str], expected: Result<&str, &str>) {
+        let records: Vec<String> = records
+            .iter()
+            .map(|record| format!("60 {record}"))
+            .collect();
+        let found = Rule::read(owner, &records);
+        let said = found.map(|rule| {
+            let kind = match rule.trigger {
+                Trigger::Client(_) => "client",
+                Trigger::Name { .. } => "name",
+                Trigger::Address(_) => "address",
+                Trigger::NsName { .. } => "ns-name",
+                Trigger::NsAddress(_) => "ns-address",
+                Trigger::Url { .. } => "url",
+            };
+            let action = rule.action.as_str();
+            let scope = rule.trigger.match_word().unwrap_or("range");
+            let warned = if rule.warnings.is_empty() {
+                ""
+            } else {
+                " warned"
+            };
+            format!("{kind} {scope} {} {action}{warned}", rule.trigger.value())
+        });
+        match (&said, expected) {
+            (Err(found), Err(part)) => assert!(found.contains(part), "{owner}: {found}"),
+            _ => assert_eq!(
+                said,
+                expected.map(str::to_owned).map_err(str::to_owned),
+                "{owner} {records:?}"
+            ),
+        }
+    }
+
+    #[test]
+    fn t1_to_t5_each_owner_is_a_trigger() {
+        let nxdomain = &["CNAME ."];
+        check(
+            "32.7.2.0.192.rpz-client-ip",
+            nxdomain,
+            Ok("client range 192.0.2.7/32 nxdomain"),
+        );
+        check("bad.test", nxdomain, Ok("name exact bad.test nxdomain"));
+        check(
+            "*.bad.test",
+            nxdomain,
+            Ok("name wildcard bad.test nxdomain"),
+        );
+        check("*", nxdomain, Ok("name wildcard . nxdomain"));
+        check(
+            "24.0.2.0.192.rpz-ip",
+            nxdomain,
+            Ok("address range 192.0.2.0/24 nxdomain"),
+        );
+        check(
+            "ns.bad.test.rpz-nsdname",
+            nxdomain,
+            Ok("ns-name exact ns.bad.test nxdomain"),
+        );
+        check(
+            "*.bad.test.rpz-nsdname",
+            nxdomain,
+            Ok("ns-name wildcard bad.test nxdomain"),
+        );
+        check(
+            "8.0.0.0.10.rpz-nsip",
+            nxdomain,
+            Ok("ns-address range 10.0.0.0/8 nxdomain"),
+        );
+    }
+
+    #[test]
+    fn t10_t11_t12_addresses_are_written_backwards() {
+        let check = |labels: &str, expected: Result<&str, &'static str>| {
+            let owner = format!("{labels}.rpz-ip");
+            let expected: Result<String, &str> =
+                expected.map(|range: &str| format!("address range {range} nxdomain"));
+            check(
+                &owner,
+                &["CNAME ."],
+                expected.as_ref().map(String::as_str).map_err(|part| *part),
+            );
+        };
+        check("128.1.zz.db8.2001", Ok("2001:db8::1/128"));
+        check("32.zz.db8.2001", Ok("2001:db8::/32"));
+        check("128.zz", Ok("::/128"));
+        check("128.1.zz", Ok("::1/128"));
+        check("128.8.7.6.5.4.3.2.1", Ok("1:2:3:4:5:6:7:8/128"));
+        // Of two runs that are as long, RFC 5952 shortens the first, the last one read here.
+        check("128.1.0.0.1.1.zz.1", Ok("1::1:1:0:0:1/128"));
+        check("33.4.3.2.1", Err("length"));
+        check("0.0.0.0.0", Err("length"));
+        check("032.4.3.2.1", Err("length"));
+        check("32.04.3.2.1", Err("no octet"));
+        check("32.256.3.2.1", Err("no octet"));
+        check("129.zz", Err("length"));
+        check("128.zz.1.zz", Err("no range"));
+        check("128.zz.8.7.6.5.4.3.2.1", Err("no range"));
+        check("128.7.6.5.4.3.2.1", Err("no range"));
+        check("128.12345.zz.1", Err("no range"));
+        check("128.g.zz.1", Err("no range"));
+    }
+
+    #[test]
+    fn t12_addresses_in_another_form_are_taken_and_said() {
+        let check = |labels: &str, range: &str| {
+            let expected = format!("address range {range} nxdomain warned");
+            check(&format!("{labels}.rpz-ip"), &["CNAME ."], Ok(&expected));
+        };
+        check("128.1.0.0.0.0.0.db8.2001", "2001:db8::1/128");
+        check("128.0001.zz.db8.2001", "2001:db8::1/128");
+        check("128.1.zz.1.1.0.0.1", "1::1:1:0:0:1/128");
+    }
+
+    #[test]
+    fn t13_to_t16_what_is_no_range() {
+        let nxdomain = &["CNAME ."];
+        check("24.1.2.0.192.rpz-ip", nxdomain, Err("beyond its prefix"));
+        check("128.101.2.0.192.ffff.zz.rpz-ip", nxdomain, Err("no range"));
+        check(
+            "128.a.b.ffff.zz.rpz-ip",
+            nxdomain,
+            Err("IPv4 address in IPv6 form"),
+        );
+        check("128.1.zz.2001:db8.rpz-ip", nxdomain, Err("colon"));
+        check("rpz-ip", nxdomain, Err("stands alone"));
+        check("rpz-nsdname", nxdomain, Err("stands alone"));
+        check("*.rpz-ip", nxdomain, Err("length"));
+    }
+
+    #[test]
+    fn p8_what_is_not_known_is_no_rule() {
+        check("x.rpz-new", &["CNAME ."], Err("unknown trigger"));
+        check("x.test", &["CNAME rpz-new."], Err("unknown action"));
+        check("x.test", &["CNAME x.rpz-drop."], Err("unknown action"));
+        check("x.test", &["TYPE99999 \\# 0"], Err("no record type"));
+    }
+
+    #[test]
+    fn a1_to_a9_each_record_is_an_action() {
+        let name = |action: &str| format!("name exact x.test {action}");
+        for (record, action) in [
+            ("CNAME .", "nxdomain"),
+            ("CNAME *.", "nodata"),
+            ("CNAME rpz-passthru.", "passthru"),
+            ("CNAME RPZ-Drop.", "drop"),
+            ("CNAME rpz-tcp-only.", "tcp_only"),
+            ("CNAME *.garden.test.", "local_data"),
+            ("CNAME garden.test.", "local_data"),
+            ("A 192.0.2.1", "local_data"),
+            ("CNAME x.test.", "passthru warned"),
+            ("CNAME rpz-passthru.zone.test.", "local_data warned"),
+        ] {
+            check("x.test", &[record], Ok(&name(action)));
+        }
+        check(
+            "32.7.2.0.192.rpz-ip",
+            &["CNAME 32.7.2.0.192."],
+            Ok("address range 192.0.2.7/32 passthru warned"),
+        );
+        check("x.test", &["CNAME garden"], Err("end it with a dot"));
+    }
+
+    #[test]
+    fn p9_the_least_ttl_of_a_type_is_that_of_all() {
+        let records = ["300 A 192.0.2.1", "60 A 192.0.2.2", "900 TXT x"].map(str::to_owned);
+        let rule = Rule::read("x.test", &records).unwrap();
+        let Some(LocalData::Records(records)) = rule.data.as_deref() else {
+            panic!("{rule:?}");
+        };
+        let ttls: Vec<u32> = records.iter().map(|record| record.ttl).collect();
+        assert_eq!(ttls, [60, 60, 900]);
+    }
+
+    #[test]
+    fn p6_a_record_that_cannot_be_read_costs_no_other() {
+        check(
+            "x.test",
+            &["A 192.0.2.1", "A nonsense"],
+            Ok("name exact x.test local_data warned"),
+        );
+        check("x.test", &["A nonsense"], Err("cannot be read"));
+    }
+}

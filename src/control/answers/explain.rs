@@ -280,6 +280,7 @@ fn dns_answer(action: Action, rtype: &str, dns: &dns::Settings) -> String {
         Action::Refused => "REFUSED",
         Action::Drop => "none at all",
         Action::TcpOnly => "truncated over UDP, the real one over TCP",
+        Action::LocalData => "what the rule says",
         Action::Monitor | Action::PassThru => "the real one",
     };
     word.to_owned()

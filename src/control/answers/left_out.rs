@@ -132,7 +132,7 @@ fn read(
                 format!("quarantined: {}", reject.reason),
             ));
         }
-        Parsed::Reject(_) | Parsed::Header(_) => {}
+        Parsed::Reject(_) | Parsed::Warning(_) | Parsed::Header(_) | Parsed::Soa(..) => {}
     });
     found
 }
@@ -256,20 +256,22 @@ const LEFT_OUT_MAX: usize = 50;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::compile::{Compiler, Ede, Format, From, Mode, PassThru, Protected};
-    use crate::policy::Kind;
+    use crate::compile::{Compiler, Format, From, PassThru, Protected};
 
     #[track_caller]
     fn check(asked: &str, expected: &[(u32, &str)]) {
         let settings = compile::Settings {
-passthru: PassThru::List,
-required: false,
-..compile::Settings::new("l", From::File {
-                path: "x".into(),
-                format: Format::Native,
-                scope: None,
-            })
-};
+            passthru: PassThru::List,
+            required: false,
+            ..compile::Settings::new(
+                "l",
+                From::File {
+                    path: "x".into(),
+                    format: Format::Native,
+                    scope: None,
+                },
+            )
+        };
         let rows = [
             r#"{"format":1,"list":"l","defaults":{"category":"phishing","legal":{"basis":"b","authority":"a"}}}"#,
             r#"{"id":"1","kind":"domain","match":"exact","value":"one.test"}"#,

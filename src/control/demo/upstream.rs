@@ -1,7 +1,6 @@
 //! The demo's upstream resolver: every name there is has the address of the demo's origin.
 
 use std::net::{Ipv4Addr, UdpSocket};
-use std::time::Duration;
 
 use crate::enforce::dns::{Data, Query, Response};
 use crate::enforce::resolver::wire::{Rcode, RecordType};
@@ -24,7 +23,7 @@ pub(super) fn serve(socket: &UdpSocket) {
         };
         let response = Response {
             data,
-            ttl: Duration::from_secs(60),
+            ttl_max: 60,
             ..Response::empty(Rcode::NOERROR, None)
         };
         let octets_max = query.udp_octets_max();

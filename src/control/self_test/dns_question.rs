@@ -123,7 +123,7 @@ impl DnsReply {
             (Action::NoData, _) => self.rcode == Rcode::NOERROR && self.answers == 0,
             (Action::Refused, _) => self.rcode == Rcode::REFUSED,
             (Action::TcpOnly, _) => self.truncated || transport == Transport::Tcp,
-            (Action::Drop | Action::PassThru | Action::Monitor, _) => true,
+            (Action::Drop | Action::PassThru | Action::Monitor | Action::LocalData, _) => true,
         };
         if !is_right {
             return Some(self.said());
@@ -189,7 +189,6 @@ const UDP_OCTETS_MAX: u16 = 1232;
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
 
     use proptest::prelude::*;
 
@@ -233,10 +232,10 @@ mod tests {
         assert_eq!(wrong.as_deref(), expected, "{reply:?}");
     }
 
-    fn response(rcode: Rcode, data: Data, code: u16) -> Response<'static> {
+    fn response(rcode: Rcode, data: Data<'static>, code: u16) -> Response<'static> {
         Response {
             data,
-            ttl: Duration::from_secs(1),
+            ttl_max: 1,
             ..Response::empty(
                 rcode,
                 Some(ExtendedError {

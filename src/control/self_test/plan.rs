@@ -309,13 +309,16 @@ self_test: { must_work: [works.test] }
         with: impl FnOnce(&mut Settings),
     ) -> (Settings, Provenance, String) {
         let mut settings = Settings {
-kinds: vec![Kind::Domain],
-ede: Ede::Censored,
-..Settings::new(&format!("my-{name}"), From::Repository {
-                repository: "hotline".into(),
-                list: name.into(),
-            })
-};
+            kinds: vec![Kind::Domain],
+            ede: Ede::Censored,
+            ..Settings::new(
+                &format!("my-{name}"),
+                From::Repository {
+                    repository: "hotline".into(),
+                    list: name.into(),
+                },
+            )
+        };
         with(&mut settings);
         let provenance = Provenance {
             list: settings.name.clone(),

@@ -1,14 +1,19 @@
 //! [`Exchange`]: query → decision → upstream's answer → decision → reply.
 
+use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
+use super::chain::{ALIASES_MAX, Alias, Chain, Found, is_last};
+use super::inquiry::{Inquiry, Wanted};
 use super::message::{Query, Unanswerable};
 use super::response::{Data, ExtendedError, Response, write_answer, write_header};
 use super::{Outcome, Settings, Transport};
+use crate::compile::{Asker, Foresight, Policing, RuleView, Stage, Truth};
 use crate::enforce::Edition;
 use crate::enforce::resolver::wire::{CLASS_IN, Rcode, RecordType};
 use crate::enforce::resolver::{Answer, Flags, Question};
-use crate::policy::{Action, Decision, RuleId};
+use crate::policy::{Action, Decision, LocalData, Name, Reach, RuleId};
 
 /// How queries that came over one transport are answered under one edition. Knows no
 /// socket and no clock, and allocates nothing.
@@ -25,62 +30,190 @@ pub struct Exchange<'a> {
 }
 
 /// What a packet leads to.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug)]
 #[expect(
     clippy::large_enum_variant,
     reason = "it is made once for each packet, on the stack, and an allocation would cost more"
 )]
 pub enum Step {
-    /// An answer of so many octets is in the buffer.
-    Reply(usize, Outcome),
-    /// The truth is to be found and given to [`Exchange::conclude`].
-    Forward(Query),
-    /// There is no answer.
-    Drop(Outcome),
+    /// An answer of so many octets is in the buffer. The decision is to be counted before it
+    /// leaves; it is empty where policy was not asked, as for clients that are not served.
+    Reply(usize, Outcome, Decision),
+    /// What the inquiry wants is to be found and given to [`Exchange::conclude`].
+    Ask(Inquiry),
+    /// There is no answer; the decision is to be counted.
+    Drop(Outcome, Decision),
+}
+
+/// An answer that an inquiry wanted, and since when it is remembered.
+#[derive(Clone, Debug)]
+pub struct Aged {
+    /// The answer.
+    pub answer: Arc<Answer>,
+    /// How long ago it was given.
+    pub age: Duration,
+}
+
+/// Where a rule rewrites: the aliases before it, and the name that it is about.
+struct Hit<'a> {
+    chain: &'a [Alias],
+    age: Duration,
+    name: Name,
+    /// Whether the rule looked into the data of a service, of which the records alone go.
+    is_of_service: bool,
+    /// The rcode of the truth, where that is known.
+    truth: Rcode,
 }
 
 impl Exchange<'_> {
-    /// Decides on the packet in the first `len` octets of `buffer`, and writes what is to be
-    /// said over it. The decision is to be counted before the reply leaves; it is empty
-    /// where policy was not asked, as for clients that are not served.
-    pub fn begin(&self, buffer: &mut [u8], len: usize, client_allowed: bool) -> (Step, Decision) {
+    /// Decides on the packet of a client in the first `len` octets of `buffer`, and writes
+    /// what is to be said over it.
+    pub fn begin(&self, buffer: &mut [u8], len: usize, client: IpAddr) -> Step {
         let parsed = Query::parse(buffer.get(..len).unwrap_or_default());
         let query = match parsed {
             Ok(query) => query,
             Err(Unanswerable::Silent) => {
-                return (Step::Drop(Outcome::Ignored), Decision::default());
+                return Step::Drop(Outcome::Ignored, Decision::default());
             }
             Err(Unanswerable::Malformed) => {
                 let len = write_header(Rcode::FORMERR, buffer);
-                return (Step::Reply(len, Outcome::FormErr), Decision::default());
+                return Step::Reply(len, Outcome::FormErr, Decision::default());
             }
             Err(Unanswerable::Opcode) => {
                 let len = write_header(Rcode::NOTIMP, buffer);
-                return (Step::Reply(len, Outcome::NotImp), Decision::default());
+                return Step::Reply(len, Outcome::NotImp, Decision::default());
             }
         };
-        if let Some(step) = self.refuse(&query, buffer, client_allowed) {
-            return (step, Decision::default());
+        if let Some(step) = self.refuse(&query, buffer, self.settings.serves(client)) {
+            return step;
         }
-        let decision = self.edition.blocklist.decide_name(&query.name);
-        let step = match decision.act {
-            Some((rule, action)) => self.act(&query, buffer, rule, action),
-            None => self.pass(&query, buffer),
+        let asker = Asker {
+            client: Some(client),
+            recursion_desired: query.recursion_desired,
+            dnssec_ok: query.edns.is_some_and(|edns| edns.dnssec_ok),
         };
-        (step, decision)
+        let blocklist = &self.edition.blocklist;
+        let mut policing = Policing::new(blocklist, asker);
+        let foresight = policing.foresee(blocklist, &query.name);
+        let inquiry = Inquiry::of(query, policing, foresight == Foresight::MustKnow);
+        if let (Foresight::Decided, Some((rule, action))) = (foresight, inquiry.decision().act) {
+            let hit = Hit {
+                chain: &[],
+                age: Duration::ZERO,
+                name: query.name,
+                is_of_service: false,
+                truth: Rcode::NOERROR,
+            };
+            return match self.rewrites(&inquiry, action) {
+                true => self.act(inquiry, buffer, rule, action, &hit),
+                false => self.pass(inquiry, buffer),
+            };
+        }
+        self.pass(inquiry, buffer)
     }
 
-    /// Writes the truth over the query, whose header and question are in `buffer`. This is
-    /// where the truth is judged, too: only rules on the asked name are known, and they were
-    /// judged before, so that every answer passes.
-    pub fn conclude(
-        &self,
-        query: &Query,
-        answer: &Answer,
-        age: Duration,
-        buffer: &mut [u8],
-    ) -> usize {
-        write_answer(answer, age, query, buffer, self.octets_max(query))
+    /// Judges what an inquiry wanted and writes what is to be said over the query, whose
+    /// header and question are in `buffer`; or wants more.
+    pub fn conclude(&self, mut inquiry: Inquiry, found: &Aged, buffer: &mut [u8]) -> Step {
+        if let Wanted::Target { rule, action } = inquiry.wanted {
+            let (chain, name) = inquiry.chain();
+            let truth = inquiry.truth.as_ref();
+            let hit = Hit {
+                chain: &chain,
+                age: truth.map_or(Duration::ZERO, |truth| truth.age),
+                name,
+                is_of_service: false,
+                truth: Rcode::NOERROR,
+            };
+            return self.rewrite(&inquiry, buffer, rule, action, &hit, Some(found));
+        }
+        if !inquiry.must_know {
+            return self.tell(&inquiry, found, buffer);
+        }
+        let rcode = found.answer.rcode();
+        if !matches!(rcode, Rcode::NOERROR | Rcode::NXDOMAIN) {
+            // There is nothing to rewrite (S5).
+            return self.tell(&inquiry, found, buffer);
+        }
+        self.judge(&mut inquiry, found, buffer)
+    }
+
+    /// Judges the truth, stage by stage.
+    fn judge(&self, inquiry: &mut Inquiry, found: &Aged, buffer: &mut [u8]) -> Step {
+        let blocklist = &self.edition.blocklist;
+        let rtype = inquiry.query.rtype;
+        let mut chain = Chain::new();
+        let mut name = inquiry.query.name;
+        let mut is_of_service = false;
+        loop {
+            let here = Found::at(&found.answer, &name, rtype);
+            let truth = Truth {
+                is_signed: here.is_signed,
+                addresses: &here.addresses,
+                ..Truth::default()
+            };
+            let stage = Stage {
+                name: &name,
+                is_first: chain.is_empty(),
+            };
+            if inquiry.policing.judge(blocklist, stage, &truth) {
+                let acted = inquiry.decision().act;
+                let rule = acted.and_then(|(rule, _)| blocklist.rule(rule));
+                is_of_service = is_service(rtype) && rule.is_some_and(|rule| rule.is_on_address);
+                break;
+            }
+            let is_in_service = here.service_aliases.iter().any(|target| {
+                let stage = Stage {
+                    name: target,
+                    is_first: false,
+                };
+                inquiry.policing.judge(blocklist, stage, &Truth::default())
+            });
+            if is_in_service {
+                is_of_service = true;
+                break;
+            }
+            match here.alias {
+                Some(_) if chain.len() >= ALIASES_MAX => {
+                    let query = &inquiry.query;
+                    let (rcode, outcome) = (Rcode::SERVFAIL, Outcome::ServFail);
+                    return self.say(query, buffer, rcode, Some(EDE_OTHER), outcome);
+                }
+                Some(alias) if !is_last(rtype) => {
+                    name = alias.target;
+                    chain.push(alias);
+                }
+                _ => break,
+            }
+        }
+        match inquiry.decision().act {
+            Some((rule, action)) if self.rewrites(inquiry, action) => {
+                let hit = Hit {
+                    chain: &chain,
+                    age: found.age,
+                    name,
+                    is_of_service,
+                    truth: found.answer.rcode(),
+                };
+                let mut inquiry = inquiry.clone();
+                inquiry.truth = Some(found.clone());
+                inquiry.aliases = chain.len();
+                self.act(inquiry, buffer, rule, action, &hit)
+            }
+            _ => self.tell(inquiry, found, buffer),
+        }
+    }
+
+    /// Writes the truth.
+    fn tell(&self, inquiry: &Inquiry, found: &Aged, buffer: &mut [u8]) -> Step {
+        let query = &inquiry.query;
+        let octets_max = self.octets_max(query);
+        let len = write_answer(&found.answer, found.age, query, buffer, octets_max);
+        let outcome = match found.answer.rcode() {
+            Rcode::SERVFAIL => Outcome::ServFail,
+            _ => Outcome::Forwarded,
+        };
+        Step::Reply(len, outcome, inquiry.decision().clone())
     }
 
     /// What is answered before policy is asked.
@@ -97,61 +230,190 @@ impl Exchange<'_> {
         Some(self.say(query, buffer, rcode, ede, outcome))
     }
 
-    fn act(&self, query: &Query, buffer: &mut [u8], rule: RuleId, action: Action) -> Step {
-        let stop_page = self.settings.stop_page;
-        let mut response = Response::empty(Rcode::NOERROR, None);
-        response.ttl = self.settings.ttl;
+    /// Whether an action says something else than the truth.
+    fn rewrites(&self, inquiry: &Inquiry, action: Action) -> bool {
+        debug_assert!(inquiry.decision().act.is_some());
         match action {
             // `Monitor` never decides.
-            Action::PassThru | Action::Monitor => return self.pass(query, buffer),
-            Action::TcpOnly if self.transport == Transport::Tcp => {
-                return self.pass(query, buffer);
-            }
-            Action::Drop => return Step::Drop(Outcome::Dropped),
-            Action::Block if stop_page.ipv4.is_none() && stop_page.ipv6.is_none() => {
-                response.rcode = Rcode::NXDOMAIN;
-            }
-            Action::Block => {
-                response.data = match query.rtype {
-                    RecordType::A => stop_page.ipv4.map_or(Data::None, Data::V4),
-                    RecordType::AAAA => stop_page.ipv6.map_or(Data::None, Data::V6),
-                    _ => Data::None,
-                };
-            }
-            Action::NxDomain => response.rcode = Rcode::NXDOMAIN,
-            Action::NoData => {}
-            Action::Refused => response.rcode = Rcode::REFUSED,
-            Action::TcpOnly => response.truncated = true,
+            Action::PassThru | Action::Monitor => false,
+            Action::TcpOnly => self.transport == Transport::Udp,
+            _ => true,
         }
-        let view = query.edns.and_then(|_| self.edition.blocklist.rule(rule));
-        if let Some(view) = &view
-            && let Some(code) = view.list.settings.ede.code()
-        {
-            response.error = Some(ExtendedError {
+    }
+
+    /// Acts; what an alias of local data leads to is found first.
+    fn act(
+        &self,
+        mut inquiry: Inquiry,
+        buffer: &mut [u8],
+        rule: RuleId,
+        action: Action,
+        hit: &Hit<'_>,
+    ) -> Step {
+        let view = self.edition.blocklist.rule(rule);
+        let alias = match view.as_ref().and_then(|view| view.data).map(|data| &**data) {
+            Some(LocalData::Alias {
+                target,
+                is_wildcard,
+                ..
+            }) if action == Action::LocalData && !hit.is_of_service => Some((target, *is_wildcard)),
+            _ => None,
+        };
+        let Some((target, is_wildcard)) = alias else {
+            return self.rewrite(&inquiry, buffer, rule, action, hit, None);
+        };
+        let target = match is_wildcard {
+            true => hit.name.before(target),
+            false => Some(*target),
+        };
+        // What is too long is no name that leads anywhere (A12); what asks for the alias
+        // itself gets it alone (A11).
+        let (Some(target), false) = (target, is_last(inquiry.query.rtype)) else {
+            return self.rewrite(&inquiry, buffer, rule, action, hit, None);
+        };
+        inquiry.wanted = Wanted::Target { rule, action };
+        inquiry.question.name = target;
+        Step::Ask(inquiry)
+    }
+
+    /// Writes what a rule says.
+    fn rewrite(
+        &self,
+        inquiry: &Inquiry,
+        buffer: &mut [u8],
+        rule: RuleId,
+        action: Action,
+        hit: &Hit<'_>,
+        target: Option<&Aged>,
+    ) -> Step {
+        let decision = inquiry.decision().clone();
+        let query = &inquiry.query;
+        let Some(view) = self.edition.blocklist.rule(rule) else {
+            return self.say(query, buffer, Rcode::SERVFAIL, None, Outcome::ServFail);
+        };
+        if action == Action::Drop {
+            return Step::Drop(Outcome::Dropped, decision);
+        }
+        let mut response = Response::empty(Rcode::NOERROR, None);
+        response.chain = hit.chain;
+        response.chain_age = hit.age;
+        response.ttl_max = self.ttl_max(&view);
+        let expanded;
+        match self.said(action, &view, query, hit) {
+            Said::Rcode(rcode) => response.rcode = rcode,
+            Said::Data(data) => response.data = data,
+            Said::Truncated => {
+                response.truncated = true;
+                response.rcode = hit.truth;
+                response.chain = &[];
+            }
+            Said::Alias(name, ttl) => {
+                expanded = name;
+                response.data = Data::Alias(&expanded, ttl);
+                response.target = target.map(|target| (&*target.answer, target.age));
+                response.rcode = target.map_or(Rcode::NOERROR, |target| target.answer.rcode());
+            }
+        }
+        if response.rcode == Rcode::REFUSED && action == Action::Refused {
+            response.chain = &[];
+        }
+        let settings = &view.list.settings;
+        if settings.dns.signal_nxdomain_ra && response.rcode == Rcode::NXDOMAIN {
+            response.recursion_available = false;
+        }
+        if settings.dns.add_soa {
+            response.soa = Some(&view.list.soa);
+        }
+        if query.edns.is_some() {
+            response.error = settings.ede.code().map(|code| ExtendedError {
                 code,
-                list: &view.list.settings.name,
+                list: &settings.name,
                 entry: view.entry_id,
             });
         }
         let len = response.write(query, buffer, self.octets_max(query));
-        Step::Reply(len, Outcome::Blocked)
+        Step::Reply(len, Outcome::Blocked, decision)
     }
 
-    /// What no policy touches: forwarded, but for what no resolver can be asked.
-    fn pass(&self, query: &Query, buffer: &mut [u8]) -> Step {
-        if self.settings.servfail_until_ready && !self.ready {
-            let ede = Some(EDE_NOT_READY);
-            return self.say(query, buffer, Rcode::SERVFAIL, ede, Outcome::ServFail);
+    /// What an action says about a name.
+    fn said<'r>(
+        &self,
+        action: Action,
+        view: &RuleView<'r>,
+        query: &Query,
+        hit: &Hit<'_>,
+    ) -> Said<'r> {
+        let stop_page = self.settings.stop_page;
+        let has_stop_page = stop_page.ipv4.is_some() || stop_page.ipv6.is_some();
+        match action {
+            Action::Refused => Said::Rcode(Rcode::REFUSED),
+            Action::TcpOnly => Said::Truncated,
+            Action::NoData => Said::Data(Data::None),
+            // The name may have other records that no rule is about.
+            Action::Block | Action::NxDomain | Action::LocalData if hit.is_of_service => {
+                Said::Data(Data::None)
+            }
+            Action::Block if has_stop_page => Said::Data(match query.rtype {
+                RecordType::A => stop_page.ipv4.map_or(Data::None, Data::V4),
+                RecordType::AAAA => stop_page.ipv6.map_or(Data::None, Data::V6),
+                _ => Data::None,
+            }),
+            Action::LocalData => match view.data.map(|data| &**data) {
+                Some(LocalData::Records(records)) => {
+                    let rtype = Some(query.rtype).filter(|rtype| *rtype != RecordType::ANY);
+                    Said::Data(Data::Records(records, rtype))
+                }
+                Some(LocalData::Alias {
+                    target,
+                    is_wildcard,
+                    ttl,
+                }) => {
+                    let target = match is_wildcard {
+                        true => hit.name.before(target),
+                        false => Some(*target),
+                    };
+                    target.map_or(Said::Rcode(Rcode::YXDOMAIN), |target| {
+                        Said::Alias(target, *ttl)
+                    })
+                }
+                None => Said::Data(Data::None),
+            },
+            // Those that pass never come here; where there is no stop page, there is no name.
+            Action::Block
+            | Action::NxDomain
+            | Action::Drop
+            | Action::Monitor
+            | Action::PassThru => Said::Rcode(Rcode::NXDOMAIN),
         }
-        match query.rtype {
-            RecordType::AXFR | RecordType::IXFR => {
-                self.say(query, buffer, Rcode::REFUSED, None, Outcome::Refused)
+    }
+
+    /// The longest TTL of what a rule says, in seconds (R2).
+    fn ttl_max(&self, view: &RuleView<'_>) -> u32 {
+        let settings = &view.list.settings;
+        let is_given = view.reach == Reach::PolicyZone && settings.action.is_none();
+        let most = match settings.dns.max_policy_ttl {
+            Some(most) => most,
+            None if is_given => return u32::MAX,
+            None => self.settings.ttl,
+        };
+        u32::try_from(most.as_secs()).unwrap_or(u32::MAX)
+    }
+
+    /// What no policy touches so far: forwarded, but for what no resolver can be asked.
+    fn pass(&self, inquiry: Inquiry, buffer: &mut [u8]) -> Step {
+        let query = &inquiry.query;
+        let (rcode, ede, outcome) = match query.rtype {
+            _ if self.settings.servfail_until_ready && !self.ready => {
+                (Rcode::SERVFAIL, Some(EDE_NOT_READY), Outcome::ServFail)
             }
-            rtype if rtype.is_meta() => {
-                let ede = Some(EDE_NOT_SUPPORTED);
-                self.say(query, buffer, Rcode::NOTIMP, ede, Outcome::NotImp)
-            }
-            _ => Step::Forward(*query),
+            RecordType::AXFR | RecordType::IXFR => (Rcode::REFUSED, None, Outcome::Refused),
+            rtype if rtype.is_meta() => (Rcode::NOTIMP, Some(EDE_NOT_SUPPORTED), Outcome::NotImp),
+            _ => return Step::Ask(inquiry),
+        };
+        let decision = inquiry.decision().clone();
+        match self.say(query, buffer, rcode, ede, outcome) {
+            Step::Reply(len, outcome, _) => Step::Reply(len, outcome, decision),
+            other => other,
         }
     }
 
@@ -166,15 +428,32 @@ impl Exchange<'_> {
     ) -> Step {
         let response = Response::empty(rcode, ede.map(ExtendedError::of));
         let len = response.write(query, buffer, self.octets_max(query));
-        Step::Reply(len, outcome)
+        Step::Reply(len, outcome, Decision::default())
     }
 
-    fn octets_max(&self, query: &Query) -> usize {
+    pub(super) fn octets_max(&self, query: &Query) -> usize {
         match self.transport {
             Transport::Udp => query.udp_octets_max(),
             Transport::Tcp => usize::from(u16::MAX),
         }
     }
+}
+
+/// What an action says.
+enum Said<'a> {
+    /// That rcode, and nothing else.
+    Rcode(Rcode),
+    /// Those data.
+    Data(Data<'a>),
+    /// To ask again over TCP.
+    Truncated,
+    /// An alias, and its TTL.
+    Alias(Name, u32),
+}
+
+/// Whether records of that type say where a service is.
+const fn is_service(rtype: RecordType) -> bool {
+    matches!(rtype, RecordType::HTTPS | RecordType::SVCB)
 }
 
 /// The question to the resolver that a query leads to.
@@ -192,6 +471,8 @@ impl From<&Query> for Question {
     }
 }
 
+/// Other Error (RFC 8914 section 4.1).
+const EDE_OTHER: u16 = 0;
 /// Not Ready (RFC 8914 section 4.15).
 const EDE_NOT_READY: u16 = 14;
 /// Prohibited: this client may not ask (RFC 8914 section 4.19).
@@ -210,7 +491,7 @@ mod tests {
 
     use super::super::StopAddresses;
     use super::*;
-    use crate::compile::{Compiler, Ede, Format, From, Mode, PassThru, Protected};
+    use crate::compile::{Compiler, Ede, Format, From, PassThru, Protected};
     use crate::count::HitCounter;
     use crate::policy::{Kind, Name};
     use crate::verify::Verified;
@@ -236,15 +517,18 @@ mod tests {
         let protected = Protected::new(names, Vec::new());
         let mut compiler = Compiler::new(&protected, jiff::Timestamp::UNIX_EPOCH);
         let settings = crate::compile::Settings {
-kinds: vec![Kind::Domain],
-passthru: PassThru::List,
-ede: Ede::Censored,
-..crate::compile::Settings::new("csam", From::File {
-                path: "x".into(),
-                format: Format::Native,
-                scope: None,
-            })
-};
+            kinds: vec![Kind::Domain],
+            passthru: PassThru::List,
+            ede: Ede::Censored,
+            ..crate::compile::Settings::new(
+                "csam",
+                From::File {
+                    path: "x".into(),
+                    format: Format::Native,
+                    scope: None,
+                },
+            )
+        };
         let file = Verified::unsigned("csam", "x", text.into_bytes());
         compiler.add(&settings, &file);
         let blocklist = compiler.finish();
@@ -261,7 +545,7 @@ ede: Ede::Censored,
         Settings {
             listen: Vec::new(),
             threads: 1,
-            clients: Vec::new(),
+            clients: vec!["127.0.0.0/8".parse().unwrap()],
             stop_page,
             ttl: Duration::from_secs(10),
             servfail_until_ready: false,
@@ -282,6 +566,9 @@ ede: Ede::Censored,
         message.set_edns(Edns::new());
         message
     }
+
+    const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    const STRANGER: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7));
 
     /// One exchange with everything that can differ.
     struct Case {
@@ -318,16 +605,21 @@ ede: Ede::Censored,
             let mut buffer = self.packet.to_vec().unwrap();
             let len = buffer.len();
             buffer.resize(1500, 0);
-            let (step, decision) = exchange.begin(&mut buffer, len, self.allowed);
+            let client = if self.allowed { LOOPBACK } else { STRANGER };
+            let step = exchange.begin(&mut buffer, len, client);
+            let decision = match &step {
+                Step::Reply(_, _, decision) | Step::Drop(_, decision) => decision.clone(),
+                Step::Ask(inquiry) => inquiry.decision().clone(),
+            };
             let acted = decision.act.iter().map(|(rule, _)| rule);
             let counted = acted
                 .chain(&decision.monitored)
                 .map(|rule| edition.blocklist.rule(*rule).unwrap().entry_id.to_owned())
                 .collect();
             let said = match step {
-                Step::Forward(query) => format!("forward {}", query.name),
-                Step::Drop(outcome) => format!("{} nothing", outcome.as_str()),
-                Step::Reply(len, outcome) => {
+                Step::Ask(inquiry) => format!("forward {}", inquiry.question.name),
+                Step::Drop(outcome, _) => format!("{} nothing", outcome.as_str()),
+                Step::Reply(len, outcome, _) => {
                     let reply = Message::from_vec(&buffer[..len]).unwrap();
                     assert_eq!(reply.id, self.packet.id);
                     format!("{} {}", outcome.as_str(), told(&reply))
@@ -507,7 +799,7 @@ ede: Ede::Censored,
             let len = octets.len();
             let mut buffer = octets;
             buffer.resize(len + room, 0);
-            if let (Step::Reply(reply, _), _) = exchange.begin(&mut buffer, len, true) {
+            if let Step::Reply(reply, ..) = exchange.begin(&mut buffer, len, LOOPBACK) {
                 prop_assert!(reply <= buffer.len());
             }
         }

@@ -20,7 +20,9 @@ pub(super) struct LateReply {
 impl LateReply {
     /// Waits for the upstream and sends the answer from the socket that was asked.
     pub(super) async fn send(mut self, service: Arc<Service>) {
-        let reply = self.pending.finish(&service, 0).await;
+        let Some(reply) = self.pending.finish(&service, 0).await else {
+            return;
+        };
         for _ in 0..SEND_TRIES {
             match self.path.send(&self.socket, &reply) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {

@@ -1,8 +1,10 @@
 //! The DNS surface.
 
+mod chain;
 mod datagrams;
 mod error;
 mod exchange;
+mod inquiry;
 mod late_reply;
 mod message;
 mod outcome;
@@ -14,8 +16,10 @@ mod sockets;
 mod stream;
 mod udp;
 
+pub use chain::Alias;
 pub use error::Error;
-pub use exchange::{Exchange, Step};
+pub use exchange::{Aged, Exchange, Step};
+pub use inquiry::Inquiry;
 pub use message::{Edns, Query, Unanswerable};
 pub use outcome::{Outcome, Transport};
 pub use response::{Data, ExtendedError, Response, write_answer, write_header};

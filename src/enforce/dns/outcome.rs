@@ -66,6 +66,15 @@ impl Outcome {
         Self::Ignored,
     ];
 
+    /// The same where what it took was remembered.
+    #[must_use]
+    pub const fn cached(self) -> Self {
+        match self {
+            Self::Forwarded | Self::ServFail => Self::Cached,
+            other => other,
+        }
+    }
+
     /// Its word in `cordon_dns_answers_total{outcome}`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

@@ -4,41 +4,59 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use super::Query;
+use super::chain::Alias;
 use super::message::UDP_OCTETS_MAX;
+use crate::compile::ZoneSoa;
 use crate::enforce::resolver::Answer;
 use crate::enforce::resolver::wire::{
     CLASS_IN, FLAG_CD, FLAG_QR, FLAG_RA, FLAG_RD, FLAG_TC, HEADER_OCTETS, Header, OPTION_EDE,
-    Rcode, RecordType, u16_at, u32_at,
+    Rcode, Record, RecordType, name_at, skip_name, u16_at, u32_at,
 };
+use crate::policy::{LocalRecord, Name};
 
-/// An answer of our own: an rcode, perhaps one address, perhaps an Extended DNS Error.
+/// An answer of our own: an rcode, the aliases that led to it, what a rule says, perhaps an
+/// Extended DNS Error.
 ///
-/// The question is echoed with its case as asked; RD and CD are copied, RA is set, AD and AA
-/// are clear. A negative answer has no SOA, so that no resolver behind us remembers it
-/// (RFC 2308 section 5): unblocking acts at once.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+/// The question is echoed with its case as asked; RD and CD are copied, AD and AA are clear. A
+/// negative answer has no SOA in its authority section, so that no resolver behind us remembers
+/// it (RFC 2308 section 5): unblocking acts at once.
+#[derive(Clone, Copy, Debug)]
 pub struct Response<'a> {
     /// The rcode.
     pub rcode: Rcode,
     /// TC: ask again over TCP.
     pub truncated: bool,
-    /// The record in the answer section.
-    pub data: Data,
-    /// The TTL of the record.
-    pub ttl: Duration,
+    /// RA: whether it says that others can be asked.
+    pub recursion_available: bool,
+    /// The aliases that lead from the question to where the data are.
+    pub chain: &'a [Alias],
+    /// How much is to be taken off their TTLs.
+    pub chain_age: Duration,
+    /// The records of the answer section behind them.
+    pub data: Data<'a>,
+    /// The longest TTL of those, in seconds.
+    pub ttl_max: u32,
+    /// The answer that follows an alias of local data, and its age.
+    pub target: Option<(&'a Answer, Duration)>,
+    /// Which list made it, in the additional section.
+    pub soa: Option<&'a ZoneSoa>,
     /// Why; told to clients with EDNS alone.
     pub error: Option<ExtendedError<'a>>,
 }
 
-/// The data of the one record.
+/// The data that a rule says.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Data {
+pub enum Data<'a> {
     /// No record.
     None,
     /// An A record.
     V4(Ipv4Addr),
     /// An AAAA record.
     V6(Ipv6Addr),
+    /// The records of one type; of all types where none is given.
+    Records(&'a [LocalRecord], Option<RecordType>),
+    /// An alias, and its TTL in seconds.
+    Alias(&'a Name, u32),
 }
 
 /// An Extended DNS Error (RFC 8914): a code, and the list and entry that decided as its text.
@@ -71,15 +89,21 @@ impl<'a> Response<'a> {
         Self {
             rcode,
             truncated: false,
+            recursion_available: true,
+            chain: &[],
+            chain_age: Duration::ZERO,
             data: Data::None,
-            ttl: Duration::ZERO,
+            ttl_max: u32::MAX,
+            target: None,
+            soa: None,
             error,
         }
     }
 
     /// Writes the answer over the query in `buffer`, in at most `octets_max` octets, and
-    /// returns its length. What does not fit is left out: the text first, then the error,
-    /// then the record, with TC. Zero if even header and question do not fit.
+    /// returns its length. What does not fit is left out: the error's text first, then the SOA,
+    /// then the error, then the records, with TC (rpz.md R10). Zero if even header and question
+    /// do not fit.
     pub fn write(&self, query: &Query, buffer: &mut [u8], octets_max: usize) -> usize {
         let Some(mut out) = Out::after_question(query, buffer, octets_max) else {
             return 0;
@@ -88,9 +112,20 @@ impl<'a> Response<'a> {
         let mut counts = [1, 0, 0, 0];
         let mut truncated = self.truncated;
         out.reserved = opt_octets;
-        match self.put_record(&mut out) {
+        match self.put_records(&mut out) {
             Some(records) => counts[1] = records,
             None => truncated = true,
+        }
+        if let Some(soa) = self.soa {
+            // The code of the error goes before the SOA, and its text behind.
+            let code_octets = if self.error.is_some() && opt_octets > 0 {
+                EDE_OCTETS
+            } else {
+                0
+            };
+            out.reserved = opt_octets + code_octets;
+            let put = out.put_record(Owner::Name(&soa.owner), RecordType::SOA, soa.ttl, &soa.data);
+            counts[3] += u16::from(put.is_some());
         }
         out.reserved = 0;
         if query.edns.is_some()
@@ -98,38 +133,55 @@ impl<'a> Response<'a> {
                 .put_opt(query, self.rcode, |out| self.put_error(out))
                 .is_some()
         {
-            counts[3] = 1;
+            counts[3] += 1;
         }
         let tc = if truncated { FLAG_TC } else { 0 };
-        out.finish(query, tc | (self.rcode.0 & 0xf), counts)
+        let ra = if self.recursion_available { FLAG_RA } else { 0 };
+        out.finish(query, tc | ra | (self.rcode.0 & 0xf), counts)
     }
 
-    /// Writes the record and says how many there are.
-    fn put_record(&self, out: &mut Out<'_>) -> Option<u16> {
-        let ttl = u32::try_from(self.ttl.as_secs()).unwrap_or(u32::MAX);
-        let (v4, v6);
-        let (rtype, data): (_, &[u8]) = match self.data {
-            Data::None => return Some(0),
-            Data::V4(address) => {
-                v4 = address.octets();
-                (RecordType::A, &v4)
-            }
-            Data::V6(address) => {
-                v6 = address.octets();
-                (RecordType::AAAA, &v6)
-            }
-        };
-        let length = u16::try_from(data.len()).ok()?;
+    /// Writes the answer section and says how many records it has.
+    fn put_records(&self, out: &mut Out<'_>) -> Option<u16> {
         out.all(|out| {
-            // The owner is the question's name, at the end of the header.
-            out.put(&[0xc0, 0x0c])?;
-            out.put(&rtype.0.to_be_bytes())?;
-            out.put(&CLASS_IN.to_be_bytes())?;
-            out.put(&ttl.to_be_bytes())?;
-            out.put(&length.to_be_bytes())?;
-            out.put(data)
-        })?;
-        Some(1)
+            let mut count = 0;
+            let mut owner = Owner::Question;
+            let age = u32::try_from(self.chain_age.as_secs()).unwrap_or(u32::MAX);
+            for alias in self.chain {
+                let ttl = alias.ttl.saturating_sub(age);
+                owner = out.put_alias(owner, &alias.target, ttl)?;
+                count += 1;
+            }
+            count += match self.data {
+                Data::None => 0,
+                Data::V4(address) => {
+                    out.put_record(owner, RecordType::A, self.ttl_max, &address.octets())?;
+                    1
+                }
+                Data::V6(address) => {
+                    out.put_record(owner, RecordType::AAAA, self.ttl_max, &address.octets())?;
+                    1
+                }
+                Data::Records(records, rtype) => {
+                    let mut count = 0;
+                    let is_asked =
+                        |record: &&LocalRecord| rtype.is_none_or(|of| of.0 == record.rtype);
+                    for record in records.iter().filter(is_asked) {
+                        let ttl = record.ttl.min(self.ttl_max);
+                        out.put_record(owner, RecordType(record.rtype), ttl, &record.data)?;
+                        count += 1;
+                    }
+                    count
+                }
+                Data::Alias(target, ttl) => {
+                    out.put_alias(owner, target, ttl.min(self.ttl_max))?;
+                    1
+                }
+            };
+            if let Some((answer, age)) = self.target {
+                count += out.put_answer_of(answer, age)?;
+            }
+            Some(count)
+        })
     }
 
     /// Writes the error with its text, or without, or not at all.
@@ -201,7 +253,7 @@ pub fn write_answer(
         });
         counts[3] += u16::from(put.is_some());
     }
-    out.finish(query, truncated | header.rcode().0, counts)
+    out.finish(query, FLAG_RA | truncated | header.rcode().0, counts)
 }
 
 /// Writes a bare header with an rcode over what a client sent, for packets whose question
@@ -216,6 +268,17 @@ pub fn write_header(rcode: Rcode, buffer: &mut [u8]) -> usize {
         place.copy_from_slice(&flags.to_be_bytes());
     }
     HEADER_OCTETS
+}
+
+/// How the owner of a record is written.
+#[derive(Clone, Copy)]
+enum Owner<'a> {
+    /// As the question's name.
+    Question,
+    /// As the name that stands there.
+    At(u16),
+    /// In full.
+    Name(&'a Name),
 }
 
 /// The buffer behind the question, as far as the answer may go.
@@ -247,8 +310,91 @@ impl<'a> Out<'a> {
         Some(())
     }
 
+    /// Writes an alias and says how its target is named by what comes next.
+    fn put_alias(&mut self, owner: Owner<'_>, target: &Name, ttl: u32) -> Option<Owner<'static>> {
+        self.put_record(owner, RecordType::CNAME, ttl, target.as_wire())?;
+        let at = self.len - target.as_wire().len();
+        // Beyond what a pointer reaches no packet is small enough to care.
+        u16::try_from(at)
+            .ok()
+            .filter(|at| *at < 0x4000)
+            .map(Owner::At)
+    }
+
+    /// Writes one record.
+    fn put_record(
+        &mut self,
+        owner: Owner<'_>,
+        rtype: RecordType,
+        ttl: u32,
+        data: &[u8],
+    ) -> Option<()> {
+        let length = u16::try_from(data.len()).ok()?;
+        self.all(|out| {
+            out.put_head(owner, rtype, CLASS_IN, ttl)?;
+            out.put(&length.to_be_bytes())?;
+            out.put(data)
+        })
+    }
+
+    fn put_head(
+        &mut self,
+        owner: Owner<'_>,
+        rtype: RecordType,
+        class: u16,
+        ttl: u32,
+    ) -> Option<()> {
+        match owner {
+            // At the end of the header.
+            Owner::Question => self.put(&[0xc0, 0x0c])?,
+            Owner::At(at) => self.put(&(0xc000 | at).to_be_bytes())?,
+            Owner::Name(name) => self.put(name.as_wire())?,
+        }
+        self.put(&rtype.0.to_be_bytes())?;
+        self.put(&class.to_be_bytes())?;
+        self.put(&ttl.to_be_bytes())
+    }
+
+    /// Writes the answer section of another message and says how many records it has. Names
+    /// are compressed within their own message, so that they are written out.
+    fn put_answer_of(&mut self, answer: &Answer, age: Duration) -> Option<u16> {
+        let age = u32::try_from(age.as_secs()).unwrap_or(u32::MAX);
+        let mut count = 0;
+        for record in answer.answer_records() {
+            let owner = name_at(answer.octets(), record.start)?;
+            let ttl = record.ttl.saturating_sub(age);
+            self.put_head(Owner::Name(&owner), record.rtype, record.class, ttl)?;
+            let length_at = self.len;
+            self.put(&[0, 0])?;
+            self.put_data_of(answer, &record)?;
+            let length = u16::try_from(self.len - length_at - 2).ok()?;
+            self.patch(length_at, &length.to_be_bytes());
+            count += 1;
+        }
+        Some(count)
+    }
+
+    /// Writes the data of a record of another message: what stands before the names in it, the
+    /// names, what stands behind (RFC 3597 section 4 says which types have such names).
+    fn put_data_of(&mut self, answer: &Answer, record: &Record<'_>) -> Option<()> {
+        let (before, names) = match record.rtype {
+            RecordType::NS | RecordType::CNAME | RecordType::PTR | RecordType::DNAME => (0, 1),
+            RecordType::MX => (2, 1),
+            RecordType::SRV => (6, 1),
+            RecordType::SOA => (0, 2),
+            _ => return self.put(record.data),
+        };
+        self.put(record.data.get(..before)?)?;
+        let mut at = record.data_at + before;
+        for _ in 0..names {
+            self.put(name_at(answer.octets(), at)?.as_wire())?;
+            at = skip_name(answer.octets(), at)?;
+        }
+        self.put(answer.octets().get(at..record.end)?)
+    }
+
     /// Does all of `steps`, or nothing.
-    fn all(&mut self, steps: impl FnOnce(&mut Self) -> Option<()>) -> Option<()> {
+    fn all<T>(&mut self, steps: impl FnOnce(&mut Self) -> Option<T>) -> Option<T> {
         let before = self.len;
         let done = steps(self);
         if done.is_none() {
@@ -300,7 +446,7 @@ impl<'a> Out<'a> {
 
     /// Writes the header, but for the id that is there, and returns the length.
     fn finish(mut self, query: &Query, flags: u16, counts: [u16; 4]) -> usize {
-        let mut flags = flags | FLAG_QR | FLAG_RA;
+        let mut flags = flags | FLAG_QR;
         if query.recursion_desired {
             flags |= FLAG_RD;
         }
@@ -323,6 +469,8 @@ impl<'a> Out<'a> {
 
 /// The length of an OPT without options, in octets.
 const OPT_OCTETS: usize = 11;
+/// The length of an Extended DNS Error without a text, in octets.
+const EDE_OCTETS: usize = 6;
 
 #[cfg(test)]
 mod tests {
@@ -354,7 +502,12 @@ mod tests {
             rcode: Rcode::NOERROR,
             truncated: false,
             data: Data::V4(Ipv4Addr::new(192, 0, 2, 80)),
-            ttl: Duration::from_secs(10),
+            ttl_max: 10,
+            recursion_available: true,
+            chain: &[],
+            chain_age: Duration::ZERO,
+            target: None,
+            soa: None,
             error: Some(ExtendedError {
                 code: 16,
                 list: "csam",
@@ -438,10 +591,7 @@ mod tests {
     }
 
     fn upstream(answers: usize, additionals: usize) -> Answer {
-        let question = Question::new(
-            crate::policy::Name::from_text("www.shop.example").unwrap(),
-            RecordType::A,
-        );
+        let question = Question::new(Name::from_text("www.shop.example").unwrap(), RecordType::A);
         let mut message = Message::response(0, hickory_proto::op::OpCode::Query);
         let name = WireName::from_ascii("www.shop.example.").unwrap();
         message.add_query(hickory_proto::op::Query::query(

@@ -7,11 +7,12 @@ use std::time::{Duration, Instant};
 
 use arc_swap::{ArcSwap, Guard};
 
-use super::exchange::{Exchange, Step};
+use super::exchange::{Aged, Exchange, Step};
+use super::inquiry::Inquiry;
 use super::outcome::Tally;
-use super::{Outcome, Query, Settings, Transport};
+use super::{Outcome, Settings, Transport};
 use crate::enforce::resolver::wire::Rcode;
-use crate::enforce::resolver::{Admission, Question, Resolver};
+use crate::enforce::resolver::{Admission, Remembered, Resolver};
 use crate::enforce::{Edition, InForce};
 use crate::policy::Surface;
 
@@ -99,49 +100,54 @@ impl Batch<'_> {
     /// Takes the packet in the first `len` octets of `buffer` and writes its answer over it,
     /// if it can be given at once. What policy decided is counted when this returns.
     pub(super) fn take(&self, buffer: &mut [u8], len: usize, client: IpAddr) -> Turn {
-        let settings = &self.stage.settings;
         let exchange = Exchange {
             edition: &self.edition,
-            settings,
+            settings: &self.stage.settings,
             ready: self.ready,
             transport: self.transport,
         };
-        let allowed = settings.serves(client);
-        let (step, decision) = exchange.begin(buffer, len, allowed);
-        self.edition.count(&decision, Surface::Dns);
-        match step {
-            Step::Reply(len, outcome) => self.reply(len, outcome),
-            Step::Drop(outcome) => {
-                self.service.tally.ended(outcome);
-                Turn::Silence
-            }
-            Step::Forward(query) => self.forward(&exchange, &query, buffer),
+        let mut is_cached = false;
+        let mut step = exchange.begin(buffer, len, client);
+        loop {
+            let inquiry = match step {
+                Step::Reply(len, outcome, decision) => {
+                    self.edition.count(&decision, Surface::Dns);
+                    return self.reply(len, if is_cached { outcome.cached() } else { outcome });
+                }
+                Step::Drop(outcome, decision) => {
+                    self.edition.count(&decision, Surface::Dns);
+                    self.service.tally.ended(outcome);
+                    return Turn::Silence;
+                }
+                Step::Ask(inquiry) => inquiry,
+            };
+            let resolver = &self.stage.resolver;
+            step = match resolver.cached(&inquiry.question, self.now) {
+                Some(Remembered { answer, age }) => {
+                    is_cached = true;
+                    exchange.conclude(inquiry, &Aged { answer, age }, buffer)
+                }
+                None => match resolver.admit() {
+                    Some(admission) => return Turn::Later(self.wait(inquiry, admission, buffer)),
+                    None => {
+                        let (rcode, outcome) = (Rcode::SERVFAIL, Outcome::ServFail);
+                        exchange.say(&inquiry.query, buffer, rcode, None, outcome)
+                    }
+                },
+            };
         }
     }
 
-    /// Answers from the cache, or hands the query on.
-    fn forward(&self, exchange: &Exchange<'_>, query: &Query, buffer: &mut [u8]) -> Turn {
-        let resolver = &self.stage.resolver;
-        let question = Question::from(query);
-        if let Some(remembered) = resolver.cached(&question, self.now) {
-            let len = exchange.conclude(query, &remembered.answer, remembered.age, buffer);
-            return self.reply(len, Outcome::Cached);
-        }
-        let head = buffer.get(..query.question_end).unwrap_or_default();
-        match resolver.admit() {
-            Some(admission) => Turn::Later(Pending {
-                query: *query,
-                question,
-                head: head.into(),
-                transport: self.transport,
-                admission,
-                stage: Arc::clone(&self.stage),
-                edition: Arc::clone(&self.edition),
-            }),
-            None => match exchange.say(query, buffer, Rcode::SERVFAIL, None, Outcome::ServFail) {
-                Step::Reply(len, outcome) => self.reply(len, outcome),
-                _ => Turn::Silence,
-            },
+    /// What waits for an upstream.
+    fn wait(&self, inquiry: Inquiry, admission: Admission, buffer: &[u8]) -> Pending {
+        let head = buffer.get(..inquiry.query.question_end).unwrap_or_default();
+        Pending {
+            head: head.into(),
+            inquiry,
+            transport: self.transport,
+            admission,
+            stage: Arc::clone(&self.stage),
+            edition: Arc::clone(&self.edition),
         }
     }
 
@@ -156,8 +162,7 @@ impl Batch<'_> {
 
 /// A query that waits for an upstream, with the edition and the stage it began under.
 pub(super) struct Pending {
-    query: Query,
-    question: Question,
+    inquiry: Inquiry,
     /// The header and the question as they came.
     head: Box<[u8]>,
     transport: Transport,
@@ -167,30 +172,40 @@ pub(super) struct Pending {
 }
 
 impl Pending {
-    /// Waits for the answer and writes it behind the first `prefix` octets of a buffer.
-    pub(super) async fn finish(self, service: &Service, prefix: usize) -> Vec<u8> {
-        let answer = self.admission.resolve(&self.question).await;
-        let room = answer.octets().len() + answer.error_options().len() + OPT_ROOM;
-        let mut buffer = vec![0; prefix + room];
-        let message = buffer.get_mut(prefix..).unwrap_or_default();
-        if let Some(place) = message.get_mut(..self.head.len()) {
-            place.copy_from_slice(&self.head);
-        }
+    /// Waits for what is wanted and writes the answer behind the first `prefix` octets of a
+    /// buffer; nothing where there is to be none. What policy decided is counted when this
+    /// returns.
+    pub(super) async fn finish(self, service: &Service, prefix: usize) -> Option<Vec<u8>> {
         let exchange = Exchange {
             edition: &self.edition,
             settings: &self.stage.settings,
             ready: true,
             transport: self.transport,
         };
-        let len = exchange.conclude(&self.query, &answer, Duration::ZERO, message);
-        buffer.truncate(prefix + len);
-        service.tally.ended(match answer.rcode() {
-            Rcode::SERVFAIL => Outcome::ServFail,
-            _ => Outcome::Forwarded,
-        });
-        buffer
+        let octets_max = exchange.octets_max(&self.inquiry.query);
+        let mut inquiry = self.inquiry;
+        loop {
+            let answer = self.admission.resolve(&inquiry.question).await;
+            let mut buffer = vec![0; prefix + octets_max];
+            let message = buffer.get_mut(prefix..).unwrap_or_default();
+            if let Some(place) = message.get_mut(..self.head.len()) {
+                place.copy_from_slice(&self.head);
+            }
+            let age = Duration::ZERO;
+            match exchange.conclude(inquiry, &Aged { answer, age }, message) {
+                Step::Ask(next) => inquiry = next,
+                Step::Drop(outcome, decision) => {
+                    self.edition.count(&decision, Surface::Dns);
+                    service.tally.ended(outcome);
+                    return None;
+                }
+                Step::Reply(len, outcome, decision) => {
+                    self.edition.count(&decision, Surface::Dns);
+                    service.tally.ended(outcome);
+                    buffer.truncate(prefix + len);
+                    return Some(buffer);
+                }
+            }
+        }
     }
 }
-
-/// Room for an OPT without options, in octets.
-const OPT_ROOM: usize = 16;

@@ -181,7 +181,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             Turn::Later(pending) => {
                 let (service, sender) = (Arc::clone(&self.service), sender.clone());
                 tasks.spawn(async move {
-                    let mut reply = pending.finish(&service, LENGTH_OCTETS).await;
+                    // Without an answer the query is off the table all the same.
+                    let reply = pending.finish(&service, LENGTH_OCTETS).await;
+                    let Some(mut reply) = reply else {
+                        let _ = sender.send(Vec::new()).await;
+                        return;
+                    };
                     let length = u16::try_from(reply.len() - LENGTH_OCTETS).unwrap_or(0);
                     if let Some(prefix) = reply.first_chunk_mut() {
                         *prefix = length.to_be_bytes();

@@ -162,9 +162,11 @@ impl Connection {
             RequestTarget::Resource { url, .. } => blocklist.decide_url(url, Some(self.client)),
             // No list has entries for the hosts of tunnels that are addresses, and a URL is
             // never widened to its host.
-            RequestTarget::Tunnel { host, .. } => host
-                .as_name()
-                .map_or_else(Decision::default, |name| blocklist.decide_name(&name, Some(self.client))),
+            RequestTarget::Tunnel { host, .. } => {
+                host.as_name().map_or_else(Decision::default, |name| {
+                    blocklist.decide_name(&name, Some(self.client))
+                })
+            }
         };
         edition.count(&decision, Surface::Http);
         if !decision.passes() {

@@ -245,13 +245,19 @@ impl Answer {
         (name, addresses)
     }
 
-    fn answer_records(&self) -> impl Iterator<Item = Record<'_>> {
+    /// The records of the answer section.
+    pub fn answer_records(&self) -> impl Iterator<Item = Record<'_>> {
+        self.records()
+            .take_while(|record| record.section == Section::Answer)
+    }
+
+    /// All records, in the order of the sections.
+    pub fn records(&self) -> impl Iterator<Item = Record<'_>> {
         let header = Header::read(&self.octets);
         header
             .into_iter()
             .flat_map(|header| Records::new(&self.octets, &header, self.question_end))
             .map_while(Result::ok)
-            .take_while(|record| record.section == Section::Answer)
     }
 }
 

@@ -64,6 +64,8 @@ impl Rcode {
     pub const SERVFAIL: Self = Self(2);
     /// The name does not exist.
     pub const NXDOMAIN: Self = Self(3);
+    /// A name that an alias leads to is too long (RFC 6672 section 2.2).
+    pub const YXDOMAIN: Self = Self(6);
     /// The server cannot do that.
     pub const NOTIMP: Self = Self(4);
     /// The server will not do that.
@@ -79,14 +81,28 @@ pub struct RecordType(pub u16);
 impl RecordType {
     /// An IPv4 address.
     pub const A: Self = Self(1);
+    /// A name server.
+    pub const NS: Self = Self(2);
     /// An alias.
     pub const CNAME: Self = Self(5);
     /// The start of a zone.
     pub const SOA: Self = Self(6);
     /// A pointer to a name.
     pub const PTR: Self = Self(12);
+    /// A mail server.
+    pub const MX: Self = Self(15);
     /// An IPv6 address.
     pub const AAAA: Self = Self(28);
+    /// A server of a service (RFC 2782).
+    pub const SRV: Self = Self(33);
+    /// An alias for all names below (RFC 6672).
+    pub const DNAME: Self = Self(39);
+    /// A signature (RFC 4034 section 3).
+    pub const RRSIG: Self = Self(46);
+    /// How a service is reached (RFC 9460).
+    pub const SVCB: Self = Self(64);
+    /// The same for HTTPS.
+    pub const HTTPS: Self = Self(65);
     /// EDNS's own (RFC 6891).
     pub const OPT: Self = Self(41);
     /// An incremental zone transfer.
@@ -238,7 +254,8 @@ pub fn name_at(message: &[u8], at: usize) -> Option<Name> {
 }
 
 /// Where the name at `at` ends, which may be compressed.
-fn skip_name(message: &[u8], at: usize) -> Option<usize> {
+#[must_use]
+pub fn skip_name(message: &[u8], at: usize) -> Option<usize> {
     let mut here = at;
     loop {
         match *message.get(here)? {

@@ -4,14 +4,12 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use cordon::compile::{
-    Compiler, Ede, Format, From, Mode, PassThru, Protected, Settings as ListSettings,
-};
+use cordon::compile::{Compiler, Ede, Format, From, PassThru, Protected, Settings as ListSettings};
 use cordon::count::HitCounter;
 use cordon::enforce::proxy::{Bound, Limits, Operator, Origins, Proxy, Settings, StopPageSettings};
 use cordon::enforce::resolver::{Resolver, Settings as ResolverSettings, Upstream};
 use cordon::enforce::{Edition, InForce};
-use cordon::policy::{Kind, RuleId, Surface};
+use cordon::policy::{RuleId, Surface};
 use cordon::verify::Verified;
 use jiff::Timestamp;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
@@ -159,14 +157,17 @@ impl Node {
 /// An edition of [`LIST`].
 fn edition(number: u64, origin: SocketAddr) -> Edition {
     let settings = ListSettings {
-passthru: PassThru::List,
-ede: Ede::Censored,
-..ListSettings::new("csam", From::File {
-            path: "csam.ndjson".into(),
-            format: Format::Native,
-            scope: None,
-        })
-};
+        passthru: PassThru::List,
+        ede: Ede::Censored,
+        ..ListSettings::new(
+            "csam",
+            From::File {
+                path: "csam.ndjson".into(),
+                format: Format::Native,
+                scope: None,
+            },
+        )
+    };
     let mut compiler = Compiler::new(&Protected::default(), Timestamp::UNIX_EPOCH);
     let text = LIST.replace("$ORIGIN", &origin.port().to_string());
     compiler.add(

@@ -235,8 +235,8 @@ mod tests {
 
     use super::super::texts;
     use super::*;
-    use crate::compile::{Border, CompiledList, Ede, From, Mode, PassThru, Settings};
-    use crate::policy::{Action, Category, Kind, LegalRecord, Origin, Provenance, Redress};
+    use crate::compile::{Border, CompiledList, Ede, From, Settings, Triggers, ZoneSoa};
+    use crate::policy::{Action, Category, Kind, LegalRecord, Origin, Provenance, Reach, Redress};
 
     fn settings(languages: &[&str]) -> StopPageSettings {
         StopPageSettings {
@@ -253,13 +253,16 @@ mod tests {
     fn list(origin: Origin) -> CompiledList {
         CompiledList {
             settings: Settings {
-kinds: vec![Kind::Domain],
-ede: Ede::Censored,
-..Settings::new("csam", From::Repository {
-                    repository: "hotlines".to_owned(),
-                    list: "csam".to_owned(),
-                })
-},
+                kinds: vec![Kind::Domain],
+                ede: Ede::Censored,
+                ..Settings::new(
+                    "csam",
+                    From::Repository {
+                        repository: "hotlines".to_owned(),
+                        list: "csam".to_owned(),
+                    },
+                )
+            },
             provenance: Provenance {
                 list: "csam".to_owned(),
                 title: "Example list".to_owned(),
@@ -269,6 +272,10 @@ ede: Ede::Censored,
             entries: Vec::new(),
             rejects: Vec::new(),
             rejected: 0,
+            warnings: Vec::new(),
+            warned: 0,
+            soa: ZoneSoa::of("csam", 0),
+            triggers: Triggers::default(),
             never_blocked: 0,
             not_in_effect: 0,
             withdrawn: 0,
@@ -322,6 +329,9 @@ ede: Ede::Censored,
             match_word: "subtree",
             kind: Kind::Domain,
             action: Action::Block,
+            reach: Reach::Asked,
+            is_on_address: false,
+            data: None,
             record,
             expires_at: None,
             canary: false,
