@@ -1,8 +1,10 @@
 //! [`Name`]: a domain name in canonical wire form, on the stack.
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 
+use smallvec::SmallVec;
 use thiserror::Error;
 
 /// A domain name in canonical form (RFC 4034 section 6.2): lower case, uncompressed,
@@ -173,6 +175,29 @@ impl Name {
             .copy_from_slice(other.as_wire());
         let len = u8::try_from(end).ok()?;
         Some(Self { len, octets })
+    }
+
+    fn label_at(&self, at: u8) -> Option<&[u8]> {
+        let (length, rest) = self.octets.get(usize::from(at)..)?.split_first()?;
+        rest.get(..usize::from(*length))
+    }
+
+    /// How two names sort in DNSSEC's canonical order (RFC 4034 section 6.1): by their labels
+    /// from the right.
+    #[must_use]
+    pub fn canonical_cmp(&self, other: &Self) -> Ordering {
+        let labels = |name: &Self| -> SmallVec<[u8; 128]> {
+            // Where each label begins, the last first.
+            let wire = name.as_wire().len();
+            let starts = name.and_parents().map(|rest| wire - rest.len());
+            let mut starts: SmallVec<[u8; 128]> =
+                starts.filter_map(|at| u8::try_from(at).ok()).collect();
+            starts.reverse();
+            starts
+        };
+        let (own, others) = (labels(self), labels(other));
+        let own = own.iter().map(|at| self.label_at(*at));
+        own.cmp(others.iter().map(|at| other.label_at(*at)))
     }
 
     /// The number of labels, without the root.

@@ -8,8 +8,8 @@ use std::path::Path;
 use cordon::verify::digest;
 use serde_json::{Value, json};
 
-use super::random::Random;
 use super::step::{Disk, Lie};
+use crate::random::Random;
 use crate::trust::forge::{Authority, files_below};
 
 /// Copies a folder without copying its files: who publishes puts new files in the place of

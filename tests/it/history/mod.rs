@@ -10,7 +10,6 @@
 mod judge;
 mod lies;
 mod model;
-mod random;
 mod regressions;
 mod step;
 mod world;

@@ -1,6 +1,6 @@
 //! [`Step`]: one thing that happens in a history.
 
-use super::random::Random;
+use crate::random::Random;
 
 /// What happens.
 #[derive(Clone, Debug, Eq, PartialEq)]

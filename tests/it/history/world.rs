@@ -15,8 +15,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::lies;
 use super::model::{List, Model, Reached, Version};
-use super::random::Random;
 use super::step::{Act, Disk, Edit, Lie, Step, Turn};
+use crate::random::Random;
 use crate::trust::forge::{Authority, Node, files_below, hour};
 
 /// Everything of one history.
