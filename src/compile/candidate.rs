@@ -48,9 +48,10 @@ struct Walk<'a> {
     is_asked: bool,
     /// What orders equal matches of different names.
     tie: u128,
-    /// The policy zones that have a node at or below where the walk is, and how far from the
-    /// name it was found: the closest encloser, past which no wildcard matches (T18).
-    enclosers: SmallVec<[(u16, Distance); 4]>,
+    /// The policy zones that have a name at or below where the walk is, and how far it is from
+    /// the one that is asked about: the closest encloser, past which no wildcard matches (T18).
+    /// Nothing where that has no rule.
+    enclosers: SmallVec<[(u16, Option<Distance>); 4]>,
 }
 
 impl Blocklist {
@@ -143,7 +144,7 @@ impl Blocklist {
         if self.inactive.contains(number) {
             return;
         }
-        if rule.reach == Reach::PolicyZone && !self.is_encloser(walk, rule, scope, distance) {
+        if rule.reach == Reach::PolicyZone && !self.is_encloser(walk, rule.list, distance) {
             return;
         }
         let covers = match scope {
@@ -161,23 +162,19 @@ impl Blocklist {
         }
     }
 
-    /// Whether no name of the rule's policy zone lies between a rule's and the one that is
-    /// asked about.
-    fn is_encloser(
-        &self,
-        walk: &mut Walk<'_>,
-        rule: &Rule,
-        scope: Scope,
-        distance: Distance,
-    ) -> bool {
+    /// Whether a name of a policy zone is the closest encloser of the one that is asked about,
+    /// or that itself: none of the zone's lies between.
+    fn is_encloser(&self, walk: &mut Walk<'_>, list: u16, distance: Distance) -> bool {
         let mut known = walk.enclosers.iter();
-        if let Some((_, closest)) = known.find(|(list, _)| *list == rule.list) {
-            return *closest == distance;
+        if let Some((_, closest)) = known.find(|(zone, _)| *zone == list) {
+            return *closest == Some(distance);
         }
-        walk.enclosers.push((rule.list, distance));
         let between = usize::try_from(distance).unwrap_or(usize::MAX);
-        let has_empty = |wire| self.zone_names.contains(walk.tree, rule.list, wire);
-        scope != Scope::Wildcard || !walk.name.and_parents().take(between).any(has_empty)
+        let is_empty = |wire| self.zone_names.contains(walk.tree, list, wire);
+        let has_empty = walk.name.and_parents().take(between).any(is_empty);
+        let closest = (!has_empty).then_some(distance);
+        walk.enclosers.push((list, closest));
+        closest.is_some()
     }
 
     fn push(

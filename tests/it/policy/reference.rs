@@ -145,10 +145,13 @@ fn number(range: &Prefix) -> u128 {
     }
 }
 
-/// Exact over wildcard, then more labels (O3, T17).
+/// Exact over wildcard; among wildcards the one with more labels (O3, T17).
 fn specificity(name: &ZoneName) -> u64 {
-    let labels = name.name.split('.').count() as u64;
-    labels + if name.is_wildcard { 0 } else { 500 }
+    if name.is_wildcard {
+        name.name.split('.').count() as u64
+    } else {
+        500
+    }
 }
 
 /// The labels from the right, by which names sort in DNSSEC's canonical order.
