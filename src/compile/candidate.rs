@@ -11,7 +11,7 @@ use super::name_index::{self, NameIndex};
 use super::rules::{Rule, Shape};
 use super::url_index::Distance;
 use super::zone_names::Tree;
-use crate::policy::{Action, CanonicalUrl, Name, Prefix, Reach, RuleId, Scope};
+use crate::policy::{Action, CanonicalUrl, Name, NameServer, Prefix, Reach, RuleId, Scope};
 
 /// A rule that matches, ordered as the policy orders them (rpz.md 2.4): the list (O2), the
 /// kind of trigger (O4), how closely it matches (O3, O6), the tie between equals (O5, O7),
@@ -22,6 +22,8 @@ pub(super) struct Candidate {
     pub(super) tier: Tier,
     pub(super) distance: Distance,
     pub(super) tie: u128,
+    /// Of a name server, the dots in the name of its zone.
+    pub(super) zone_dots: u8,
     pub(super) acts: bool,
     pub(super) rule: RuleId,
 }
@@ -37,6 +39,13 @@ pub(super) enum Tier {
     NsAddress,
 }
 
+impl Tier {
+    /// Whether it is on name servers.
+    pub(super) const fn is_of_servers(self) -> bool {
+        matches!(self, Self::NsName | Self::NsAddress)
+    }
+}
+
 /// Candidates of one decision; eight of them need no allocation.
 pub(super) type Candidates = SmallVec<[Candidate; 8]>;
 
@@ -48,6 +57,8 @@ struct Walk<'a> {
     is_asked: bool,
     /// What orders equal matches of different names.
     tie: u128,
+    /// Of a name server, the dots in the name of its zone.
+    zone_dots: u8,
     /// The policy zones that have a name at or below where the walk is, and how far it is from
     /// the one that is asked about: the closest encloser, past which no wildcard matches (T18).
     /// Nothing where that has no rule.
@@ -57,13 +68,22 @@ struct Walk<'a> {
 impl Blocklist {
     /// Finds the rules on a name; `is_asked` says whether it is the one that was asked for.
     pub(super) fn collect_names(&self, name: &Name, is_asked: bool, found: &mut Candidates) {
-        self.walk(&mut Walk::new(name, Tree::Query, is_asked, 0), found);
+        let tree = Tree::Query;
+        self.walk(&mut Walk::new(name, tree, is_asked, (0, u8::MAX)), found);
     }
 
-    /// Finds the rules on the names of name servers, which sort from the last to the first.
-    pub(super) fn collect_ns_names(&self, names: &[Name], found: &mut Candidates) {
-        for (tie, name) in (0_u128..).zip(names) {
-            self.walk(&mut Walk::new(name, Tree::NameServer, true, tie), found);
+    /// Finds the rules on a name server; `place` is where it sorts among others, the last
+    /// first.
+    pub(super) fn collect_name_server(
+        &self,
+        server: &NameServer,
+        place: u128,
+        found: &mut Candidates,
+    ) {
+        let (tree, order) = (Tree::NameServer, (place, server.zone_dots));
+        self.walk(&mut Walk::new(&server.name, tree, true, order), found);
+        for address in &server.addresses {
+            self.collect_addresses(*address, Tier::NsAddress, server.zone_dots, found);
         }
     }
 
@@ -73,14 +93,20 @@ impl Blocklist {
             index.urls.find(&index.rules, url, |number, distance| {
                 if let Some(rule) = index.rules.get(number) {
                     let number = first.saturating_add(number);
-                    self.push(found, number, rule, Tier::Url, distance, 0);
+                    self.push(found, number, rule, Tier::Url, (distance, 0, u8::MAX));
                 }
             });
         }
     }
 
     /// Finds the rules on an address, of one kind.
-    pub(super) fn collect_addresses(&self, address: IpAddr, tier: Tier, found: &mut Candidates) {
+    pub(super) fn collect_addresses(
+        &self,
+        address: IpAddr,
+        tier: Tier,
+        zone_dots: u8,
+        found: &mut Candidates,
+    ) {
         for (index, first) in self.indexes() {
             for (range, rule) in ranges(index, tier).covering(address) {
                 let mut next = Some(rule);
@@ -88,7 +114,8 @@ impl Blocklist {
                     next.and_then(|number| Some((number, index.rules.get(number)?)))
                 {
                     let number = first.saturating_add(number);
-                    self.push(found, number, rule, tier, width(range), place(range));
+                    let order = (width(range), place(range), zone_dots);
+                    self.push(found, number, rule, tier, order);
                     next = Some(rule.next);
                 }
             }
@@ -158,7 +185,8 @@ impl Blocklist {
                 Tree::Query => (Tier::Name, distance + Distance::from(scope != Scope::Exact)),
                 Tree::NameServer => (Tier::NsName, walk.width(scope, distance)),
             };
-            self.push(found, number, rule, tier, distance, walk.tie);
+            let order = (distance, walk.tie, walk.zone_dots);
+            self.push(found, number, rule, tier, order);
         }
     }
 
@@ -183,8 +211,7 @@ impl Blocklist {
         number: u32,
         rule: &Rule,
         tier: Tier,
-        distance: Distance,
-        tie: u128,
+        (distance, tie, zone_dots): (Distance, u128, u8),
     ) {
         if !self.inactive.contains(number) {
             found.push(Candidate {
@@ -192,6 +219,7 @@ impl Blocklist {
                 tier,
                 distance,
                 tie,
+                zone_dots,
                 acts: rule.action != Action::PassThru,
                 rule: RuleId(number),
             });
@@ -200,12 +228,13 @@ impl Blocklist {
 }
 
 impl<'a> Walk<'a> {
-    fn new(name: &'a Name, tree: Tree, is_asked: bool, tie: u128) -> Self {
+    fn new(name: &'a Name, tree: Tree, is_asked: bool, (tie, zone_dots): (u128, u8)) -> Self {
         Self {
             name,
             tree,
             is_asked,
             tie,
+            zone_dots,
             enclosers: SmallVec::new(),
         }
     }

@@ -6,7 +6,7 @@ use super::Blocklist;
 use super::candidate::{Candidates, Tier};
 use super::list_set::ListSet;
 use super::settings::{Mode, PassThru};
-use crate::policy::{Action, Decision, Name, RuleId};
+use crate::policy::{Action, Decision, Name, NameServer, RuleId};
 
 /// Who asks, and how, as far as policy tells askers apart.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -37,10 +37,8 @@ pub struct Truth<'a> {
     /// The addresses among the records.
     pub addresses: &'a [IpAddr],
     /// The name servers of the zones from the root to the stage's name, in DNSSEC's
-    /// canonical order from the last to the first.
-    pub ns_names: &'a [Name],
-    /// Their addresses.
-    pub ns_addresses: &'a [IpAddr],
+    /// canonical order from the last to the first (O5).
+    pub name_servers: &'a [NameServer],
 }
 
 /// What can be said of the first stage before the truth is known.
@@ -133,6 +131,26 @@ impl Policing {
         self.decision
     }
 
+    /// How far up name servers are to be looked for: the least dots of a zone's name, and
+    /// whether their addresses matter; nothing where no rule that may still act looks at them.
+    #[must_use]
+    pub fn wants_name_servers(&self, blocklist: &Blocklist) -> Option<(u8, bool)> {
+        if !blocklist.looks_deeper {
+            return None;
+        }
+        let mut wanted: Option<(u8, bool)> = None;
+        for (place, list) in (0..).zip(&blocklist.lists) {
+            let (dns, triggers) = (&list.settings.dns, &list.triggers);
+            let looks = dns.ns_lookup && triggers.ns_names + triggers.ns_addresses > 0;
+            if looks && !self.passed_over.contains(place) {
+                let (dots, addresses) = wanted.unwrap_or((u8::MAX, false));
+                let addresses = addresses || triggers.ns_addresses > 0;
+                wanted = Some((dots.min(dns.min_ns_dots), addresses));
+            }
+        }
+        wanted
+    }
+
     /// What was decided so far.
     #[must_use]
     pub const fn decision(&self) -> &Decision {
@@ -154,16 +172,15 @@ impl Policing {
         if stage.is_first
             && let Some(client) = self.asker.client
         {
-            blocklist.collect_addresses(client, Tier::Client, &mut found);
+            blocklist.collect_addresses(client, Tier::Client, u8::MAX, &mut found);
         }
         blocklist.collect_names(stage.name, stage.is_first, &mut found);
         if let Some(truth) = truth {
             for address in truth.addresses {
-                blocklist.collect_addresses(*address, Tier::Address, &mut found);
+                blocklist.collect_addresses(*address, Tier::Address, u8::MAX, &mut found);
             }
-            blocklist.collect_ns_names(truth.ns_names, &mut found);
-            for address in truth.ns_addresses {
-                blocklist.collect_addresses(*address, Tier::NsAddress, &mut found);
+            for (place, server) in (0_u128..).zip(truth.name_servers) {
+                blocklist.collect_name_server(server, place, &mut found);
             }
         }
         found
@@ -191,6 +208,11 @@ impl Policing {
                 continue;
             }
             let dns = &list.settings.dns;
+            if candidate.tier.is_of_servers()
+                && !(dns.ns_lookup && candidate.zone_dots >= dns.min_ns_dots)
+            {
+                continue;
+            }
             let is_strict = self.asker.dnssec_ok && !dns.break_dnssec;
             match truth {
                 None if is_strict || dns.qname_wait_recurse => return Weighed::Unknown,

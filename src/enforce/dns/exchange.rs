@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::chain::{ALIASES_MAX, Alias, Chain, Found, is_last};
-use super::inquiry::{Inquiry, Wanted};
+use super::inquiry::{Inquiry, Need, Wanted};
 use super::message::{Query, Unanswerable};
 use super::response::{Data, ExtendedError, Response, write_answer, write_header};
 use super::{Outcome, Settings, Transport};
@@ -13,7 +13,7 @@ use crate::compile::{Asker, Foresight, Policing, RuleView, Stage, Truth};
 use crate::enforce::Edition;
 use crate::enforce::resolver::wire::{CLASS_IN, Rcode, RecordType};
 use crate::enforce::resolver::{Answer, Flags, Question};
-use crate::policy::{Action, Decision, LocalData, Name, Reach, RuleId};
+use crate::policy::{Action, Decision, LocalData, Name, NameServer, Reach, RuleId};
 
 /// How queries that came over one transport are answered under one edition. Knows no
 /// socket and no clock, and allocates nothing.
@@ -114,7 +114,7 @@ impl Exchange<'_> {
 
     /// Judges what an inquiry wanted and writes what is to be said over the query, whose
     /// header and question are in `buffer`; or wants more.
-    pub fn conclude(&self, mut inquiry: Inquiry, found: &Aged, buffer: &mut [u8]) -> Step {
+    pub fn conclude(&self, inquiry: Inquiry, found: &Aged, buffer: &mut [u8]) -> Step {
         if let Wanted::Target { rule, action } = inquiry.wanted {
             let (chain, name) = inquiry.chain();
             let truth = inquiry.truth.as_ref();
@@ -135,22 +135,50 @@ impl Exchange<'_> {
             // There is nothing to rewrite (S5).
             return self.tell(&inquiry, found, buffer);
         }
-        self.judge(&mut inquiry, found, buffer)
+        self.judge(inquiry, found, buffer)
     }
 
-    /// Judges the truth, stage by stage.
-    fn judge(&self, inquiry: &mut Inquiry, found: &Aged, buffer: &mut [u8]) -> Step {
+    /// Goes on with the name servers that an inquiry wanted.
+    pub fn resume(
+        &self,
+        mut inquiry: Inquiry,
+        servers: Vec<NameServer>,
+        buffer: &mut [u8],
+    ) -> Step {
+        let (Need::NameServers(name, ..), Some(truth)) = (inquiry.need, inquiry.truth.take())
+        else {
+            let (rcode, outcome) = (Rcode::SERVFAIL, Outcome::ServFail);
+            return self.say(&inquiry.query, buffer, rcode, None, outcome);
+        };
+        inquiry.servers.push((name, servers));
+        self.judge(inquiry, &truth, buffer)
+    }
+
+    /// Judges the truth, stage by stage; from the first again each time that name servers
+    /// were found out, which changes nothing of what was judged.
+    fn judge(&self, mut inquiry: Inquiry, found: &Aged, buffer: &mut [u8]) -> Step {
         let blocklist = &self.edition.blocklist;
         let rtype = inquiry.query.rtype;
+        let before = inquiry.policing.clone();
         let mut chain = Chain::new();
         let mut name = inquiry.query.name;
         let mut is_of_service = false;
         loop {
             let here = Found::at(&found.answer, &name, rtype);
+            let known = inquiry.servers.iter().find(|(of, _)| *of == name);
+            let servers = known.map(|(_, servers)| servers.as_slice());
+            if servers.is_none()
+                && let Some((dots, addresses)) = inquiry.policing.wants_name_servers(blocklist)
+            {
+                inquiry.policing = before;
+                inquiry.need = Need::NameServers(name, dots, addresses);
+                inquiry.truth = Some(found.clone());
+                return Step::Ask(inquiry);
+            }
             let truth = Truth {
                 is_signed: here.is_signed,
                 addresses: &here.addresses,
-                ..Truth::default()
+                name_servers: servers.unwrap_or_default(),
             };
             let stage = Stage {
                 name: &name,
@@ -187,7 +215,7 @@ impl Exchange<'_> {
             }
         }
         match inquiry.decision().act {
-            Some((rule, action)) if self.rewrites(inquiry, action) => {
+            Some((rule, action)) if self.rewrites(&inquiry, action) => {
                 let hit = Hit {
                     chain: &chain,
                     age: found.age,
@@ -195,12 +223,11 @@ impl Exchange<'_> {
                     is_of_service,
                     truth: found.answer.rcode(),
                 };
-                let mut inquiry = inquiry.clone();
                 inquiry.truth = Some(found.clone());
                 inquiry.aliases = chain.len();
                 self.act(inquiry, buffer, rule, action, &hit)
             }
-            _ => self.tell(inquiry, found, buffer),
+            _ => self.tell(&inquiry, found, buffer),
         }
     }
 
@@ -272,7 +299,10 @@ impl Exchange<'_> {
             return self.rewrite(&inquiry, buffer, rule, action, hit, None);
         };
         inquiry.wanted = Wanted::Target { rule, action };
-        inquiry.question.name = target;
+        inquiry.need = Need::Answer(Question {
+            name: target,
+            ..Question::from(&inquiry.query)
+        });
         Step::Ask(inquiry)
     }
 
@@ -617,7 +647,7 @@ mod tests {
                 .map(|rule| edition.blocklist.rule(*rule).unwrap().entry_id.to_owned())
                 .collect();
             let said = match step {
-                Step::Ask(inquiry) => format!("forward {}", inquiry.question.name),
+                Step::Ask(inquiry) => format!("forward {}", inquiry.query.name),
                 Step::Drop(outcome, _) => format!("{} nothing", outcome.as_str()),
                 Step::Reply(len, outcome, _) => {
                     let reply = Message::from_vec(&buffer[..len]).unwrap();

@@ -5,15 +5,15 @@ use super::chain::{Chain, Found};
 use super::exchange::Aged;
 use crate::compile::Policing;
 use crate::enforce::resolver::Question;
-use crate::policy::{Action, Decision, Name, RuleId};
+use crate::policy::{Action, Decision, Name, NameServer, RuleId};
 
 /// A query that waits, and what policy said of it so far.
 #[derive(Clone, Debug)]
 pub struct Inquiry {
     /// The query.
     pub query: Query,
-    /// What is to be asked.
-    pub question: Question,
+    /// What is to be found out.
+    pub need: Need,
     /// What the answer is for.
     pub(super) wanted: Wanted,
     pub(super) policing: Policing,
@@ -23,6 +23,18 @@ pub struct Inquiry {
     pub(super) truth: Option<Aged>,
     /// How many aliases of it lead to where policy rewrites it.
     pub(super) aliases: usize,
+    /// The name servers of the stages, as far as they were found out.
+    pub(super) servers: Vec<(Name, Vec<NameServer>)>,
+}
+
+/// What is to be found out.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Need {
+    /// The answer to a question.
+    Answer(Question),
+    /// The name servers of the zones at and above a name, of those whose names have so many
+    /// dots at least; and whether with their addresses.
+    NameServers(Name, u8, bool),
 }
 
 /// What an answer is for.
@@ -37,13 +49,14 @@ pub(super) enum Wanted {
 impl Inquiry {
     pub(super) fn of(query: Query, policing: Policing, must_know: bool) -> Self {
         Self {
-            question: Question::from(&query),
+            need: Need::Answer(Question::from(&query)),
             query,
             wanted: Wanted::Truth,
             policing,
             must_know,
             truth: None,
             aliases: 0,
+            servers: Vec::new(),
         }
     }
 

@@ -19,7 +19,7 @@ mod udp;
 pub use chain::Alias;
 pub use error::Error;
 pub use exchange::{Aged, Exchange, Step};
-pub use inquiry::Inquiry;
+pub use inquiry::{Inquiry, Need};
 pub use message::{Edns, Query, Unanswerable};
 pub use outcome::{Outcome, Transport};
 pub use response::{Data, ExtendedError, Response, write_answer, write_header};

@@ -8,13 +8,13 @@ use std::time::{Duration, Instant};
 use arc_swap::{ArcSwap, Guard};
 
 use super::exchange::{Aged, Exchange, Step};
-use super::inquiry::Inquiry;
+use super::inquiry::{Inquiry, Need};
 use super::outcome::Tally;
 use super::{Outcome, Settings, Transport};
 use crate::enforce::resolver::wire::Rcode;
 use crate::enforce::resolver::{Admission, Remembered, Resolver};
 use crate::enforce::{Edition, InForce};
-use crate::policy::Surface;
+use crate::policy::{NameServer, Surface};
 
 /// Answers packets, whatever they came over.
 #[derive(Debug)]
@@ -122,7 +122,12 @@ impl Batch<'_> {
                 Step::Ask(inquiry) => inquiry,
             };
             let resolver = &self.stage.resolver;
-            step = match resolver.cached(&inquiry.question, self.now) {
+            let remembered = match &inquiry.need {
+                Need::Answer(question) => resolver.cached(question, self.now),
+                // It is made of several answers.
+                Need::NameServers(..) => None,
+            };
+            step = match remembered {
                 Some(Remembered { answer, age }) => {
                     is_cached = true;
                     exchange.conclude(inquiry, &Aged { answer, age }, buffer)
@@ -185,14 +190,17 @@ impl Pending {
         let octets_max = exchange.octets_max(&self.inquiry.query);
         let mut inquiry = self.inquiry;
         loop {
-            let answer = self.admission.resolve(&inquiry.question).await;
+            let found = Found::of(&self.admission, &inquiry.need).await;
             let mut buffer = vec![0; prefix + octets_max];
             let message = buffer.get_mut(prefix..).unwrap_or_default();
             if let Some(place) = message.get_mut(..self.head.len()) {
                 place.copy_from_slice(&self.head);
             }
-            let age = Duration::ZERO;
-            match exchange.conclude(inquiry, &Aged { answer, age }, message) {
+            let step = match found {
+                Found::Answer(answer) => exchange.conclude(inquiry, &answer, message),
+                Found::NameServers(servers) => exchange.resume(inquiry, servers, message),
+            };
+            match step {
                 Step::Ask(next) => inquiry = next,
                 Step::Drop(outcome, decision) => {
                     self.edition.count(&decision, Surface::Dns);
@@ -205,6 +213,26 @@ impl Pending {
                     buffer.truncate(prefix + len);
                     return Some(buffer);
                 }
+            }
+        }
+    }
+}
+
+/// What was found out.
+enum Found {
+    Answer(Aged),
+    NameServers(Vec<NameServer>),
+}
+
+impl Found {
+    async fn of(admission: &Admission, need: &Need) -> Self {
+        match need {
+            Need::Answer(question) => Self::Answer(Aged {
+                answer: admission.resolve(question).await,
+                age: Duration::ZERO,
+            }),
+            Need::NameServers(name, dots, addresses) => {
+                Self::NameServers(admission.name_servers(name, *dots, *addresses).await)
             }
         }
     }

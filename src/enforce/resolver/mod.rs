@@ -3,6 +3,7 @@
 mod answer;
 mod error;
 mod forward;
+mod name_servers;
 mod packet_cache;
 mod question;
 #[expect(

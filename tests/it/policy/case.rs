@@ -7,7 +7,7 @@ use cordon::compile::{
     Asker, Compiler, Foresight, Format, From, Mode, PassThru, Policing, Protected, Settings, Stage,
     Truth,
 };
-use cordon::policy::{Kind, Name, Prefix};
+use cordon::policy::{Kind, Name, NameServer, Prefix};
 use cordon::verify::Verified;
 
 use crate::random::Random;
@@ -51,13 +51,20 @@ pub(super) struct ZoneName {
     pub(super) is_wildcard: bool,
 }
 
+/// A name server of a zone above a stage.
+#[derive(Clone, Debug)]
+pub(super) struct Server {
+    pub(super) name: String,
+    pub(super) zone_dots: u8,
+    pub(super) addresses: Vec<IpAddr>,
+}
+
 #[derive(Clone, Default)]
 pub(super) struct StageData {
     pub(super) name: String,
     pub(super) is_signed: bool,
     pub(super) addresses: Vec<IpAddr>,
-    pub(super) ns_names: Vec<String>,
-    pub(super) ns_addresses: Vec<IpAddr>,
+    pub(super) servers: Vec<Server>,
 }
 
 /// What came of a case.
@@ -97,8 +104,7 @@ impl Case {
                 } else {
                     Vec::new()
                 },
-                ns_names: some(random, 3, self::name),
-                ns_addresses: some(random, 3, address),
+                servers: servers(random),
             });
         Self {
             lists,
@@ -134,17 +140,12 @@ impl Case {
         if foresight == Foresight::MustKnow {
             for (place, data) in self.stages.iter().enumerate() {
                 let name = Name::from_text(&data.name).unwrap();
-                let mut ns_names: Vec<Name> = data
-                    .ns_names
-                    .iter()
-                    .map(|text| Name::from_text(text).unwrap())
-                    .collect();
-                ns_names.sort_by(|one, other| other.canonical_cmp(one));
+                let mut servers: Vec<NameServer> = data.servers.iter().map(Server::read).collect();
+                servers.sort_by(|one, other| other.name.canonical_cmp(&one.name));
                 let truth = Truth {
                     is_signed: data.is_signed,
                     addresses: &data.addresses,
-                    ns_names: &ns_names,
-                    ns_addresses: &data.ns_addresses,
+                    name_servers: &servers,
                 };
                 let at = Stage {
                     name: &name,
@@ -211,7 +212,8 @@ impl List {
         settings.dns.break_dnssec = random.below(3) > 0;
         settings.dns.qname_wait_recurse = random.below(4) == 0;
         settings.dns.recursive_only = random.below(4) == 0;
-        settings.dns.ns_lookup = true;
+        settings.dns.ns_lookup = random.below(4) > 0;
+        settings.dns.min_ns_dots = u8::try_from(random.below(3)).unwrap();
         if random.below(5) == 0 {
             settings.dns.clients = some(random, 2, range);
         }
@@ -351,6 +353,32 @@ fn range(random: &mut Random) -> Prefix {
     Prefix::around(address, length).unwrap()
 }
 
+/// Name servers of different names.
+fn servers(random: &mut Random) -> Vec<Server> {
+    let mut servers: Vec<Server> = Vec::new();
+    for _ in 0..random.below(4) {
+        let name = name(random);
+        if servers.iter().all(|server| server.name != name) {
+            servers.push(Server {
+                name,
+                zone_dots: u8::try_from(random.below(3)).unwrap(),
+                addresses: some(random, 2, address),
+            });
+        }
+    }
+    servers
+}
+
+impl Server {
+    fn read(&self) -> NameServer {
+        NameServer {
+            name: Name::from_text(&self.name).unwrap(),
+            zone_dots: self.zone_dots,
+            addresses: self.addresses.clone(),
+        }
+    }
+}
+
 fn some<T>(random: &mut Random, most: usize, make: impl Fn(&mut Random) -> T) -> Vec<T> {
     (0..random.below(most + 1)).map(|_| make(random)).collect()
 }
@@ -388,8 +416,8 @@ impl fmt::Display for Case {
         for stage in &self.stages {
             writeln!(
                 f,
-                "stage {} signed {} {:?} {:?} {:?}",
-                stage.name, stage.is_signed, stage.addresses, stage.ns_names, stage.ns_addresses
+                "stage {} signed {} {:?} {:?}",
+                stage.name, stage.is_signed, stage.addresses, stage.servers
             )?;
         }
         Ok(())

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use cordon::compile::{Mode, PassThru};
 use cordon::policy::Prefix;
 
-use super::case::{Case, List, Rule, StageData, Trigger, Verdict, ZoneName};
+use super::case::{Case, List, Rule, Server, StageData, Trigger, Verdict, ZoneName};
 
 /// What is to be decided.
 pub(super) fn decide(case: &Case) -> Verdict {
@@ -111,15 +111,25 @@ fn rank(case: &Case, list: &List, rule: &Rule, stage: &StageData, is_first: bool
                 Trigger::NsName(name) => Some(name.clone()),
                 _ => None,
             };
-            let hosts = stage.ns_names.iter();
+            let hosts = servers(list, stage).map(|server| &server.name);
             let matched = hosts.filter(|host| matches_in(list, of, name, host));
             matched
                 .map(|host| (3, 1000 - specificity(name), canonical(host), 0))
                 .max_by(|one, other| one.2.cmp(&other.2))
         }
-        Trigger::NsAddress(range) => closest(range, &stage.ns_addresses, 4),
+        Trigger::NsAddress(range) => {
+            let addresses = servers(list, stage).flat_map(|server| &server.addresses);
+            closest(range, &addresses.copied().collect::<Vec<_>>(), 4)
+        }
     };
     rank.map(last)
+}
+
+/// The name servers that a list looks at (T6, T9).
+fn servers<'a>(list: &'a List, stage: &'a StageData) -> impl Iterator<Item = &'a Server> {
+    let dns = &list.settings.dns;
+    let servers = stage.servers.iter();
+    servers.filter(|server| dns.ns_lookup && server.zone_dots >= dns.min_ns_dots)
 }
 
 fn closest(
