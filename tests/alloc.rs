@@ -126,6 +126,7 @@ fn a_policy_answer_and_a_remembered_one_allocate_nothing() {
         },
         ttl: Duration::from_secs(10),
         servfail_until_ready: false,
+        structured_errors: None,
     };
     let forward = resolver::Settings {
         forward: vec![Upstream {

@@ -281,6 +281,7 @@ fn settings(listen: &str) -> Settings {
         },
         ttl: Duration::from_secs(10),
         servfail_until_ready: false,
+        structured_errors: None,
     }
 }
 

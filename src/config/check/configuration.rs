@@ -126,7 +126,12 @@ fn configuration(s: &mut Section<'_, '_>) -> Option<Config> {
 
     version?;
     let node = node?.unwrap_or_else(host_name);
-    let (state, dns, stop_page, proxy) = (state?, dns?, stop_page?, proxy?);
+    let (state, mut dns, stop_page, proxy) = (state?, dns?, stop_page?, proxy?);
+    let errors = dns.settings.as_mut();
+    if let Some(errors) = errors.and_then(|dns| dns.structured_errors.as_mut()) {
+        errors.organisation.clone_from(&stop_page.operator.name);
+        errors.contact.clone_from(&stop_page.operator.contact);
+    }
     let protect = protect?;
     let config = Config {
         log: log?,

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::config::scalar::{address, count, duration, flag, prefix};
 use crate::config::schema::Absent;
 use crate::config::section::Section;
-use crate::enforce::dns::{Settings, StopAddresses};
+use crate::enforce::dns::{Settings, StopAddresses, StructuredErrors};
 use crate::enforce::resolver;
 
 /// What `dns` says.
@@ -61,6 +61,12 @@ pub(super) fn read(s: &mut Section<'_, '_>) -> Option<Dns> {
         "SERVFAIL until every required list is in force, instead of answering normally.",
         flag(),
     );
+    let structured_errors = s.default(
+        "structured_errors",
+        "false",
+        "Why a name is blocked, for programs that ask for it; the standard is a draft.",
+        flag(),
+    );
     not_yet(s);
 
     if !own.is_empty() && matches!(resolver, Some(None)) {
@@ -77,6 +83,7 @@ pub(super) fn read(s: &mut Section<'_, '_>) -> Option<Dns> {
         stop_page: stop_page?,
         ttl: ttl?,
         servfail_until_ready: servfail_until_ready?,
+        structured_errors: structured_errors?.then(StructuredErrors::default),
         listen,
     };
     Some(Dns {

@@ -242,6 +242,7 @@ mod tests {
                     code,
                     list: "csam",
                     entry: "canary",
+                    structured: None,
                 }),
             )
         }

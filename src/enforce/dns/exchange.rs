@@ -8,6 +8,7 @@ use super::chain::{ALIASES_MAX, Alias, Chain, Found, is_last};
 use super::inquiry::{Inquiry, Need, Wanted};
 use super::message::{Query, Unanswerable};
 use super::response::{Data, ExtendedError, Response, write_answer, write_header};
+use super::structured_error::StructuredError;
 use super::{Outcome, Settings, Transport};
 use crate::compile::{Asker, Foresight, Policing, RuleView, Stage, Truth};
 use crate::enforce::Edition;
@@ -354,11 +355,14 @@ impl Exchange<'_> {
         if settings.dns.add_soa {
             response.soa = Some(&view.list.soa);
         }
-        if query.edns.is_some() {
+        if let Some(edns) = query.edns {
+            let structured = self.settings.structured_errors.as_ref();
+            let structured = structured.filter(|_| edns.structured_errors);
             response.error = settings.ede.code().map(|code| ExtendedError {
                 code,
                 list: &settings.name,
                 entry: view.entry_id,
+                structured: structured.map(|own| StructuredError::of(&view, code, own)),
             });
         }
         let len = response.write(query, buffer, self.octets_max(query));
@@ -579,6 +583,7 @@ mod tests {
             stop_page,
             ttl: Duration::from_secs(10),
             servfail_until_ready: false,
+            structured_errors: None,
         }
     }
 

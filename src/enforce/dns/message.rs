@@ -1,5 +1,6 @@
 //! [`Query`]: what a client asks, read from wire form.
 
+use super::structured_error::OPTION_STRUCTURED_ERROR;
 use crate::enforce::resolver::wire::{
     FLAG_CD, FLAG_QR, FLAG_RD, HEADER_OCTETS, Header, RecordType, Records, Section, u16_at,
 };
@@ -34,6 +35,8 @@ pub struct Edns {
     pub version: u8,
     /// DO: it wants DNSSEC records.
     pub dnssec_ok: bool,
+    /// Whether it asks for structured errors: by an option without data.
+    pub structured_errors: bool,
 }
 
 /// Why a packet is no query that can be decided on, and what it gets.
@@ -96,6 +99,7 @@ impl Query {
                 udp_octets_max: record.class,
                 version,
                 dnssec_ok: flags & 0x80 != 0,
+                structured_errors: has_empty(record.data, OPTION_STRUCTURED_ERROR),
             });
         }
         Some(query)
@@ -108,6 +112,17 @@ impl Query {
         let taken = self.edns.map_or(0, |edns| edns.udp_octets_max);
         usize::from(taken.clamp(UDP_OCTETS_MIN, UDP_OCTETS_MAX))
     }
+}
+
+/// Whether there is an option of that code without data.
+fn has_empty(mut options: &[u8], code: u16) -> bool {
+    while let (Some(own), Some(length)) = (u16_at(options, 0), u16_at(options, 2)) {
+        if (own, length) == (code, 0) {
+            return true;
+        }
+        options = options.get(4 + usize::from(length)..).unwrap_or_default();
+    }
+    false
 }
 
 /// Whether the data of an OPT are options: a code, a length and so many octets each.
@@ -185,8 +200,12 @@ mod tests {
             udp_octets_max: 4096,
             version: 0,
             dnssec_ok: true,
+            structured_errors: false,
         };
         assert_eq!(query.edns, Some(expected));
+        let asks = b"\0\0\x29\x10\0\0\0\0\0\0\x08\0\x0a\0\0\xff\x3c\0\0";
+        let query = Query::parse(&with_records(1, asks)).unwrap();
+        assert!(query.edns.unwrap().structured_errors);
         assert_eq!(query.udp_octets_max(), 1232);
         check(
             &with_records(2, &[opt, opt].concat()),

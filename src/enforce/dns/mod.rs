@@ -14,6 +14,7 @@ mod service;
 mod settings;
 mod sockets;
 mod stream;
+mod structured_error;
 mod udp;
 
 pub use chain::Alias;
@@ -26,3 +27,4 @@ pub use response::{Data, ExtendedError, Response, write_answer, write_header};
 pub use server::Server;
 pub use settings::{Settings, StopAddresses};
 pub use sockets::Bound;
+pub use structured_error::{StructuredError, StructuredErrors};

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::Query;
 use super::chain::Alias;
 use super::message::UDP_OCTETS_MAX;
+use super::structured_error::StructuredError;
 use crate::compile::ZoneSoa;
 use crate::enforce::resolver::Answer;
 use crate::enforce::resolver::wire::{
@@ -68,6 +69,8 @@ pub struct ExtendedError<'a> {
     pub list: &'a str,
     /// The entry's id.
     pub entry: &'a str,
+    /// What is said instead to clients that ask for it.
+    pub structured: Option<StructuredError<'a>>,
 }
 
 impl ExtendedError<'_> {
@@ -78,6 +81,7 @@ impl ExtendedError<'_> {
             code,
             list: "",
             entry: "",
+            structured: None,
         }
     }
 }
@@ -189,23 +193,32 @@ impl<'a> Response<'a> {
         let Some(error) = &self.error else {
             return;
         };
-        let put = |out: &mut Out<'_>, text: [&str; 3]| {
-            let length: usize = text.iter().map(|part| part.len()).sum();
-            let length = u16::try_from(length + 2).ok()?;
+        let put = |out: &mut Out<'_>, text: &mut dyn FnMut(&mut Out<'_>) -> Option<()>| {
             out.all(|out| {
                 out.put(&OPTION_EDE.to_be_bytes())?;
-                out.put(&length.to_be_bytes())?;
+                let length_at = out.len;
+                out.put(&[0, 0])?;
                 out.put(&error.code.to_be_bytes())?;
-                text.iter().try_for_each(|part| out.put(part.as_bytes()))
+                text(out)?;
+                let length = u16::try_from(out.len - length_at - 2).ok()?;
+                out.patch(length_at, &length.to_be_bytes());
+                Some(())
             })
         };
-        let text = if error.list.is_empty() {
-            [""; 3]
-        } else {
-            [error.list, " ", error.entry]
+        let done = match error.structured {
+            Some(structured) => [true, false].into_iter().find_map(|is_whole| {
+                put(out, &mut |out| {
+                    structured.write(is_whole, |part| out.put(part))
+                })
+            }),
+            None if error.list.is_empty() => None,
+            None => put(out, &mut |out| {
+                let text = [error.list, " ", error.entry];
+                text.iter().try_for_each(|part| out.put(part.as_bytes()))
+            }),
         };
-        if put(out, text).is_none() {
-            let _ = put(out, [""; 3]);
+        if done.is_none() {
+            let _ = put(out, &mut |_| Some(()));
         }
     }
 }
@@ -512,6 +525,7 @@ mod tests {
                 code: 16,
                 list: "csam",
                 entry: "EX-000123",
+                structured: None,
             }),
         }
     }
@@ -652,7 +666,7 @@ mod tests {
         fn no_size_breaks_an_answer(octets_max in 0usize..600, with_edns in any::<bool>(), list in "[a-z]{0,60}", entry in "[A-Z0-9-]{0,400}") {
             let (query, mut buffer) = packet(with_edns);
             let mut response = blocked();
-            response.error = Some(ExtendedError { code: 15, list: &list, entry: &entry });
+            response.error = Some(ExtendedError { code: 15, list: &list, entry: &entry, structured: None });
             let len = response.write(&query, &mut buffer, octets_max);
             prop_assert!(len <= octets_max);
             if len > 0 {

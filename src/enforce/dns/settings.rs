@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
+use super::StructuredErrors;
 use crate::policy::Prefix;
 
 /// How DNS queries are answered.
@@ -21,6 +22,9 @@ pub struct Settings {
     pub ttl: Duration,
     /// SERVFAIL until every required list is in force, instead of answering normally.
     pub servfail_until_ready: bool,
+    /// What clients that ask for structured errors are told of the node; nothing where they are
+    /// off.
+    pub structured_errors: Option<StructuredErrors>,
 }
 
 impl Settings {

@@ -126,6 +126,7 @@ mod tests {
             stop_page: super::super::StopAddresses::default(),
             ttl: std::time::Duration::from_secs(10),
             servfail_until_ready: false,
+            structured_errors: None,
         }
     }
 
