@@ -31,6 +31,7 @@ mod readme;
 mod renamed;
 mod report;
 mod rounds;
+mod rpz;
 mod self_test;
 mod tidy;
 mod trust;
