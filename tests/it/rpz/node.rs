@@ -1,9 +1,9 @@
 //! A node: the DNS surface with its counters on disk, and a client with any address of loopback.
 
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use std::time::Duration;
 
 use cordon::compile::{Blocklist, Compiler, Protected};
@@ -36,7 +36,8 @@ impl Node {
             .enable_all()
             .build()
             .unwrap();
-        let settings = settings();
+        let listen = own_address();
+        let settings = settings(listen);
         let bound = Bound::bind(&settings).unwrap();
         let address = bound.addresses().next().unwrap();
         let resolver = Arc::new(Resolver::new(&forward_to(upstream)).unwrap());
@@ -69,7 +70,7 @@ impl Node {
 
     /// Takes what of the node is not as usual.
     pub(super) fn configure(&self, options: &[(String, String)]) {
-        let mut settings = settings();
+        let mut settings = settings(self.address.ip());
         for (key, value) in options {
             match key.as_str() {
                 "clients" => {
@@ -187,9 +188,17 @@ fn edition(counters: &Counters, blocklist: Blocklist) -> Edition {
     }
 }
 
-fn settings() -> Settings {
+/// An address of loopback that no other node has: UDP sockets of two nodes could share a port.
+fn own_address() -> IpAddr {
+    static NODES: AtomicU16 = AtomicU16::new(1);
+    let [high, low] = NODES.fetch_add(1, Ordering::Relaxed).to_be_bytes();
+    let of_process = u8::try_from(std::process::id() % 100).unwrap();
+    Ipv4Addr::new(127, 100 + of_process, high, low).into()
+}
+
+fn settings(listen: IpAddr) -> Settings {
     Settings {
-        listen: vec!["127.0.0.1:0".parse().unwrap()],
+        listen: vec![SocketAddr::from((listen, 0))],
         threads: 1,
         clients: vec!["127.0.0.0/8".parse().unwrap()],
         stop_page: StopAddresses {

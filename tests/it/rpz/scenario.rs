@@ -157,9 +157,7 @@ fn list(kind: &str, name: &str, version: u32, options: &[(String, String)], body
         Format::Native => format!(
             "{{\"defaults\":{{\"category\":\"csam\",\"legal\":{{\"authority\":\"a\",\"basis\":\"b\"}}}},\"format\":1,\"list\":\"{name}\"}}\n"
         ),
-        _ if options.iter().any(|(key, _)| key == "bare") => {
-            String::new()
-        }
+        _ if options.iter().any(|(key, _)| key == "bare") => String::new(),
         _ => format!(
             "$ORIGIN {name}.rpz.test.\n$TTL 300\n@ SOA localhost. nobody.invalid. {version} 60 60 60 60\n@ NS localhost.\n"
         ),
