@@ -201,7 +201,12 @@ impl Zone {
         let data = match (kind, data) {
             ("CNAME", [target]) => self.absolute(target),
             ("CNAME", _) => return Err("a CNAME record has one target".to_owned()),
-            _ => data.join(" "),
+            _ => {
+                let data = data.join(" ");
+                // A record that cannot be read is left out alone, with its own line.
+                record_data::read(kind, &data)?;
+                data
+            }
         };
         let text = format!("{ttl} {kind} {data}");
         match self
@@ -222,6 +227,13 @@ impl Zone {
                 if kind == "CNAME" || rule.records.iter().any(is_alias) {
                     return Err(format!(
                         "the owner has a CNAME record beside other data; line {} is kept",
+                        rule.line
+                    ));
+                }
+                let of = |record: &str| record.split_once(' ').map(|(_, of)| of.to_owned());
+                if rule.records.iter().any(|record| of(record) == of(&text)) {
+                    return Err(format!(
+                        "the owner has this record twice; it is kept once, from line {} on",
                         rule.line
                     ));
                 }
