@@ -248,7 +248,12 @@ impl Policing {
         action: Action,
         settings: &super::Settings,
     ) -> bool {
-        match (settings.mode, action) {
+        // The override `disabled` is the same of every rule, those that spare included (O9).
+        let mode = match settings.action {
+            Some(Action::Monitor) => Mode::Monitor,
+            _ => settings.mode,
+        };
+        match (mode, action) {
             (Mode::Monitor, Action::PassThru) => self.passed_over.insert(place),
             (Mode::Monitor, _) => {
                 // One hit a list: what would have acted, and nothing behind it.
