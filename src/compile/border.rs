@@ -108,7 +108,9 @@ impl Border {
             check_own(protected, name.as_ref(), entry).map_err(Refusal::never_blocked)?;
             self.check_reserved(protected, name.as_ref())
                 .map_err(Refusal::never_blocked)?;
-            check_suffix(entry).map_err(Refusal::never_blocked)?;
+            if !self.is_default(entry) {
+                check_suffix(entry).map_err(Refusal::never_blocked)?;
+            }
         }
         self.check_kind(entry).map_err(Refusal::plain)
     }
@@ -164,6 +166,16 @@ impl Border {
                 ))
             }
         }
+    }
+
+    /// Whether a row is the operator's own word for all names that nothing else speaks of: `*`
+    /// at the apex of a policy zone that nobody signs (rpz.md T19).
+    fn is_default(&self, entry: &Entry) -> bool {
+        let is_every = matches!(
+            &entry.trigger,
+            Trigger::Name { name, scope: Scope::Wildcard } if name.is_root()
+        );
+        is_every && !self.needs_legal_basis
     }
 
     /// A block without a law behind it is none that an authority may ask for.
