@@ -300,10 +300,11 @@ impl Exchange<'_> {
             return self.rewrite(&inquiry, buffer, rule, action, hit, None);
         };
         inquiry.wanted = Wanted::Target { rule, action };
-        inquiry.need = Need::Answer(Question {
-            name: target,
-            ..Question::from(&inquiry.query)
-        });
+        let mut question = Question::from(&inquiry.query);
+        question.name = target;
+        // A rewrite has no DNSSEC records, nor has what it leads to (S4).
+        question.flags.dnssec_ok = false;
+        inquiry.need = Need::Answer(question);
         Step::Ask(inquiry)
     }
 
