@@ -202,7 +202,7 @@ impl Zone {
             ("CNAME", [target]) => self.absolute(target),
             ("CNAME", _) => return Err("a CNAME record has one target".to_owned()),
             _ => {
-                let data = data.join(" ");
+                let data = self.absolute_data(kind, data)?;
                 // A record that cannot be read is left out alone, with its own line.
                 record_data::read(kind, &data)?;
                 data
@@ -241,6 +241,27 @@ impl Zone {
             }
         }
         Ok(())
+    }
+
+    /// The data of a record with the name in it made absolute, where it has one.
+    fn absolute_data(&self, kind: &str, data: &[&str]) -> Result<String, String> {
+        let place = match kind {
+            "PTR" => 0,
+            "MX" | "HTTPS" | "SVCB" => 1,
+            "SRV" => 3,
+            "NAPTR" => 5,
+            _ => return Ok(data.join(" ")),
+        };
+        let mut words: Vec<String> = data.iter().map(|word| (*word).to_owned()).collect();
+        if let Some(name) = words.get_mut(place) {
+            *name = self.absolute(name);
+            if !name.ends_with('.') {
+                return Err(format!(
+                    "the name `{name}` is relative to a zone that is not known; end it with a dot"
+                ));
+            }
+        }
+        Ok(words.join(" "))
     }
 
     /// A name made absolute: `@` and relative names against `$ORIGIN`; without one, `@` is
