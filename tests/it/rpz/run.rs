@@ -398,6 +398,8 @@ fn row(record: &Record) -> String {
                 rdata.anything
             )
         }
+        // Its own form shows no border between two strings.
+        RData::TXT(text) => format!("{name} {ttl} TXT {:?}", text.txt_data),
         data => format!("{name} {ttl} {rtype} {}", data.to_string().to_lowercase()),
     }
 }
