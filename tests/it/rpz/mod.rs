@@ -5,6 +5,7 @@ mod node;
 mod rules;
 mod run;
 mod scenario;
+mod update;
 mod world;
 
 use std::fs;
