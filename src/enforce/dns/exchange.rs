@@ -329,6 +329,7 @@ impl Exchange<'_> {
         let mut response = Response::empty(Rcode::NOERROR, None);
         response.chain = hit.chain;
         response.chain_age = hit.age;
+        response.chain_of = inquiry.truth.as_ref().map(|truth| &*truth.answer);
         response.ttl_max = self.ttl_max(&view);
         let expanded;
         match self.said(action, &view, query, hit) {

@@ -33,6 +33,8 @@ pub struct Response<'a> {
     pub chain: &'a [Alias],
     /// How much is to be taken off their TTLs.
     pub chain_age: Duration,
+    /// The answer that they are from, whose signatures of them are told, too (rpz.md R1).
+    pub chain_of: Option<&'a Answer>,
     /// The records of the answer section behind them.
     pub data: Data<'a>,
     /// The longest TTL of those, in seconds.
@@ -96,6 +98,7 @@ impl<'a> Response<'a> {
             recursion_available: true,
             chain: &[],
             chain_age: Duration::ZERO,
+            chain_of: None,
             data: Data::None,
             ttl_max: u32::MAX,
             target: None,
@@ -116,7 +119,7 @@ impl<'a> Response<'a> {
         let mut counts = [1, 0, 0, 0];
         let mut truncated = self.truncated;
         out.reserved = opt_octets;
-        match self.put_records(&mut out) {
+        match self.put_records(query, &mut out) {
             Some(records) => counts[1] = records,
             None => truncated = true,
         }
@@ -145,15 +148,20 @@ impl<'a> Response<'a> {
     }
 
     /// Writes the answer section and says how many records it has.
-    fn put_records(&self, out: &mut Out<'_>) -> Option<u16> {
+    fn put_records(&self, query: &Query, out: &mut Out<'_>) -> Option<u16> {
         out.all(|out| {
             let mut count = 0;
             let mut owner = Owner::Question;
             let age = u32::try_from(self.chain_age.as_secs()).unwrap_or(u32::MAX);
+            let mut name = &query.name;
             for alias in self.chain {
                 let ttl = alias.ttl.saturating_sub(age);
-                owner = out.put_alias(owner, &alias.target, ttl)?;
+                let next = out.put_alias(owner, &alias.target, ttl)?;
                 count += 1;
+                if let Some(answer) = self.chain_of {
+                    count += out.put_alias_signatures(answer, name, owner, ttl)?;
+                }
+                (owner, name) = (next, &alias.target);
             }
             count += match self.data {
                 Data::None => 0,
@@ -332,6 +340,27 @@ impl<'a> Out<'a> {
             .ok()
             .filter(|at| *at < 0x4000)
             .map(Owner::At)
+    }
+
+    /// Writes the signatures of an alias that an answer has, and says how many.
+    fn put_alias_signatures(
+        &mut self,
+        answer: &Answer,
+        name: &Name,
+        owner: Owner<'_>,
+        ttl: u32,
+    ) -> Option<u16> {
+        let mut count = 0;
+        for record in answer.answer_records() {
+            if record.rtype == RecordType::RRSIG
+                && u16_at(record.data, 0) == Some(RecordType::CNAME.0)
+                && name_at(answer.octets(), record.start) == Some(*name)
+            {
+                self.put_record(owner, RecordType::RRSIG, ttl, record.data)?;
+                count += 1;
+            }
+        }
+        Some(count)
     }
 
     /// Writes one record.
@@ -519,6 +548,7 @@ mod tests {
             recursion_available: true,
             chain: &[],
             chain_age: Duration::ZERO,
+            chain_of: None,
             target: None,
             soa: None,
             error: Some(ExtendedError {
