@@ -13,6 +13,7 @@ mod cli;
 mod config;
 mod count;
 mod demo;
+mod differential;
 mod dns;
 mod failures;
 mod guards;
