@@ -9,7 +9,7 @@ use super::address_index::AddressIndex;
 use super::name_index::NameIndex;
 use super::rules::{Rule, Rules, Shape};
 use super::url_index::UrlIndex;
-use crate::policy::{Action, Entry, LegalRecord, Life, LocalData, Trigger};
+use crate::policy::{Action, Entry, LegalRecord, Life, LocalData, Name, Trigger};
 
 /// Compiled rules and how they are found: by name, and by host and path. Shared by the
 /// editions that differ in little else.
@@ -86,6 +86,20 @@ impl Index {
     /// The terms of a rule.
     pub(super) fn terms(&self, rule: &Rule) -> Option<&Terms> {
         self.terms.get(rule.terms as usize)
+    }
+
+    /// Whether a rule says that something is an alias of that name.
+    pub(super) fn leads_to(&self, rule: &Rule, name: &Name) -> bool {
+        let data = self.terms(rule).and_then(|terms| terms.data.as_deref());
+        let Some(LocalData::Alias {
+            target,
+            is_wildcard,
+            ..
+        }) = data
+        else {
+            return false;
+        };
+        !is_wildcard && target == name
     }
 
     /// All terms, in the order of their places.

@@ -198,7 +198,7 @@ impl Policing {
         blocklist.sort(candidates);
         for candidate in candidates.iter() {
             let place = candidate.list;
-            let (Some((_, rule)), Some(list)) = (
+            let (Some((index, rule)), Some(list)) = (
                 blocklist.get(candidate.rule),
                 blocklist.lists.get(usize::from(place)),
             ) else {
@@ -220,11 +220,22 @@ impl Policing {
                 Some(truth) if is_strict && truth.is_signed => continue,
                 _ => {}
             }
-            let is_harmless = rule.canary || rule.action == Action::PassThru;
+            let action = match rule.action {
+                // An alias of the very name is the old form of PASSTHRU, also of a wildcard (A9).
+                Action::LocalData
+                    if candidate.tier == Tier::Name
+                        && list.settings.action.is_none()
+                        && index.leads_to(rule, stage.name) =>
+                {
+                    Action::PassThru
+                }
+                action => action,
+            };
+            let is_harmless = rule.canary || action == Action::PassThru;
             if !is_harmless && list.border.never_block.covers(stage.name) {
                 continue;
             }
-            if self.take(candidate.rule, place, rule.action, &list.settings) {
+            if self.take(candidate.rule, place, action, &list.settings) {
                 return Weighed::Decided;
             }
         }

@@ -333,6 +333,25 @@ fn an_override_replaces_actions_but_never_an_exception() {
 }
 
 #[test]
+fn a9_an_alias_of_the_very_name_passes_also_where_a_wildcard_leads_to_it() {
+    let from = From::File {
+        path: "x".into(),
+        format: Format::Rpz,
+        scope: None,
+    };
+    let mut compiler = Compiler::new(&Protected::default(), Timestamp::UNIX_EPOCH);
+    let zone = "$TTL 60\n@ SOA . . 1 2 3 4 5\n*.shop.test CNAME www.shop.test.\n";
+    compiler.add(
+        &Settings::new("zone", from),
+        &Verified::unsigned("zone", "x", zone.as_bytes().to_vec()),
+    );
+    let blocklist = compiler.finish();
+    let action = |asked| ask(&blocklist, asked).map(|(_, action)| action);
+    assert_eq!(action("www.shop.test"), Some(Action::PassThru));
+    assert_eq!(action("x.shop.test"), Some(Action::LocalData));
+}
+
+#[test]
 fn protected_names_outrank_every_list() {
     let rows = [
         "below.bank.test",

@@ -652,6 +652,56 @@ mod tests {
         Answer::read(&question, &message.to_vec().unwrap()).unwrap()
     }
 
+    #[test]
+    fn r1_signatures_of_real_aliases_stay_and_others_go() {
+        let www = WireName::from_ascii("www.shop.example.").unwrap();
+        let shop = WireName::from_ascii("shop.example.").unwrap();
+        let signature = |covered: u8| RData::Unknown {
+            code: hickory_proto::rr::RecordType::RRSIG,
+            rdata: rdata::NULL::with([&[0, covered], [7; 40].as_slice()].concat()),
+        };
+        let mut message = Message::response(0, hickory_proto::op::OpCode::Query);
+        message.add_query(hickory_proto::op::Query::query(
+            www.clone(),
+            hickory_proto::rr::RecordType::A,
+        ));
+        let address = RData::A(rdata::A::new(192, 0, 2, 1));
+        for (owner, data) in [
+            (&www, RData::CNAME(rdata::CNAME(shop.clone()))),
+            (&www, signature(5)),
+            (&shop, address),
+            (&shop, signature(1)),
+        ] {
+            message.add_answer(Record::from_rdata(owner.clone(), 300, data));
+        }
+        let question = Question::new(Name::from_text("www.shop.example").unwrap(), RecordType::A);
+        let answer = Answer::read(&question, &message.to_vec().unwrap()).unwrap();
+        let chain = [Alias {
+            target: Name::from_text("shop.example").unwrap(),
+            ttl: 300,
+        }];
+        let mut response = blocked();
+        response.chain = &chain;
+        response.chain_of = Some(&answer);
+        let (_, message) = written(&response, true, 1232);
+        let told: Vec<String> = message
+            .answers
+            .iter()
+            .map(|record| {
+                let owner = record.name.to_ascii().to_ascii_lowercase();
+                format!("{owner} {}", record.record_type())
+            })
+            .collect();
+        assert_eq!(
+            told,
+            [
+                "www.shop.example. CNAME",
+                "www.shop.example. RRSIG",
+                "shop.example. A"
+            ]
+        );
+    }
+
     fn repeated(answer: &Answer, age: u64, with_edns: bool, octets_max: usize) -> Message {
         let (query, mut buffer) = packet(with_edns);
         let age = Duration::from_secs(age);
