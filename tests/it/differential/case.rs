@@ -46,8 +46,11 @@ impl Case {
     pub(super) fn new(seed: u64, number: usize) -> Self {
         let mut random = Random::new(seed);
         let random = &mut random;
-        let world = World::new(number, random);
+        let mut world = World::new(number, random);
         let policy = Policy::new(number, &world, random);
+        if policy.spares_clients() {
+            world.leave_aliases_unsigned();
+        }
         let questions = (0..QUESTIONS)
             .map(|_| Question::new(&world, random))
             .collect();

@@ -69,6 +69,11 @@ pub(super) const DEVIATIONS: &[Deviation] = &[
         how: How::KeptOut,
     },
     Deviation {
+        rule: "O10",
+        what: "a client that a signed alias spared from a rule on clients meets it at the next stage",
+        how: How::KeptOut,
+    },
+    Deviation {
         rule: "T19",
         what: "`*` at the apex may block; ours refuses what would block every name there is",
         how: How::KeptOut,

@@ -51,6 +51,12 @@ impl Policy {
             .any(|zone| zone.policy == "drop" || zone.rules.iter().any(drops))
     }
 
+    /// Whether a signature may spare somebody from a rule on clients.
+    pub(super) fn spares_clients(&self) -> bool {
+        let mut rules = self.zones.iter().flat_map(|zone| &zone.rules);
+        !self.break_dnssec && rules.any(|rule| rule.owner.ends_with(".rpz-client-ip"))
+    }
+
     /// The same with each rule as `change` makes it; nothing where it changes none.
     pub(super) fn with_rules(
         &self,

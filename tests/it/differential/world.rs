@@ -99,6 +99,13 @@ impl World {
         }
     }
 
+    /// Takes the signatures off all aliases.
+    pub(super) fn leave_aliases_unsigned(&mut self) {
+        for node in self.nodes.values_mut() {
+            node.is_signed &= !matches!(node.data.as_slice(), [RData::CNAME(_)]);
+        }
+    }
+
     /// Where the alias at a place leads: a later name, one that is not there, or the garden.
     fn target(&self, place: usize, random: &mut Random) -> String {
         let later = &self.names[place + 1..];
