@@ -33,6 +33,7 @@ impl Node {
             stop_page: StopAddresses::default(),
             ttl: Duration::from_secs(10),
             servfail_until_ready: false,
+            structured_errors: None,
         };
         let resolver = resolver::Settings {
             forward: vec![Upstream {

@@ -207,6 +207,7 @@ fn settings(listen: IpAddr) -> Settings {
         },
         ttl: Duration::from_secs(10),
         servfail_until_ready: false,
+        structured_errors: None,
     }
 }
 
