@@ -11,6 +11,7 @@ use cordon::count::Counters;
 use cordon::enforce::dns::{Bound, Server, Settings, StopAddresses};
 use cordon::enforce::resolver::{self, Resolver, Upstream};
 use cordon::enforce::{Edition, InForce, counted_rules};
+use cordon::policy::Name;
 use cordon::verify::Verified;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -24,6 +25,7 @@ pub(super) struct Node {
     server: Arc<Server>,
     pub(super) ready: Arc<AtomicBool>,
     counters: Counters,
+    protected: Protected,
     _folder: tempfile::TempDir,
     runtime: tokio::runtime::Runtime,
     stop: CancellationToken,
@@ -62,6 +64,7 @@ impl Node {
             server,
             ready,
             counters,
+            protected: Protected::default(),
             _folder: folder,
             runtime,
             stop,
@@ -69,13 +72,17 @@ impl Node {
     }
 
     /// Takes what of the node is not as usual.
-    pub(super) fn configure(&self, options: &[(String, String)]) {
+    pub(super) fn configure(&mut self, options: &[(String, String)]) {
         let mut settings = settings(self.address.ip());
         for (key, value) in options {
             match key.as_str() {
                 "clients" => {
                     let networks = value.split(' ').map(|network| network.parse().unwrap());
                     settings.clients = networks.collect();
+                }
+                "protect" => {
+                    let names = value.split(' ').map(|name| Name::from_text(name).unwrap());
+                    self.protected = Protected::new(names.collect(), Vec::new());
                 }
                 "ready" => self.ready.store(value == "true", Ordering::Relaxed),
                 "servfail_until_ready" => settings.servfail_until_ready = value == "true",
@@ -87,7 +94,7 @@ impl Node {
 
     /// Puts lists in force, in their order; what became of their rows.
     pub(super) fn put_in_force(&self, lists: &[List]) -> Arc<Edition> {
-        let mut compiler = Compiler::new(&Protected::default(), jiff::Timestamp::now());
+        let mut compiler = Compiler::new(&self.protected, jiff::Timestamp::now());
         for List { settings, text, .. } in lists {
             let name = &settings.name;
             let text = text.clone().into_bytes();

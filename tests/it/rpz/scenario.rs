@@ -231,6 +231,8 @@ fn set(settings: &mut Settings, key: &str, value: &str) {
         ("max_policy_ttl", seconds) => {
             dns.max_policy_ttl = Some(Duration::from_secs(seconds.parse().unwrap()));
         }
+        ("ns_lookup", _) => dns.ns_lookup = is_true,
+        ("min_ns_dots", dots) => dns.min_ns_dots = dots.parse().unwrap(),
         ("add_soa", _) => dns.add_soa = is_true,
         ("signal_nxdomain_ra", _) => dns.signal_nxdomain_ra = is_true,
         ("clients", networks) => {
