@@ -18,13 +18,7 @@ const RULES: [(char, std::ops::RangeInclusive<u32>); 6] = [
 const UPDATES: [u32; 3] = [1, 4, 6];
 
 /// The rules without a scenario, and why.
-const DEFERRED: [(&str, &str); 10] = [
-    ("t4", "name servers are looked up by a part of their own"),
-    ("t5", "name servers are looked up by a part of their own"),
-    ("t6", "name servers are looked up by a part of their own"),
-    ("t8", "name servers are looked up by a part of their own"),
-    ("t9", "name servers are looked up by a part of their own"),
-    ("o5", "name servers are looked up by a part of their own"),
+const DEFERRED: [(&str, &str); 4] = [
     ("s8", "stale answers come with the resolver"),
     ("s9", "DNS64 comes with the resolver"),
     ("s10", "validation comes with the resolver"),
