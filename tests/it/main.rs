@@ -23,6 +23,7 @@ mod hold;
 mod keepers;
 mod levers;
 mod main_job;
+mod malformed;
 mod pages;
 mod policy;
 mod proxy;
