@@ -11,6 +11,7 @@
 mod bad_input;
 mod cli;
 mod config;
+mod corpus;
 mod count;
 mod demo;
 mod differential;
