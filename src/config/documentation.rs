@@ -72,7 +72,9 @@ fn each_key<'k>(
         path.push(key.name);
         with(key, path, in_list);
         match &key.shape {
-            Shape::Section(below) => each_key(below, path, in_list, with),
+            Shape::Section(below) | Shape::OneOrSection(_, below) => {
+                each_key(below, path, in_list, with);
+            }
             Shape::Sections(below) => each_key(below, path, true, with),
             _ => {}
         }
@@ -113,6 +115,8 @@ fn folder() -> tempfile::TempDir {
         ("tls/cert.pem", ""),
         ("tls/key.pem", ""),
         ("house-rules.txt", "blocked.example\n"),
+        ("house-rules.rpz", ""),
+        ("addresses.txt", "192.0.2.1\n"),
         ("protected.txt", "# ours\nbank.example # the bank\n"),
     ] {
         fs::write(folder.path().join(name), content).unwrap();

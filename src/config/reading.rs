@@ -8,7 +8,7 @@ use super::Place;
 use super::error::{Mistake, Mistakes};
 use super::file;
 use super::node::{Node, Value, shown};
-use super::scalar::{Refusal, Scalar};
+use super::scalar::Scalar;
 use super::schema::Key;
 use super::section::Section;
 
@@ -94,29 +94,18 @@ impl Reading {
         node: &Node,
         scalar: &Scalar<T>,
     ) -> Option<T> {
-        let refusal = match &node.value {
-            Value::Text { quoted: true, .. } if scalar.bare => {
-                Refusal::Wrong("remove the quotes".to_owned())
-            }
+        let help = match &node.value {
+            Value::Text { quoted: true, .. } if scalar.bare => "remove the quotes".to_owned(),
             Value::Text { text, .. } => match scalar.read(text) {
                 Ok(value) => return Some(value),
-                Err(refusal) => refusal,
+                Err(help) => help,
             },
-            Value::Nothing => Refusal::Wrong("write a value, or remove the key".to_owned()),
-            Value::Map(_) if scalar.map_not_yet => Refusal::NotInThisVersion,
-            Value::List(_) | Value::Map(_) => Refusal::Wrong("write a single value".to_owned()),
+            Value::Nothing => "write a value, or remove the key".to_owned(),
+            Value::List(_) | Value::Map(_) => "write a single value".to_owned(),
         };
         let (found, expected) = (node.found(), &scalar.expected);
-        match refusal {
-            Refusal::Wrong(help) => {
-                let message = format!("`{path}` takes {expected}, not {found}");
-                self.wrong(node.place, message, help);
-            }
-            Refusal::NotInThisVersion => {
-                let message = format!("`{path}` at {found} is not in this version");
-                self.wrong(node.place, message, format!("it takes {expected}"));
-            }
-        }
+        let message = format!("`{path}` takes {expected}, not {found}");
+        self.wrong(node.place, message, help);
         None
     }
 

@@ -20,23 +20,12 @@ pub(super) struct Scalar<T> {
     pub(super) schema: Json,
     /// Whether it has to stand bare, as numbers and `true` do.
     pub(super) bare: bool,
-    /// Whether a map is known here, and its part is not built.
-    pub(super) map_not_yet: bool,
     /// Reads the text, or says why not.
     read: Box<ReadText<T>>,
 }
 
 /// Reads a text, or says why not.
-type ReadText<T> = dyn Fn(&str) -> Result<T, Refusal>;
-
-/// Why a text is not taken.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) enum Refusal {
-    /// It is wrong; this is how to mend it.
-    Wrong(String),
-    /// It is known, but its part is not built.
-    NotInThisVersion,
-}
+type ReadText<T> = dyn Fn(&str) -> Result<T, String>;
 
 impl<T: 'static> Scalar<T> {
     /// A value that is written as a text.
@@ -48,13 +37,12 @@ impl<T: 'static> Scalar<T> {
             expected: expected.into(),
             schema: json!({"type": "string"}),
             bare: false,
-            map_not_yet: false,
-            read: Box::new(move |text| read(text).map_err(Refusal::Wrong)),
+            read: Box::new(read),
         }
     }
 
-    /// The value of that text.
-    pub(super) fn read(&self, text: &str) -> Result<T, Refusal> {
+    /// The value of that text, or how to mend it.
+    pub(super) fn read(&self, text: &str) -> Result<T, String> {
         (self.read)(text)
     }
 
@@ -67,25 +55,6 @@ impl<T: 'static> Scalar<T> {
     /// The same, without quotes.
     fn bare(mut self) -> Self {
         self.bare = true;
-        self
-    }
-
-    /// The same, with a map that is known and whose part is not built.
-    pub(super) fn map_not_yet(mut self) -> Self {
-        self.map_not_yet = true;
-        self
-    }
-
-    /// The same, with texts that are known and whose part is not built.
-    pub(super) fn not_yet(mut self, words: &'static [&'static str]) -> Self {
-        let read = self.read;
-        self.read = Box::new(move |text| {
-            if words.contains(&text) {
-                Err(Refusal::NotInThisVersion)
-            } else {
-                read(text)
-            }
-        });
         self
     }
 }
@@ -382,7 +351,7 @@ mod tests {
         );
         check(text("a text"), &["x"], &["", " ", "a\nb"]);
         check(
-            word(&[("on", 1), ("off", 0)]).not_yet(&["later"]),
+            word(&[("on", 1), ("off", 0)]),
             &["on", "off"],
             &["later", "On", ""],
         );
@@ -393,12 +362,8 @@ mod tests {
         let refusal = word(&[("enforce", 1), ("monitor", 2)])
             .read("enforced")
             .unwrap_err();
-        assert_eq!(
-            refusal,
-            Refusal::Wrong("did you mean `enforce`?".to_owned())
-        );
+        assert_eq!(refusal, "did you mean `enforce`?");
         let refusal = listen_address().read("192.0.2.1").unwrap_err();
-        let help = "add the port: `\"192.0.2.1:53\"`".to_owned();
-        assert_eq!(refusal, Refusal::Wrong(help));
+        assert_eq!(refusal, "add the port: `\"192.0.2.1:53\"`");
     }
 }

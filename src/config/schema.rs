@@ -54,6 +54,8 @@ impl Absent {
 pub(super) enum Shape {
     /// A scalar, by its JSON Schema.
     One(Json),
+    /// A scalar, by its JSON Schema, or keys below it.
+    OneOrSection(Json, Vec<Key>),
     /// A list of scalars, by the JSON Schema of one.
     Many(Json),
     /// Keys below it.
@@ -107,10 +109,22 @@ fn section_or_nothing(key: &Key, keys: &[Key]) -> Json {
     schema
 }
 
+/// The schema of a scalar, or a map with these keys.
+fn one_or_section(one: &Json, keys: &[Key]) -> Json {
+    let mut schema = section(keys);
+    if let Some(schema) = schema.as_object_mut() {
+        // What is said of keys holds for maps alone.
+        schema.remove("type");
+        schema.insert("anyOf".to_owned(), json!([one, {"type": "object"}]));
+    }
+    schema
+}
+
 /// The schema of the value of a key, with what it is for.
 fn described(key: &Key) -> Json {
     let (mut schema, item) = match &key.shape {
         Shape::One(schema) => (schema.clone(), schema.clone()),
+        Shape::OneOrSection(schema, keys) => (one_or_section(schema, keys), schema.clone()),
         Shape::Many(item) => (json!({"type": "array", "items": item}), item.clone()),
         Shape::Section(keys) => (section_or_nothing(key, keys), json!({})),
         Shape::Sections(keys) => {

@@ -251,6 +251,31 @@ impl<'d> Section<'_, 'd> {
         value
     }
 
+    /// A scalar with a default, or keys below `key` in its place.
+    pub(super) fn default_or_section<T: 'static>(
+        &mut self,
+        key: &'static str,
+        default: &'static str,
+        about: &'static str,
+        scalar: Scalar<T>,
+        read: impl FnOnce(&mut Section<'_, 'd>) -> Option<T>,
+    ) -> Option<T> {
+        let is_map = self
+            .value(key)
+            .is_some_and(|node| matches!(node.value, Value::Map(_)));
+        let (value, keys) = match is_map || self.reading.describing {
+            true => self.below(key, read),
+            false => (None, Vec::new()),
+        };
+        let shape = Shape::OneOrSection(scalar.schema.clone(), keys);
+        self.declare(key, about, Absent::Text(default), shape);
+        match self.value(key) {
+            Some(_) if is_map => value,
+            Some(node) => self.scalar(key, node, &scalar),
+            None => scalar.read(default).ok(),
+        }
+    }
+
     /// A list of maps; empty where it is not written.
     pub(super) fn sections<T>(
         &mut self,

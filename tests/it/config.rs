@@ -4,7 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use cordon::compile::DnsOptions;
 use cordon::config::Config;
+use cordon::policy::{Action, Kind, LocalData, Name};
 use proptest::prelude::*;
 
 /// The YAML files of a folder below `tests/config`, by their path from the package's folder.
@@ -109,6 +111,49 @@ fn what_it_depends_on_is_watched() {
     }
     assert_eq!(config.protect.names().len(), 4);
     assert!(config.repositories[0].verify.root.starts_with(b"{"));
+}
+
+#[test]
+fn rpz_options_reach_the_lists() {
+    let config = Config::load(Path::new("tests/config/good/full.yaml")).unwrap();
+    let list = |name: &str| {
+        let mut lists = config.lists.iter();
+        lists.find(|list| list.name == name).unwrap()
+    };
+    // What nothing is said of, is for everybody.
+    assert_eq!(list("csam").dns, DnsOptions::default());
+    assert_eq!(list("csam").kinds, [Kind::Domain]);
+    let hosts = list("hosts");
+    assert_eq!(
+        hosts.dns,
+        DnsOptions {
+            break_dnssec: false,
+            qname_wait_recurse: true,
+            recursive_only: true,
+            max_policy_ttl: Some(Duration::from_secs(5)),
+            add_soa: false,
+            min_ns_dots: 2,
+            ns_lookup: true,
+            signal_nxdomain_ra: true,
+            clients: vec![
+                "192.0.2.0/24".parse().unwrap(),
+                "2001:db8::/32".parse().unwrap()
+            ],
+        }
+    );
+    assert_eq!(hosts.kinds, [Kind::Domain, Kind::Url]);
+    for (name, wildcard) in [("hosts", true), ("zone", false)] {
+        let alias = LocalData::Alias {
+            target: Name::from_text("garden.example").unwrap(),
+            is_wildcard: wildcard,
+            ttl: u32::MAX,
+        };
+        assert_eq!(list(name).action, Some(Action::LocalData));
+        assert_eq!(list(name).data.as_deref(), Some(&alias));
+    }
+    let all = [Kind::Domain, Kind::Url, Kind::Ip, Kind::Client];
+    assert_eq!(list("zone").kinds, all);
+    assert_eq!(list("addresses").kinds, [Kind::Ip]);
 }
 
 /// Reads any text within a bound of time, and shows whatever is wrong with it.

@@ -282,6 +282,9 @@ fn only_the_resolver_names_hickory() {
         .filter(|source| {
             source.path != "control/demo/upstream.rs" && source.path != "control/logging.rs"
         })
+        // The presentation form of record data is the library's business: every type has its
+        // own. One function gives text in and takes octets out.
+        .filter(|source| source.path != "compile/parse/record_data.rs")
         .map(|source| format!("src/{}", source.path));
     none(
         broken.collect(),

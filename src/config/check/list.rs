@@ -1,13 +1,13 @@
 //! Reads one of `lists`.
 
-use crate::compile::{DnsOptions, Ede, Format, From, Mode, PassThru, Settings};
+use crate::compile::{Ede, Format, From, Mode, PassThru, Settings};
 use crate::config::scalar::{flag, label, word};
 use crate::config::schema::Absent;
 use crate::config::section::Section;
-use crate::policy::{Action, Kind, Scope, nearest};
+use crate::policy::{Kind, Scope, nearest};
 
-use super::guard;
 use super::repository::{Names, unique};
+use super::{guard, instead, rpz_options};
 
 /// Reads it, and adds its name to `names`.
 pub(super) fn read(
@@ -44,15 +44,11 @@ pub(super) fn read(
     let kinds = s.list(
         "kinds",
         &["domain", "url"],
-        "The kinds of entries that are taken; others are quarantined.",
-        word(&[("domain", Kind::Domain), ("url", Kind::Url)]).not_yet(&["ip", "client"]),
+        "The kinds of entries that are taken; others are quarantined. All four for an unsigned \
+         RPZ zone.",
+        word(&KINDS),
     );
-    let action = s.default(
-        "override",
-        "given",
-        "What is done instead of what the entries say.",
-        word(&ACTIONS).map_not_yet(),
-    );
+    let instead = instead::read(s);
     let passthru = s.optional(
         "passthru",
         "How far its exceptions reach: `list`, the default of signed lists, or `all`, of others.",
@@ -78,11 +74,18 @@ pub(super) fn read(
     );
     let about = "Which changes are too large to be taken unasked.";
     let guard = s.section("guard", about, guard::read);
-    not_yet(s);
+    let dns = rpz_options::read(s);
+    s.not_yet(
+        "on_expiry",
+        Absent::Nothing,
+        "What becomes of an unsigned list that expires.",
+    );
 
     said(s, signed, unsigned);
     unsigned?;
     let from = from?;
+    let kinds = taken(s, &from, kinds?)?;
+    let instead = instead?;
     let passthru = passthru?.unwrap_or(match from {
         From::Repository { .. } => PassThru::List,
         From::File { .. } => PassThru::All,
@@ -91,10 +94,10 @@ pub(super) fn read(
         name: name?,
         from,
         mode: mode?,
-        kinds: kinds?,
-        action: action?,
-        data: None,
-        dns: DnsOptions::default(),
+        kinds,
+        action: instead.action,
+        data: instead.data,
+        dns: dns?,
         passthru,
         ede: ede?,
         required: required?,
@@ -107,8 +110,8 @@ fn from(s: &mut Section<'_, '_>, repositories: &Names) -> Option<From> {
     let repository = s.optional("repository", "The repository it is signed in.", label());
     let list = s.optional("list", "Its name in that repository.", label());
     let file = s.optional_file("file", "The local file it is read from.");
-    let formats = word(&formats()).not_yet(&["addresses"]);
-    let format = s.optional("format", "How that file is written.", formats);
+    let formats = Format::ALL.map(|format| (format.as_str(), format));
+    let format = s.optional("format", "How that file is written.", word(&formats));
     let scope = s.optional(
         "match",
         "What a name of that file covers, where its format does not say it.",
@@ -234,75 +237,30 @@ fn said(s: &mut Section<'_, '_>, signed: Option<bool>, unsigned: Option<bool>) {
     };
 }
 
-/// The formats of files that can be enforced.
-fn formats() -> Vec<(&'static str, Format)> {
-    Format::ALL
-        .into_iter()
-        .filter(|format| *format != Format::Addresses)
-        .map(|format| (format.as_str(), format))
-        .collect()
+/// The kinds that are taken of a list: where nothing is said, all of an unsigned RPZ zone. Rows
+/// that are all left out are a mistake.
+fn taken(s: &mut Section<'_, '_>, from: &From, kinds: Vec<Kind>) -> Option<Vec<Kind>> {
+    match from {
+        From::File {
+            format: Format::Rpz,
+            ..
+        } if !s.has("kinds") => Some(KINDS.map(|(_, kind)| kind).to_vec()),
+        From::File {
+            format: Format::Addresses,
+            ..
+        } if !kinds.contains(&Kind::Ip) => s.wrong(
+            if s.has("kinds") { "kinds" } else { "from" },
+            "a file of addresses holds entries of kind `ip`, which `kinds` does not take",
+            "add `kinds: [ip]`, beside `from`",
+        ),
+        _ => Some(kinds),
+    }
 }
 
-/// The keys whose parts are not built.
-fn not_yet(s: &mut Section<'_, '_>) {
-    use Absent::{Nothing, Text};
-    s.not_yet(
-        "on_expiry",
-        Nothing,
-        "What becomes of an unsigned list that expires.",
-    );
-    s.not_yet(
-        "break_dnssec",
-        Text("true"),
-        "RPZ: rewrites signed answers too.",
-    );
-    s.not_yet(
-        "qname_wait_recurse",
-        Text("false"),
-        "RPZ: resolves before it answers.",
-    );
-    s.not_yet(
-        "recursive_only",
-        Text("false"),
-        "RPZ: only where recursion is asked for.",
-    );
-    s.not_yet(
-        "max_policy_ttl",
-        Nothing,
-        "RPZ: the highest TTL of policy answers.",
-    );
-    s.not_yet(
-        "add_soa",
-        Text("true"),
-        "RPZ: names the zone in its answers.",
-    );
-    s.not_yet(
-        "min_ns_dots",
-        Text("1"),
-        "RPZ: the shortest name NSDNAME looks at.",
-    );
-    s.not_yet(
-        "ns_lookup",
-        Text("false"),
-        "RPZ: looks name servers up for NSDNAME, NSIP.",
-    );
-    s.not_yet(
-        "signal_nxdomain_ra",
-        Text("false"),
-        "RPZ: clears RA in NXDOMAIN.",
-    );
-    s.not_yet("clients", Nothing, "RPZ: the networks the list is for.");
-}
-
-/// The words of `override`.
-const ACTIONS: [(&str, Option<Action>); 9] = [
-    ("given", None),
-    ("block", Some(Action::Block)),
-    ("nxdomain", Some(Action::NxDomain)),
-    ("nodata", Some(Action::NoData)),
-    ("refused", Some(Action::Refused)),
-    ("passthru", Some(Action::PassThru)),
-    ("drop", Some(Action::Drop)),
-    ("tcp_only", Some(Action::TcpOnly)),
-    ("disabled", Some(Action::Monitor)),
+/// The words of `kinds`.
+const KINDS: [(&str, Kind); 4] = [
+    ("domain", Kind::Domain),
+    ("url", Kind::Url),
+    ("ip", Kind::Ip),
+    ("client", Kind::Client),
 ];

@@ -4,12 +4,14 @@
 mod configuration;
 mod dns;
 mod guard;
+mod instead;
 mod list;
 mod protect;
 mod proxy;
 mod report;
 mod repository;
 mod resolver;
+mod rpz_options;
 mod self_test;
 mod stop_page;
 
