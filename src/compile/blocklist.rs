@@ -121,12 +121,7 @@ impl Blocklist {
         if candidates.is_empty() {
             return Decision::default();
         }
-        let asker = Asker {
-            client,
-            recursion_desired: true,
-            dnssec_ok: false,
-        };
-        Policing::new(self, asker).decide(self, name, candidates)
+        Policing::new(self, Asker::of_proxy(client)).decide(self, name, candidates)
     }
 
     /// Whether the operator protects this name, or it is this node's own.

@@ -251,7 +251,8 @@ impl<'a> Walk<'a> {
 }
 
 impl Tree {
-    const fn of(self, index: &Index) -> &NameIndex {
+    /// Where the names of the tree are found.
+    pub(super) const fn of(self, index: &Index) -> &NameIndex {
         match self {
             Self::Query => &index.names,
             Self::NameServer => &index.ns_names,

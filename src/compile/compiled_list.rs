@@ -176,15 +176,24 @@ impl CompiledList {
             self.rejects.push(reject);
         }
     }
-}
 
-impl CompiledList {
     /// Notes a row that is taken and strange.
     pub(super) fn warn(&mut self, warning: Reject) {
         self.warned += 1;
         if self.warnings.len() < REJECTS_KEPT_MAX {
             self.warnings.push(warning);
         }
+    }
+
+    /// How many of its rules are inactive, for no name servers are looked up: by the word of
+    /// RPZ for their trigger (rpz.md T9).
+    #[must_use]
+    pub const fn inactive(&self) -> [(&'static str, usize); 2] {
+        let (names, addresses) = match self.settings.dns.ns_lookup {
+            true => (0, 0),
+            false => (self.triggers.ns_names, self.triggers.ns_addresses),
+        };
+        [("nsdname", names), ("nsip", addresses)]
     }
 }
 

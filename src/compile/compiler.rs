@@ -11,9 +11,10 @@ use super::index::Index;
 use super::parse::{self, Parsed, Reject};
 use super::repeats::Repeats;
 use super::row::{NO_ROOM, admit, effective_action};
+use super::zone_holes::holes;
 use super::zone_names::ZoneNames;
 use super::{Blocklist, Border, CompiledList, Levers, Protected, Settings};
-use crate::policy::Entry;
+use crate::policy::{Entry, Reach};
 use crate::verify::{ListFile, Text, Verified};
 
 /// Puts lists, in the operator's order, into one [`Blocklist`]. No row can fail it: what
@@ -25,6 +26,8 @@ pub struct Compiler {
     held: Vec<HeldList>,
     index: Index,
     protected: Protected,
+    /// Of each list the rules of policy zones and their lines.
+    zone_lines: Vec<Vec<(u32, u32)>>,
 }
 
 impl Compiler {
@@ -37,6 +40,7 @@ impl Compiler {
             held: Vec::new(),
             index: Index::default(),
             protected: protected.clone(),
+            zone_lines: Vec::new(),
         }
     }
 
@@ -56,6 +60,7 @@ impl Compiler {
         let mut list = CompiledList::new(settings, border, &file.provenance);
         let mut held = HeldList::default();
         let mut repeats = Repeats::default();
+        let mut zone_lines = Vec::new();
         parse::read(&reading, &file.text, &mut |parsed| match parsed {
             Parsed::Header(header) => {
                 header.title().clone_into(&mut list.provenance.title);
@@ -75,24 +80,32 @@ impl Compiler {
                     is_new
                 };
                 let admitted = admit(&self.protected, &mut list, &entry, is_new);
-                let inserted = admitted.and_then(|()| self.insert(place, &list, &entry));
-                if let Err(reason) = inserted {
-                    list.reject(Reject { line, reason });
-                } else {
-                    list.triggers.note(&entry);
-                    held.note(&entry);
+                match admitted.and_then(|()| self.insert(place, &list, &entry)) {
+                    Err(reason) => list.reject(Reject { line, reason }),
+                    Ok(number) => {
+                        list.triggers.note(&entry);
+                        held.note(&entry);
+                        if entry.reach == Reach::PolicyZone {
+                            zone_lines.push((number, line));
+                        }
+                    }
                 }
             }
         });
         held.rejects = hashes_at(&file.text, &list.rejects);
         self.lists.push(list);
         self.held.push(held);
+        self.zone_lines.push(zone_lines);
     }
 
     /// The finished blocklist.
     #[must_use]
-    pub fn finish(self) -> Blocklist {
+    pub fn finish(mut self) -> Blocklist {
         let base = Arc::new(self.index.seal());
+        for (list, lines) in self.lists.iter_mut().zip(&self.zone_lines) {
+            holes(&base, lines, &mut |warning| list.warn(warning));
+            list.warnings.sort_by_key(|warning| warning.line);
+        }
         let blocklist = Blocklist {
             lists: self.lists,
             held: self.held,
@@ -107,10 +120,10 @@ impl Compiler {
         })
     }
 
-    fn insert(&mut self, place: u16, list: &CompiledList, entry: &Entry) -> Result<(), String> {
+    fn insert(&mut self, place: u16, list: &CompiledList, entry: &Entry) -> Result<u32, String> {
         let action = effective_action(&list.settings, entry);
         let added = self.index.add(place, action, entry);
-        added.map(|_| ()).ok_or_else(|| NO_ROOM.to_owned())
+        added.ok_or_else(|| NO_ROOM.to_owned())
     }
 }
 

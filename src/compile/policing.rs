@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use super::Blocklist;
 use super::candidate::{Candidates, Tier};
 use super::list_set::ListSet;
+use super::placed::Fate;
 use super::settings::{Mode, PassThru};
 use crate::policy::{Action, Decision, Name, NameServer, RuleId};
 
@@ -18,6 +19,17 @@ pub struct Asker {
     pub recursion_desired: bool,
     /// DO: whether DNSSEC records are wanted.
     pub dnssec_ok: bool,
+}
+
+impl Asker {
+    /// Who asks a proxy, which resolves for itself.
+    pub(super) const fn of_proxy(client: Option<IpAddr>) -> Self {
+        Self {
+            client,
+            recursion_desired: true,
+            dnssec_ok: false,
+        }
+    }
 }
 
 /// One name of a chain of aliases; the first is the one that was asked for.
@@ -94,7 +106,7 @@ impl Policing {
         };
         let mut candidates = self.collect(blocklist, stage, None);
         let before = self.clone();
-        match self.weigh(blocklist, stage, None, &mut candidates) {
+        match self.weigh(blocklist, stage, None, &mut candidates, &mut |_| {}) {
             Weighed::Decided => Foresight::Decided,
             Weighed::Open if !blocklist.looks_deeper => Foresight::Free,
             Weighed::Open | Weighed::Unknown => {
@@ -110,7 +122,7 @@ impl Policing {
             return true;
         }
         let mut candidates = self.collect(blocklist, stage, Some(truth));
-        let weighed = self.weigh(blocklist, stage, Some(truth), &mut candidates);
+        let weighed = self.weigh(blocklist, stage, Some(truth), &mut candidates, &mut |_| {});
         weighed == Weighed::Decided
     }
 
@@ -127,7 +139,7 @@ impl Policing {
             is_first: true,
         };
         let truth = Truth::default();
-        let _ = self.weigh(blocklist, stage, Some(&truth), &mut candidates);
+        let _ = self.weigh(blocklist, stage, Some(&truth), &mut candidates, &mut |_| {});
         self.decision
     }
 
@@ -187,13 +199,15 @@ impl Policing {
     }
 
     /// Weighs what matches: watchers are noted and passed over, exceptions spare the query
-    /// from their list or from all, the first that is left acts.
-    fn weigh(
+    /// from their list or from all, the first that is left acts. What becomes of each in turn
+    /// is told to `note`.
+    pub(super) fn weigh(
         &mut self,
         blocklist: &Blocklist,
         stage: Stage<'_>,
         truth: Option<&Truth<'_>>,
         candidates: &mut Candidates,
+        note: &mut impl FnMut(Fate),
     ) -> Weighed {
         blocklist.sort(candidates);
         for candidate in candidates.iter() {
@@ -202,22 +216,28 @@ impl Policing {
                 blocklist.get(candidate.rule),
                 blocklist.lists.get(usize::from(place)),
             ) else {
+                note(Fate::Unweighed);
                 continue;
             };
             if self.passed_over.contains(place) {
+                note(Fate::Unweighed);
                 continue;
             }
             let dns = &list.settings.dns;
             if candidate.tier.is_of_servers()
                 && !(dns.ns_lookup && candidate.zone_dots >= dns.min_ns_dots)
             {
+                note(Fate::Inactive);
                 continue;
             }
             let is_strict = self.asker.dnssec_ok && !dns.break_dnssec;
             match truth {
                 None if is_strict || dns.qname_wait_recurse => return Weighed::Unknown,
                 None if self.may_lose(blocklist, place) => return Weighed::Unknown,
-                Some(truth) if is_strict && truth.is_signed => continue,
+                Some(truth) if is_strict && truth.is_signed => {
+                    note(Fate::Signed);
+                    continue;
+                }
                 _ => {}
             }
             let action = match rule.action {
@@ -233,9 +253,12 @@ impl Policing {
             };
             let is_harmless = rule.canary || action == Action::PassThru;
             if !is_harmless && list.border.never_block.covers(stage.name) {
+                note(Fate::NeverBlock);
                 continue;
             }
-            if self.take(candidate.rule, place, action, &list.settings) {
+            let fate = self.take(candidate.rule, place, action, &list.settings);
+            note(fate);
+            if fate == Fate::Decides {
                 return Weighed::Decided;
             }
         }
@@ -251,47 +274,52 @@ impl Policing {
                 .any(|(_, list)| list.triggers.need_truth(&list.settings.dns))
     }
 
-    /// Takes the next best match; says whether it decides.
+    /// Takes the next best match; says what became of it.
     fn take(
         &mut self,
         rule: RuleId,
         place: u16,
         action: Action,
         settings: &super::Settings,
-    ) -> bool {
+    ) -> Fate {
         // The override `disabled` is the same of every rule, those that spare included (O9).
         let mode = match settings.action {
             Some(Action::Monitor) => Mode::Monitor,
             _ => settings.mode,
         };
         match (mode, action) {
-            (Mode::Monitor, Action::PassThru) => self.passed_over.insert(place),
+            (Mode::Monitor, Action::PassThru) => {
+                self.passed_over.insert(place);
+                Fate::Spares
+            }
             (Mode::Monitor, _) => {
                 // One hit a list: what would have acted, and nothing behind it.
                 self.decision.monitored.push(rule);
                 self.passed_over.insert(place);
+                Fate::Watches
             }
             (Mode::Enforce, Action::Monitor) => {
                 if !self.decision.monitored.contains(&rule) {
                     self.decision.monitored.push(rule);
                 }
+                Fate::Watches
             }
             (Mode::Enforce, Action::PassThru) if settings.passthru == PassThru::List => {
                 self.decision.act.get_or_insert((rule, Action::PassThru));
                 self.passed_over.insert(place);
+                Fate::Spares
             }
             (Mode::Enforce, action) => {
                 self.decision.act = Some((rule, action));
-                return true;
+                Fate::Decides
             }
         }
-        false
     }
 }
 
 /// What came of weighing.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Weighed {
+pub(super) enum Weighed {
     /// A rule decided.
     Decided,
     /// None did, and others may.

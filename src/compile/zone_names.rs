@@ -109,7 +109,12 @@ const fn is_wild(rule: &Rule) -> bool {
 }
 
 /// Calls `act` with every rule under a name in wire form.
-fn each_of(index: &Index, names: &NameIndex, wire: &[u8], mut act: impl FnMut(u32, &Rule)) {
+pub(super) fn each_of(
+    index: &Index,
+    names: &NameIndex,
+    wire: &[u8],
+    mut act: impl FnMut(u32, &Rule),
+) {
     let mut next = names.find(&index.rules, wire, name_index::hash(wire));
     while let Some((number, rule)) =
         next.and_then(|number| Some((number, index.rules.get(number)?)))
