@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::suppression::{Figure, Shown};
 use super::timeline::{End, ListInForce, Period};
 use super::{LatencyFigures, ListStatus, Probe, SelfTest, Summary};
-use crate::compile::Mode;
+use crate::compile::{Mode, Reject};
 use crate::count::{By, Per};
 use crate::policy::Origin;
 
@@ -139,6 +139,9 @@ struct List<'a> {
     not_in_effect: usize,
     quarantined: usize,
     rejects: Vec<RejectedRow<'a>>,
+    warned: usize,
+    warnings: Vec<RejectedRow<'a>>,
+    inactive_rules: BTreeMap<&'static str, usize>,
     update: Option<Update<'a>>,
     withdrawn: usize,
     overdue: usize,
@@ -269,7 +272,15 @@ impl<'a> List<'a> {
             None => (None, None, None, [].as_slice(), None, None),
         };
         let compiled = list.compiled.as_ref();
-        let rejects = compiled.map(|list| list.rejects.as_slice());
+        let rows = |rows: Option<&'a Vec<Reject>>| -> Vec<RejectedRow<'a>> {
+            rows.into_iter()
+                .flatten()
+                .map(|row| RejectedRow {
+                    line: row.line,
+                    reason: &row.reason,
+                })
+                .collect()
+        };
         let entries = compiled.map(|list| list.entries.as_slice());
         Self {
             name: &list.name,
@@ -299,14 +310,10 @@ impl<'a> List<'a> {
                 .collect(),
             not_in_effect: compiled.map_or(0, |list| list.not_in_effect),
             quarantined: list.rejected(),
-            rejects: rejects
-                .unwrap_or_default()
-                .iter()
-                .map(|reject| RejectedRow {
-                    line: reject.line,
-                    reason: &reject.reason,
-                })
-                .collect(),
+            rejects: rows(compiled.map(|list| &list.rejects)),
+            warned: list.warned(),
+            warnings: rows(compiled.map(|list| &list.warnings)),
+            inactive_rules: list.inactive().into_iter().collect(),
             update: list.updates.as_ref().map(|updates| Update {
                 last_attempt: updates.last_attempt.map(|at| at.to_string()),
                 last_success: updates.last_success.map(|at| at.to_string()),

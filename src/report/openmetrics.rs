@@ -140,6 +140,9 @@ impl Metrics {
             let persisted = f64::from(u8::from(list.is_persisted()));
             gauge!(PERSISTED, "list" => name.clone()).set(persisted);
             gauge!(QUARANTINED, "list" => name.clone()).set(list.rejected() as f64);
+            for (trigger, rules) in list.inactive() {
+                gauge!(INACTIVE, "list" => name.clone(), "trigger" => trigger).set(rules as f64);
+            }
             gauge!(WITHDRAWN, "list" => name.clone()).set(list.withdrawn() as f64);
             gauge!(OVERDUE, "list" => name.clone()).set(list.overdue() as f64);
             for (metric, is_so) in [
@@ -180,6 +183,9 @@ impl Metrics {
             }
             for kind in Kind::ALL {
                 gauge!(ENTRIES, "list" => name.clone(), "kind" => kind.as_str()).set(f64::NAN);
+            }
+            for trigger in ["nsdname", "nsip"] {
+                gauge!(INACTIVE, "list" => name.clone(), "trigger" => trigger).set(f64::NAN);
             }
         }
     }
@@ -259,6 +265,10 @@ fn describe() {
     );
     describe_gauge!(QUARANTINED, "Rows of the list in force that were left out.");
     describe_gauge!(
+        INACTIVE,
+        "Rules of the list in force that do not act, for no name servers are looked up."
+    );
+    describe_gauge!(
         HELD,
         "1 where a guard holds a version of the list back until somebody decides, else 0."
     );
@@ -311,6 +321,7 @@ const ALARM: &str = "cordon_alarm";
 const REFUSALS: &str = "cordon_refusals_total";
 const RETRIES: &str = "cordon_download_retries_total";
 const QUARANTINED: &str = "cordon_quarantined_rows";
+const INACTIVE: &str = "cordon_inactive_rules";
 const HELD: &str = "cordon_list_held";
 const PINNED: &str = "cordon_list_pinned";
 const GUARD_EVENTS: &str = "cordon_guard_events_total";
@@ -388,6 +399,8 @@ mod tests {
             r#"cordon_refusals_total{repository="hotlines",outcome="rollback"} 1"#,
             r#"cordon_download_retries_total{repository="hotlines"} 2"#,
             r#"cordon_quarantined_rows{list="gambling"} 1"#,
+            r#"cordon_inactive_rules{list="gambling",trigger="nsdname"} 0"#,
+            r#"cordon_list_entries{list="gambling",kind="client"} 0"#,
             r#"cordon_updates_total{list="gambling",outcome="new"} 2"#,
             r#"cordon_self_test{probe="dns_block"} 1"#,
             r#"cordon_self_test{probe="dns_pass"} NaN"#,

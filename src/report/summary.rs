@@ -234,6 +234,19 @@ impl ListStatus {
         self.compiled.as_ref().map_or(0, |list| list.rejected)
     }
 
+    /// How many rows were taken and are strange.
+    #[must_use]
+    pub fn warned(&self) -> usize {
+        self.compiled.as_ref().map_or(0, |list| list.warned)
+    }
+
+    /// How many of its rules do not act, for no name servers are looked up, by trigger.
+    #[must_use]
+    pub fn inactive(&self) -> [(&'static str, usize); 2] {
+        let none = [("nsdname", 0), ("nsip", 0)];
+        self.compiled.as_ref().map_or(none, CompiledList::inactive)
+    }
+
     /// Where it came from.
     #[must_use]
     pub fn origin(&self) -> Option<&Origin> {

@@ -1,5 +1,6 @@
 //! [`ListStatus`]: how one list stands, for the admin.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::time::Duration;
 
@@ -39,6 +40,12 @@ pub(crate) struct ListStatus {
     quarantined: usize,
     /// The first of them.
     quarantined_rows: Vec<Row>,
+    /// Rows that were taken and are strange.
+    warned: usize,
+    /// The first of them.
+    warnings: Vec<Row>,
+    /// Rules that do not act, for no name servers are looked up, by trigger.
+    inactive_rules: BTreeMap<&'static str, usize>,
     /// Entries above a protected name, which passes all the same.
     holes: Vec<(String, String)>,
     last_attempt: Option<String>,
@@ -127,6 +134,9 @@ impl ListStatus {
             not_in_effect: 0,
             quarantined: 0,
             quarantined_rows: Vec::new(),
+            warned: 0,
+            warnings: Vec::new(),
+            inactive_rules: BTreeMap::new(),
             holes: Vec::new(),
             last_attempt: None,
             last_success: None,
@@ -160,6 +170,10 @@ impl ListStatus {
             reason: reject.reason.clone(),
         };
         self.quarantined_rows = list.rejects.iter().take(ROWS_SHOWN_MAX).map(row).collect();
+        self.warned = list.warned;
+        self.warnings = list.warnings.iter().take(ROWS_SHOWN_MAX).map(row).collect();
+        let inactive = list.inactive().into_iter();
+        self.inactive_rules = inactive.filter(|(_, count)| *count > 0).collect();
         self.holes.clone_from(&list.holes);
         self.withdrawn = list.withdrawn;
         self.lapsed = list.lapsed;
@@ -318,15 +332,7 @@ impl ListStatus {
             let _ = writeln!(text, "  {count} {entries} {be}{what}");
         }
         self.write_latencies(text);
-        if self.quarantined > 0 {
-            let _ = writeln!(text, "  {} rows quarantined:", self.quarantined);
-            for row in &self.quarantined_rows {
-                let _ = writeln!(text, "    line {}: {}", row.line, row.reason);
-            }
-            if self.quarantined > self.quarantined_rows.len() {
-                *text += "    …\n";
-            }
-        }
+        self.write_rows(text);
         for (entry, name) in &self.holes {
             let _ = writeln!(
                 text,
@@ -400,6 +406,39 @@ impl ListStatus {
         ] {
             if let Some(latency) = latency {
                 latency.write(what, text);
+            }
+        }
+    }
+}
+
+/// Rows.
+impl ListStatus {
+    /// What became of rows of its text that is not what they ask for.
+    pub(crate) fn write_rows(&self, text: &mut String) {
+        for (trigger, count) in &self.inactive_rules {
+            let _ = writeln!(
+                text,
+                "  INACTIVE: {count} rules on {}: no name servers are looked up; `ns_lookup: true` does",
+                trigger.to_uppercase()
+            );
+        }
+        for (count, rows, what) in [
+            (self.quarantined, &self.quarantined_rows, "rows quarantined"),
+            (
+                self.warned,
+                &self.warnings,
+                "warnings about rows that are enforced",
+            ),
+        ] {
+            if count == 0 {
+                continue;
+            }
+            let _ = writeln!(text, "  {count} {what}:");
+            for row in rows {
+                let _ = writeln!(text, "    line {}: {}", row.line, row.reason);
+            }
+            if count > rows.len() {
+                *text += "    …\n";
             }
         }
     }

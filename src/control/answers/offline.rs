@@ -1,16 +1,19 @@
 //! Commands without a daemon: the lists on disk, verified again.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::compile::{Blocklist, Border, Compiler, From, Levers, Reserved};
+use crate::compile::{Blocklist, Border, CompiledList, Compiler, From, Levers, Reserved};
 use crate::config::Config;
 use crate::control::ExitError;
 use crate::control::answers::explain::{Explanation, Question};
 use crate::control::answers::left_out::pullers;
+use crate::control::answers::list_status::ListStatus;
 use crate::control::clock;
 use crate::control::command::explained;
 use crate::control::levers::allowed::Allowed;
+use crate::control::rulings::local::read_file;
 use crate::control::rulings::stored::text_of;
 use crate::control::rulings::versions::current;
 use crate::control::shown::Shown;
@@ -35,6 +38,29 @@ pub(crate) fn explain(
     Explanation::of(config, &blocklist, &question)
         .and_then(|explanation| explained(&explanation))
         .map_err(ExitError::failed)
+}
+
+/// What became of the rows of the lists that are files here, list by list; for `check`.
+pub(crate) fn local_rows(config: &Config) -> BTreeMap<String, String> {
+    let now = clock::timestamp();
+    let mut compiler = Compiler::new(&config.protect, now);
+    for settings in &config.lists {
+        if let From::File { path, .. } = &settings.from
+            && let Ok(file) = read_file(&settings.name, path)
+        {
+            compiler.add(settings, &file);
+        }
+    }
+    let blocklist = compiler.finish();
+    let rows = |list: &CompiledList| {
+        let name = &list.settings.name;
+        let mut text = String::new();
+        ListStatus::empty(name, String::new(), "", false)
+            .with_list(Some(list), now)
+            .write_rows(&mut text);
+        (name.clone(), text)
+    };
+    blocklist.lists().iter().map(rows).collect()
 }
 
 fn compile(config: &Config) -> Blocklist {

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use crate::compile::{From, Mode};
 use crate::config::{self, Config};
 use crate::control::ExitError;
+use crate::control::answers::offline::local_rows;
 use crate::control::configuration;
 
 /// Checks a configuration: every mistake at once, each with file, line, column, what is
@@ -62,8 +63,10 @@ fn check(arguments: &Check, out: &mut impl Write) -> Result<(), ExitError> {
     }
 }
 
-/// What a configuration would run: a line for each list and each listener.
+/// What a configuration would run: a line for each list and each listener; below a list that is a
+/// file what became of its rows.
 fn runs(config: &Config) -> String {
+    let rows = local_rows(config);
     let mut lines = Vec::new();
     for list in &config.lists {
         let from = match &list.from {
@@ -76,7 +79,13 @@ fn runs(config: &Config) -> String {
             Mode::Enforce => "enforced",
             Mode::Monitor => "counted only",
         };
-        lines.push(format!("list {} ({from}): {mode}", list.name));
+        let clients = match list.dns.clients.as_slice() {
+            [] => String::new(),
+            clients => format!(", for {}", joined(clients)),
+        };
+        lines.push(format!("list {} ({from}): {mode}{clients}", list.name));
+        let told = rows.get(&list.name).map(|rows| rows.lines());
+        lines.extend(told.into_iter().flatten().map(str::to_owned));
     }
     if let Some(dns) = &config.dns {
         let clients = joined(&dns.clients);

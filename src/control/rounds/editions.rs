@@ -12,6 +12,7 @@ use crate::compile::{self, Blocklist, Border, CompiledList, Compiler, Levers};
 use crate::config::Config;
 use crate::control::answers::decided::decided;
 use crate::control::clock;
+use crate::control::rounds::inactive::warn_of_inactive;
 use crate::control::rulings::version::Version;
 use crate::count::{CountError, Counters, HitCounter};
 use crate::enforce::{Edition, InForce, counted_rules, counted_rules_from};
@@ -217,6 +218,7 @@ impl Editions {
         }
         self.metrics.swapped(clock::instant().duration_since(begin));
         self.note_latency(&edition, &retired);
+        warn_of_inactive(&edition.blocklist, &retired.blocklist);
         self.retired().push(Arc::clone(&retired));
         tracing::info!(
             edition = number,

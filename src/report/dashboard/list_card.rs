@@ -26,6 +26,9 @@ pub(super) struct ListCard {
     pub(super) kinds: Vec<String>,
     pub(super) not_in_effect: u64,
     pub(super) rejected: u64,
+    pub(super) warned: u64,
+    /// Rules that do not act: how many, and of which trigger.
+    pub(super) inactive: Vec<String>,
     pub(super) hits: Vec<(String, String)>,
     pub(super) updated: Option<When>,
     pub(super) next: Option<When>,
@@ -148,6 +151,16 @@ impl ListCard {
                 .collect(),
             not_in_effect: compiled.map_or(0, |list| list.not_in_effect as u64),
             rejected: list.rejected() as u64,
+            warned: list.warned() as u64,
+            inactive: list
+                .inactive()
+                .into_iter()
+                .filter(|(_, rules)| *rules > 0)
+                .map(|(trigger, rules)| {
+                    let rules = words::number(rules as u64);
+                    format!("{rules} {}", trigger.to_uppercase())
+                })
+                .collect(),
             hits,
             updated: updates
                 .and_then(|updates| updates.last_success)
