@@ -16,6 +16,7 @@ mod count;
 mod demo;
 mod differential;
 mod dns;
+mod explain;
 mod failures;
 mod guards;
 mod harness;

@@ -14,6 +14,7 @@ mod urls;
 
 pub use format::Format;
 pub use reading::{Parsed, Reading, Reject};
+pub use record_data::{number as type_number, written as written_record};
 
 use crate::verify::Text;
 

@@ -1,8 +1,10 @@
-//! The data of a record: presentation form in, wire form out (RFC 1035 section 5.1, RFC 3597
-//! section 5).
+//! The data of a record: presentation form in, wire form out, and back (RFC 1035 section 5.1,
+//! RFC 3597 section 5).
 
-use hickory_proto::rr::{Name, RecordType};
-use hickory_proto::serialize::binary::{BinEncodable, BinEncoder, NameEncoding};
+use hickory_proto::rr::{Name, RData, RecordType};
+use hickory_proto::serialize::binary::{
+    BinDecoder, BinEncodable, BinEncoder, NameEncoding, Restrict,
+};
 use hickory_proto::serialize::txt::Parser;
 
 /// The number of a type and the data in wire form; no name in it is compressed. Relative names
@@ -24,8 +26,37 @@ pub(super) fn read(kind: &str, data: &str) -> Result<(u16, Box<[u8]>), String> {
     Ok((rtype, octets.into()))
 }
 
+/// Type and data in presentation form, for people: in one line, and nothing in it acts on a
+/// terminal.
+#[must_use]
+pub fn written(rtype: u16, data: &[u8]) -> String {
+    let kind = RecordType::from(rtype);
+    let known = u16::try_from(data.len()).ok().and_then(|length| {
+        let mut decoder = BinDecoder::new(data);
+        RData::read(&mut decoder, kind, Restrict::new(length)).ok()
+    });
+    let text = match known {
+        None | Some(RData::Unknown { .. } | RData::NULL(_) | RData::OPT(_)) => {
+            let digits: String = data.iter().map(|octet| format!("{octet:02x}")).collect();
+            format!("TYPE{rtype} \\# {} {digits}", data.len())
+        }
+        Some(known) => format!("{kind} {known}"),
+    };
+    let mut safe = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character.is_control() {
+            true => safe.extend(character.escape_default()),
+            false => safe.push(character),
+        }
+    }
+    safe
+}
+
 /// The number of a type, by its word or as `TYPE123`.
-fn number(kind: &str) -> Result<u16, String> {
+///
+/// # Errors
+/// A sentence where there is no such type.
+pub fn number(kind: &str) -> Result<u16, String> {
     let unknown = || format!("`{kind}` is no record type that is known here");
     if let Some(number) = kind.strip_prefix("TYPE") {
         return number.parse().map_err(|_| unknown());
@@ -118,6 +149,23 @@ mod tests {
             b"\0\x01\0\0\x04\0\x04\xc0\0\x02\x01",
         );
         assert_eq!(read("TYPE65280", "\\# 0").unwrap(), (65280, Box::default()));
+    }
+
+    #[test]
+    fn data_are_written_as_they_are_read() {
+        let written = |kind: &str, data: &str| {
+            let (rtype, octets) = read(kind, data).unwrap();
+            written(rtype, &octets)
+        };
+        assert_eq!(written("A", "192.0.2.1"), "A 192.0.2.1");
+        assert_eq!(written("MX", "10 mail.test."), "MX 10 mail.test.");
+        assert_eq!(
+            written("TYPE65280", "\\# 3 0a0b0c"),
+            "TYPE65280 \\# 3 0a0b0c"
+        );
+        assert_eq!(super::written(1, b"x"), "TYPE1 \\# 1 78");
+        let sneaky = super::written(16, b"\x04a\x1b[m");
+        assert!(!sneaky.contains('\x1b'), "{sneaky}");
     }
 
     #[test]

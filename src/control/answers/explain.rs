@@ -6,14 +6,16 @@ use std::net::IpAddr;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::compile::Blocklist;
+use crate::compile::parse::type_number;
+use crate::compile::{Asker, Blocklist, CompiledList, Explained, Role};
 use crate::config::Config;
 use crate::control::answers::explained_match::{Match, matches};
 use crate::control::answers::left_out::{self, Asked, LeftOut};
+use crate::control::answers::surface_verdict::{AskedType, Verdict};
 use crate::control::rulings::versions::peek;
 use crate::control::terminal::{minute, short};
 use crate::enforce::dns;
-use crate::policy::{Action, CanonicalUrl, Decision, Host, Name};
+use crate::policy::{CanonicalUrl, Host, Name};
 
 /// What the edition in force says about a name, URL or address.
 #[derive(Clone, Debug, Serialize)]
@@ -36,19 +38,6 @@ pub(crate) struct Explanation {
     notes: Vec<String>,
 }
 
-/// What happens on one surface.
-#[derive(Clone, Debug, Serialize)]
-struct Verdict {
-    surface: &'static str,
-    /// `blocked` or `passes`.
-    outcome: &'static str,
-    action: Option<&'static str>,
-    /// What the client is answered; over DNS.
-    answer: Option<String>,
-    /// Because of which entry: list and id.
-    because: Option<(String, String)>,
-}
-
 /// What is asked, by whom, and how the DNS surface would answer.
 #[derive(Clone, Debug)]
 pub(crate) struct Question<'a> {
@@ -62,23 +51,29 @@ pub(crate) struct Question<'a> {
     pub(crate) now: Timestamp,
 }
 
+/// One explanation while it is made.
+struct Making<'a> {
+    blocklist: &'a Blocklist,
+    dns: Option<&'a dns::Settings>,
+    client: Option<IpAddr>,
+    rtype: AskedType,
+}
+
 impl Explanation {
     /// Explains what `blocklist` says about a name, URL or address. The lists of `config`
     /// are read again from disk, to find the rows that are not enforced.
     ///
     /// # Errors
-    /// A sentence where `asked` is none of these.
+    /// A sentence where `asked` is none of these, or the type none that is known.
     pub(crate) fn of(
         config: &Config,
         blocklist: &Blocklist,
         question: &Question<'_>,
     ) -> Result<Self, String> {
-        let mut explanation = Self::by_lists(blocklist, question.asked)?;
-        if let Some(dns) = &config.dns {
-            explanation.see_as_client(question, dns);
-        }
+        let making = Making::new(blocklist, config.dns.as_ref(), question)?;
+        let mut explanation = making.explain(question.asked)?;
         explanation.notes.extend(standings(config));
-        let asked = Asked::read(question.asked);
+        let asked = Asked::read(question.asked, question.client);
         let Self {
             matches, left_out, ..
         } = &mut explanation;
@@ -88,119 +83,14 @@ impl Explanation {
                     && Some(&found.entry) == row.entry.as_ref()
                     && Some(&found.value) == row.value.as_ref()
             };
+            let mut is_match = false;
             for found in matches.iter_mut().filter(of_row) {
                 found.line = found.line.or(Some(row.line));
+                is_match = true;
             }
+            is_match
         });
         Ok(explanation)
-    }
-
-    /// Adds what the client would be answered over DNS.
-    fn see_as_client(&mut self, question: &Question<'_>, dns: &dns::Settings) {
-        let served = question
-            .client
-            .is_none_or(|client| dns.clients.iter().any(|prefix| prefix.contains(client)));
-        let rtype = question.rtype.to_ascii_uppercase();
-        for verdict in self
-            .surfaces
-            .iter_mut()
-            .filter(|verdict| verdict.surface == "dns")
-        {
-            if !served {
-                verdict.outcome = "refused";
-                verdict.answer = Some("REFUSED: this client is not among `dns.clients`".to_owned());
-            } else if verdict.outcome == "blocked" {
-                verdict.answer = verdict
-                    .action
-                    .and_then(Action::from_word)
-                    .map(|action| dns_answer(action, &rtype, dns));
-            }
-        }
-    }
-
-    fn by_lists(blocklist: &Blocklist, asked: &str) -> Result<Self, String> {
-        if let Ok(address) = asked.parse::<IpAddr>() {
-            return Ok(Self::of_address(address));
-        }
-        if asked.contains("://") {
-            let url = CanonicalUrl::parse(asked).map_err(|error| format!("{asked}: {error}"))?;
-            return Ok(Self::of_url(blocklist, &url));
-        }
-        let name = Name::from_text(asked).map_err(|error| {
-            format!("{asked}: {error}. Ask for a name, an address, or a URL that begins with http:// or https://")
-        })?;
-        Ok(Self::of_name(blocklist, &name))
-    }
-
-    fn of_name(blocklist: &Blocklist, name: &Name) -> Self {
-        let decision = blocklist.decide_name(name, None);
-        let surfaces = vec![
-            verdict(blocklist, "dns", &decision),
-            verdict(blocklist, "http", &decision),
-            verdict(blocklist, "tls", &decision),
-        ];
-        Self {
-            asked: name.to_string(),
-            protected: blocklist.protected().find(name).is_some(),
-            allowed: blocklist.allowed(name).map(|until| until.to_string()),
-            own: own(blocklist, Some(name)),
-            surfaces,
-            matches: matches(blocklist, Some(name), None, &decision),
-            left_out: Vec::new(),
-            notes: vec![
-                "URL entries on this host are judged by the whole URL: ask with http://".to_owned(),
-            ],
-        }
-    }
-
-    fn of_url(blocklist: &Blocklist, url: &CanonicalUrl) -> Self {
-        let http = blocklist.decide_url(url, None);
-        let name = url.host().as_name();
-        let host = name
-            .map(|name| blocklist.decide_name(&name, None))
-            .unwrap_or_default();
-        let mut notes = Vec::new();
-        if !http.passes() && host.passes() {
-            notes.push(
-                "Over DNS and TLS only the host is seen; a URL entry is never widened to its host, so it is enforced over plain HTTP alone"
-                    .to_owned(),
-            );
-        }
-        if let Host::Address(_) = url.host() {
-            notes.push("The host is an address: no DNS query is made for it".to_owned());
-        }
-        Self {
-            asked: url.to_string(),
-            protected: name.is_some_and(|name| blocklist.protected().find(&name).is_some()),
-            allowed: name
-                .and_then(|name| blocklist.allowed(&name))
-                .map(|until| until.to_string()),
-            own: own(blocklist, name.as_ref()),
-            surfaces: vec![
-                verdict(blocklist, "dns", &host),
-                verdict(blocklist, "http", &http),
-                verdict(blocklist, "tls", &host),
-            ],
-            matches: matches(blocklist, name.as_ref(), Some(url), &http),
-            left_out: Vec::new(),
-            notes,
-        }
-    }
-
-    fn of_address(address: IpAddr) -> Self {
-        Self {
-            asked: address.to_string(),
-            protected: false,
-            allowed: None,
-            own: None,
-            surfaces: Vec::new(),
-            matches: Vec::new(),
-            left_out: Vec::new(),
-            notes: vec![
-                "Entries of kind ip are not enforced in this version: no address is blocked. A URL on an address is: ask with http://"
-                    .to_owned(),
-            ],
-        }
     }
 
     /// The explanation for people.
@@ -224,21 +114,9 @@ impl Explanation {
             );
         }
         for verdict in &self.surfaces {
-            let _ = match (&verdict.because, verdict.action) {
-                (Some((list, entry)), Some(action)) => {
-                    writeln!(
-                        text,
-                        "  {:<5} {:<8} {action}, by entry {entry} of list {list}",
-                        verdict.surface, verdict.outcome
-                    )
-                }
-                _ => writeln!(text, "  {:<5} {}", verdict.surface, verdict.outcome),
-            };
-            if let Some(answer) = &verdict.answer {
-                let _ = writeln!(text, "        the answer is {answer}");
-            }
+            verdict.write(&mut text);
         }
-        if self.matches.is_empty() && !self.surfaces.is_empty() {
+        if self.matches.is_empty() {
             text += "\nNo entry matches.\n";
         }
         for found in &self.matches {
@@ -259,47 +137,224 @@ impl Explanation {
     }
 }
 
-/// What a query of this type is answered.
-fn dns_answer(action: Action, rtype: &str, dns: &dns::Settings) -> String {
-    let stop = dns.stop_page;
-    let word = match action {
-        Action::Block if stop.ipv4.is_none() && stop.ipv6.is_none() => "NXDOMAIN",
-        Action::Block => {
-            let address = match rtype {
-                "A" => stop.ipv4.map(|address| address.to_string()),
-                "AAAA" => stop.ipv6.map(|address| address.to_string()),
-                _ => None,
-            };
-            return address.map_or_else(
-                || format!("{rtype}: NODATA"),
-                |address| format!("{rtype} {address}, the stop page"),
+impl<'a> Making<'a> {
+    fn new(
+        blocklist: &'a Blocklist,
+        dns: Option<&'a dns::Settings>,
+        question: &Question<'_>,
+    ) -> Result<Self, String> {
+        let word = question.rtype.to_ascii_uppercase();
+        Ok(Self {
+            blocklist,
+            dns,
+            client: question.client,
+            rtype: AskedType {
+                number: type_number(&word)?,
+                word,
+            },
+        })
+    }
+
+    fn explain(&self, asked: &str) -> Result<Explanation, String> {
+        if let Ok(address) = asked.parse::<IpAddr>() {
+            return Ok(self.of_address(address));
+        }
+        if asked.contains("://") {
+            let url = CanonicalUrl::parse(asked).map_err(|error| format!("{asked}: {error}"))?;
+            return Ok(self.of_url(&url));
+        }
+        let name = Name::from_text(asked).map_err(|error| {
+            format!("{asked}: {error}. Ask for a name, an address, or a URL that begins with http:// or https://")
+        })?;
+        Ok(self.of_name(&name))
+    }
+
+    fn of_name(&self, name: &Name) -> Explanation {
+        let query = self.blocklist.explain_query(name, self.asker());
+        let proxied = self.blocklist.explain_name(name, self.client);
+        let mut views = vec![
+            ("dns", None, query),
+            ("http", None, proxied.clone()),
+            ("tls", None, proxied),
+        ];
+        let as_server = self.blocklist.explain_ns_name(name, self.asker());
+        if !as_server.placed.is_empty() {
+            views.push(("dns", Some(AS_NAME_SERVER), as_server));
+        }
+        let mut explanation = self.made(name.to_string(), Some(name), Some(name), &views);
+        explanation.notes.insert(
+            0,
+            "URL entries on this host are judged by the whole URL: ask with http://".to_owned(),
+        );
+        explanation
+    }
+
+    fn of_url(&self, url: &CanonicalUrl) -> Explanation {
+        let http = self.blocklist.explain_url(url, self.client);
+        let name = url.host().as_name();
+        let host = name.map(|name| {
+            (
+                self.blocklist.explain_query(&name, self.asker()),
+                self.blocklist.explain_name(&name, self.client),
+            )
+        });
+        let (query, tunnel) = host.unwrap_or_default();
+        let is_http_alone = !http.decision.passes() && tunnel.decision.passes();
+        let views = [
+            ("dns", None, query),
+            ("http", None, http),
+            ("tls", None, tunnel),
+        ];
+        let name = name.as_ref();
+        let mut explanation = self.made(url.to_string(), name, name, &views);
+        if is_http_alone {
+            explanation.notes.push(
+                "Over DNS and TLS only the host is seen; a URL entry is never widened to its host, so it is enforced over plain HTTP alone"
+                    .to_owned(),
             );
         }
-        Action::NxDomain => "NXDOMAIN",
-        Action::NoData => "NODATA",
-        Action::Refused => "REFUSED",
-        Action::Drop => "none at all",
-        Action::TcpOnly => "truncated over UDP, the real one over TCP",
-        Action::LocalData => "what the rule says",
-        Action::Monitor | Action::PassThru => "the real one",
-    };
-    word.to_owned()
-}
+        if let Host::Address(_) = url.host() {
+            explanation
+                .notes
+                .push("The host is an address: no DNS query is made for it".to_owned());
+        }
+        explanation
+    }
 
-fn verdict(blocklist: &Blocklist, surface: &'static str, decision: &Decision) -> Verdict {
-    let because = decision.act.and_then(|(rule, _)| blocklist.rule(rule));
-    Verdict {
-        surface,
-        outcome: if decision.passes() {
-            "passes"
-        } else {
-            "blocked"
-        },
-        action: decision.act.map(|(_, action)| action.as_str()),
-        answer: None,
-        because: because.map(|rule| (rule.list.settings.name.clone(), rule.entry_id.to_owned())),
+    fn of_address(&self, address: IpAddr) -> Explanation {
+        let views: Vec<_> = [
+            (AS_ANSWER, Role::Answer),
+            (AS_CLIENT, Role::Client),
+            (AS_NAME_SERVER, Role::NameServer),
+        ]
+        .into_iter()
+        .map(|(word, role)| {
+            let explained = self.blocklist.explain_address(address, role, self.asker());
+            ("dns", Some(word), explained)
+        })
+        .collect();
+        let mut explanation = self.made(address.to_string(), None, None, &views);
+        explanation.notes.push(
+            "A rule on an address acts over DNS, and weighs less than one on the name that is asked for. A URL on an address: ask with http://"
+                .to_owned(),
+        );
+        explanation
+    }
+
+    /// Puts together what the surfaces say: each with the role in which it meets what was
+    /// asked, and what the lists say there.
+    fn made(
+        &self,
+        asked: String,
+        name: Option<&Name>,
+        queried: Option<&Name>,
+        views: &[View],
+    ) -> Explanation {
+        let blocklist = self.blocklist;
+        let surfaces = views.iter().map(|(surface, role, explained)| {
+            let verdict = Verdict::new(blocklist, surface, *role, explained);
+            match self.dns.filter(|_| *surface == "dns") {
+                Some(_) if !self.is_served() && *role != Some(AS_CLIENT) => verdict.refused(),
+                Some(dns) => verdict.answered(blocklist, explained, (queried, &self.rtype), dns),
+                None => verdict,
+            }
+        });
+        Explanation {
+            asked,
+            protected: name.is_some_and(|name| blocklist.protected().find(name).is_some()),
+            allowed: name
+                .and_then(|name| blocklist.allowed(name))
+                .map(|until| until.to_string()),
+            own: own(blocklist, name),
+            surfaces: surfaces.collect(),
+            matches: matches(blocklist, name, views),
+            left_out: Vec::new(),
+            notes: match queried {
+                Some(_) => self.later(views.iter().any(|(_, _, of)| of.must_know)),
+                None => Vec::new(),
+            },
+        }
+    }
+
+    /// What is judged once the real answer is known, a sentence each.
+    fn later(&self, must_know: bool) -> Vec<String> {
+        let named = |is_it: &dyn Fn(&CompiledList) -> bool| {
+            let lists = self.blocklist.lists().iter();
+            let for_client = lists.filter(|list| {
+                let dns = &list.settings.dns;
+                self.client.is_none_or(|client| dns.is_for(client))
+            });
+            let named: Vec<&str> = for_client
+                .filter(|list| is_it(list))
+                .map(|list| list.settings.name.as_str())
+                .collect();
+            (!named.is_empty()).then(|| named.join(", "))
+        };
+        let mut notes = Vec::new();
+        if must_know {
+            let kinds: [(&str, Option<String>); 3] = [
+                (
+                    "the names that it is an alias of",
+                    named(&|list| list.triggers.chains > 0),
+                ),
+                (
+                    "addresses in the answer",
+                    named(&|list| list.triggers.addresses > 0),
+                ),
+                (
+                    "name servers",
+                    named(&|list| {
+                        let triggers = &list.triggers;
+                        list.settings.dns.ns_lookup && triggers.ns_names + triggers.ns_addresses > 0
+                    }),
+                ),
+            ];
+            let kinds: Vec<String> = kinds
+                .into_iter()
+                .filter_map(|(what, lists)| Some(format!("{what} (in {})", lists?)))
+                .collect();
+            notes.push(format!(
+                "Over DNS this is judged once the real answer is known, the earliest name of a chain of aliases first (O1): rules look at {}",
+                kinds.join(", at ")
+            ));
+        }
+        if let Some(lists) = named(&|list| list.settings.dns.qname_wait_recurse) {
+            notes.push(format!(
+                "A name is resolved before it is rewritten by list {lists} (`qname_wait_recurse`)"
+            ));
+        }
+        if let Some(lists) = named(&|list| !list.settings.dns.break_dnssec) {
+            notes.push(format!(
+                "Signed answers are not rewritten by list {lists} for clients that ask for DNSSEC records (`break_dnssec`)"
+            ));
+        }
+        notes
+    }
+
+    /// Who asks: as most clients do.
+    const fn asker(&self) -> Asker {
+        Asker {
+            client: self.client,
+            recursion_desired: true,
+            dnssec_ok: false,
+        }
+    }
+
+    fn is_served(&self) -> bool {
+        let serves = |dns: &dns::Settings| match self.client {
+            Some(client) => dns.clients.iter().any(|prefix| prefix.contains(client)),
+            None => true,
+        };
+        self.dns.is_none_or(serves)
     }
 }
+
+/// A surface, the role in which it meets what was asked, and what the lists say there.
+pub(super) type View = (&'static str, Option<&'static str>, Explained);
+
+const AS_ANSWER: &str = "an address in an answer";
+const AS_CLIENT: &str = "a client";
+const AS_NAME_SERVER: &str = "a name server";
 
 /// The key of the configuration by which a name is this node's own.
 fn own(blocklist: &Blocklist, name: Option<&Name>) -> Option<&'static str> {

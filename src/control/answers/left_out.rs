@@ -2,6 +2,7 @@
 //! `explain`.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::ops::ControlFlow;
 
 use jiff::Timestamp;
@@ -32,6 +33,9 @@ pub(crate) struct LeftOut {
     pub(crate) value: Option<String>,
     /// Why it is not enforced, or not for this name.
     pub(crate) reason: String,
+    /// Whether it is a wildcard of a policy zone.
+    #[serde(skip)]
+    is_wildcard: bool,
 }
 
 /// What was asked.
@@ -39,20 +43,26 @@ pub(crate) struct LeftOut {
 pub(crate) struct Asked {
     name: Option<Name>,
     url: Option<CanonicalUrl>,
+    address: Option<IpAddr>,
+    client: Option<IpAddr>,
     text: String,
 }
 
 impl Asked {
-    /// Reads a name or URL; an address has neither.
-    pub(crate) fn read(text: &str) -> Self {
+    /// Reads a name, URL or address, asked by a client.
+    pub(crate) fn read(text: &str, client: Option<IpAddr>) -> Self {
         let url = CanonicalUrl::parse(text).ok();
-        let name = match &url {
-            Some(url) => url.host().as_name(),
-            None => Name::from_text(text).ok(),
+        let address = text.parse().ok();
+        let name = match (&url, address) {
+            (Some(url), _) => url.host().as_name(),
+            (None, Some(_)) => None,
+            (None, None) => Name::from_text(text).ok(),
         };
         Self {
             name,
             url,
+            address,
+            client,
             text: text.to_ascii_lowercase(),
         }
     }
@@ -60,13 +70,13 @@ impl Asked {
 
 /// Reads the lists of a configuration again, as they are on disk, and finds the rows that
 /// speak of what was asked and are not enforced. Those that may be enforced are handed to
-/// `enforced`, without a reason.
+/// `enforced`, without a reason, which says whether they match.
 pub(crate) fn find(
     config: &Config,
     blocklist: &Blocklist,
     asked: &Asked,
     now: Timestamp,
-    enforced: &mut dyn FnMut(LeftOut),
+    enforced: &mut dyn FnMut(&LeftOut) -> bool,
 ) -> Vec<LeftOut> {
     let mut pullers = pullers(config);
     let mut found = Vec::new();
@@ -87,12 +97,14 @@ pub(crate) fn find(
             let withdrawn = blocklist.levers().withdrawn.get(&settings.name);
             let withdrawn = withdrawn.map(Vec::as_slice).unwrap_or_default();
             let now = now.max(blocklist.levers().now);
-            for row in read(settings, &file, (rejects, withdrawn), asked, now) {
+            for mut row in read(settings, &file, (rejects, withdrawn), asked, now) {
                 if row.reason.is_empty() {
-                    enforced(row);
-                } else {
-                    found.push(row);
+                    if enforced(&row) || !row.is_wildcard {
+                        continue;
+                    }
+                    HOLE.clone_into(&mut row.reason);
                 }
+                found.push(row);
             }
         }
     }
@@ -118,6 +130,15 @@ fn read(
         entry: entry.map(|entry| entry.id.to_string()),
         value: entry.map(|entry| entry.trigger.value()),
         reason,
+        is_wildcard: entry.is_some_and(|entry| {
+            matches!(
+                entry.trigger,
+                Trigger::Name {
+                    scope: Scope::Wildcard,
+                    ..
+                }
+            )
+        }),
     };
     parse::read(&reading, text, &mut |parsed| match parsed {
         Parsed::Entry(line, entry) => {
@@ -230,7 +251,18 @@ fn relation(trigger: &Trigger, asked: &Asked) -> Option<Relation> {
             };
             (same && asked.authority() == url.authority()).then_some(Relation::Covers)
         }
-        _ => None,
+        Trigger::Address(range) | Trigger::NsAddress(range) => {
+            let asked = asked.address?;
+            range.contains(asked).then_some(Relation::Covers)
+        }
+        Trigger::Client(range) => {
+            let asked = asked.address.or(asked.client)?;
+            range.contains(asked).then_some(Relation::Covers)
+        }
+        Trigger::NsName { name, .. } => {
+            let asked = asked.name?;
+            asked.is_at_or_below(name).then_some(Relation::Covers)
+        }
     }
 }
 
@@ -250,6 +282,8 @@ fn speaks_of(list: &Text, line: u32, text: &str) -> bool {
     read.is_ok() && speaks
 }
 
+/// Why a wildcard does not match a name below it.
+const HOLE: &str = "no match: a wildcard stops at the names of its policy zone, and a rule of the zone makes one at or above this name (RFC 4592); `cordon status` names such holes";
 /// How many such rows are shown at most.
 const LEFT_OUT_MAX: usize = 50;
 
@@ -292,7 +326,7 @@ mod tests {
             &settings,
             &file,
             (&blocklist.lists()[0].rejects, &[]),
-            &Asked::read(asked),
+            &Asked::read(asked, None),
             now,
         );
         let found: Vec<(u32, String)> = found

@@ -8,4 +8,5 @@ pub(crate) mod left_out;
 pub(crate) mod list_status;
 pub(crate) mod offline;
 pub(crate) mod status;
+mod surface_verdict;
 pub(crate) mod trouble;
