@@ -186,6 +186,10 @@ fn lists_that_do_not_block_are_not_asked_and_said_to_be_left_out() {
             "    override: passthru\n",
             "`override` lets its entries pass",
         ),
+        (
+            "    clients: [192.0.2.0/24]\n",
+            "it is for other clients than this node",
+        ),
     ] {
         let mut plant = Plant::new(list, "");
         plant.node.start();
@@ -198,7 +202,16 @@ fn lists_that_do_not_block_are_not_asked_and_said_to_be_left_out() {
 
 #[test]
 fn every_action_of_a_list_is_what_the_self_test_expects() {
-    for action in ["nxdomain", "nodata", "refused", "drop", "tcp_only"] {
+    for action in [
+        "nxdomain",
+        "nodata",
+        "refused",
+        "drop",
+        "tcp_only",
+        "{ cname: garden.test }",
+        "{ cname: \"*.garden.test\" }\n    clients: [127.0.0.0/8]",
+        "nxdomain\n    qname_wait_recurse: true\n    recursive_only: true\n    break_dnssec: false",
+    ] {
         let mut plant = Plant::new(&format!("    override: {action}\n"), "");
         plant.node.start();
         let test = plant.tested("the self-test", |test| !test.is_null());

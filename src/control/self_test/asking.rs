@@ -109,8 +109,12 @@ impl Asking<'_> {
             .filter(is_asked)
             .flat_map(|canary| [(canary, canary.name), (canary, canary.below)])
             .collect();
-        let rtype = address_type(settings.stop_page);
-        let questions = questions(asked.iter().map(|(_, name)| (*name, rtype)));
+        let rtype = |canary: &Canary| match canary.action {
+            Action::LocalData => RecordType::CNAME,
+            _ => address_type(settings.stop_page),
+        };
+        let asks = asked.iter().map(|(canary, name)| (*name, rtype(canary)));
+        let questions = questions(asks);
         verdict.queries += u64::try_from(questions.len()).unwrap_or(0);
         let patience = self.patience(ANSWER_MAX);
         let replies = match transport {
@@ -120,7 +124,7 @@ impl Asking<'_> {
         let mut is_silent = false;
         for ((canary, _), reply) in asked.iter().zip(replies) {
             let Some(reply) = reply else {
-                is_silent = true;
+                is_silent |= !canary.waits;
                 continue;
             };
             if let Some(wrong) = reply.wrong(canary, settings.stop_page, transport) {
@@ -447,6 +451,7 @@ proxy: { http: { listen: ["127.0.0.1:8451"] }, forward: { listen: ["127.0.0.1:84
                 below: name("t1.csam.canary.invalid"),
                 action: Action::Block,
                 ede: None,
+                waits: false,
             }],
             resolved: vec![name("works.test")],
             ..Plan::default()

@@ -123,8 +123,13 @@ impl DnsReply {
             (Action::NoData, _) => self.rcode == Rcode::NOERROR && self.answers == 0,
             (Action::Refused, _) => self.rcode == Rcode::REFUSED,
             (Action::TcpOnly, _) => self.truncated || transport == Transport::Tcp,
-            (Action::Drop | Action::PassThru | Action::Monitor | Action::LocalData, _) => true,
+            // An alias, which alone is asked for; what it leads to is not the list's doing.
+            (Action::LocalData, _) => self.rcode == Rcode::NOERROR && self.answers == 1,
+            (Action::Drop | Action::PassThru | Action::Monitor, _) => true,
         };
+        if canary.waits && self.rcode == Rcode::SERVFAIL {
+            return None;
+        }
         if !is_right {
             return Some(self.said());
         }
@@ -220,6 +225,7 @@ mod tests {
             below: name("x.csam.canary.invalid"),
             action,
             ede: Some(16),
+            waits: action == Action::NoData,
         };
         let question = DnsQuestion::new(7, &canary.name, address_type(stop_page));
         let query = Query::parse(&question.packet).unwrap();
@@ -275,6 +281,30 @@ mod tests {
         );
         let empty = response(Rcode::NOERROR, Data::None, 16);
         check(Action::NoData, with, &empty, None);
+        // One that waits for upstreams is not wrong where they fail, and else like any other.
+        let failed = response(Rcode::SERVFAIL, Data::None, 16);
+        check(Action::NoData, with, &failed, None);
+        check(
+            Action::NoData,
+            with,
+            &nothing,
+            Some("the answer is NXDOMAIN"),
+        );
+        check(
+            Action::NxDomain,
+            with,
+            &failed,
+            Some("the answer is SERVFAIL"),
+        );
+        let garden = name("garden.test");
+        let alias = response(Rcode::NOERROR, Data::None, 16);
+        let said = "the answer is without a record";
+        check(Action::LocalData, with, &alias, Some(said));
+        let alias = Response {
+            data: Data::Alias(&garden, 60),
+            ..alias
+        };
+        check(Action::LocalData, with, &alias, None);
         check(
             Action::Refused,
             with,

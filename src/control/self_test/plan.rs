@@ -2,9 +2,10 @@
 //! the compiled lists alone.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 
 use super::verdict::{Failure, Fault};
-use crate::compile::{Blocklist, CompiledList, From, Mode, OwnHost};
+use crate::compile::{Asker, Blocklist, CompiledList, From, Mode, OwnHost};
 use crate::config::Config;
 use crate::enforce::dns;
 use crate::policy::{Action, Decision, Name, RuleId};
@@ -14,7 +15,8 @@ use crate::report::Probe;
 ///
 /// Positive: of each signed list in force the test entry `LIST.canary.invalid`, the name
 /// itself and a fresh one below it, which no cache can know. A list that only watches, or
-/// that `override` lets pass, blocks nothing and is left out, with the reason. Negative:
+/// that `override` lets pass, blocks nothing and is left out, with the reason; so is one that is
+/// not for the addresses that the node asks from. Negative:
 /// `self_test.must_work`. Protected names, and those of mirrors and upstreams, are judged by
 /// the lists without a question: their addresses are no concern of the lists.
 #[derive(Clone, Debug, Default)]
@@ -45,16 +47,24 @@ pub(super) struct Canary {
     pub(super) action: Action,
     /// The Extended DNS Error of its answers.
     pub(super) ede: Option<u16>,
+    /// Whether upstreams are asked first, so that their failure says nothing of the list.
+    pub(super) waits: bool,
 }
 
 impl Plan {
     /// The plan for lists under a configuration. `label` is the one of the names that nobody
-    /// asked for before.
-    pub(super) fn of(config: &Config, blocklist: &Blocklist, is_ready: bool, label: &str) -> Self {
+    /// asked for before, and `askers` are the addresses from which it will be asked.
+    pub(super) fn of(
+        config: &Config,
+        blocklist: &Blocklist,
+        is_ready: bool,
+        label: &str,
+        askers: &[IpAddr],
+    ) -> Self {
         let mut plan = Self::default();
         let surfaces = surfaces(config);
         for list in blocklist.lists() {
-            plan.expect_blocked(blocklist, list, label, &surfaces);
+            plan.expect_blocked(blocklist, list, label, (&surfaces, askers));
         }
         if !plan.blocked.is_empty() {
             plan.probes.extend(surfaces);
@@ -70,7 +80,7 @@ impl Plan {
             }
         }
         for name in &config.self_test.must_work {
-            plan.expect_resolved(config, blocklist, is_ready, name);
+            plan.expect_resolved(config, blocklist, is_ready, (name, askers));
         }
         plan.failures.truncate(FAILURES_MAX);
         plan
@@ -82,7 +92,7 @@ impl Plan {
         blocklist: &Blocklist,
         list: &CompiledList,
         label: &str,
-        surfaces: &[Probe],
+        (surfaces, askers): (&[Probe], &[IpAddr]),
     ) {
         let configured = &list.settings.name;
         let (name, below) = match names(list, label) {
@@ -100,7 +110,17 @@ impl Plan {
             let why = "a list before it has the same test entry";
             return self.untested.push((configured.clone(), why));
         }
-        let decided = [name, below].map(|name| blocklist.decide_name(&name, None).act);
+        let dns = &list.settings.dns;
+        if !askers.iter().all(|client| dns.is_for(*client)) {
+            let why = "it is for other clients than this node";
+            return self.untested.push((configured.clone(), why));
+        }
+        let Some(waits) = waits(blocklist, &[name, below], askers) else {
+            let why = "a rule on clients decides for this node's own address";
+            return self.untested.push((configured.clone(), why));
+        };
+        let client = askers.first().copied();
+        let decided = [name, below].map(|name| blocklist.decide_name(&name, client).act);
         let acting = decided.map(|act| act.and_then(|(rule, _)| blocklist.rule(rule)));
         match acting {
             [Some(acts), Some(_)] if acts.canary && decided.iter().all(blocks) => {
@@ -110,6 +130,7 @@ impl Plan {
                     below,
                     action: acts.action,
                     ede: acts.list.settings.ede.code(),
+                    waits,
                 });
             }
             [acting, below] => {
@@ -153,7 +174,7 @@ impl Plan {
         config: &Config,
         blocklist: &Blocklist,
         is_ready: bool,
-        name: &Name,
+        (name, askers): (&Name, &[IpAddr]),
     ) {
         let why = "`self_test.must_work` names it";
         // Where there is no DNS, or it waits for a list, what the lists say is all there is to
@@ -168,7 +189,10 @@ impl Plan {
         self.probes.insert(probe);
         if let Some(failure) = blocked(blocklist, name, probe, why) {
             self.failures.push(failure);
-        } else if asks && blocklist.decide_name(name, None) == Decision::default() {
+        } else if asks
+            && blocklist.decide_name(name, None) == Decision::default()
+            && waits(blocklist, &[*name], askers).is_some()
+        {
             self.probes.insert(Probe::Upstream);
             self.resolved.push(*name);
         }
@@ -252,6 +276,28 @@ fn names(list: &CompiledList, label: &str) -> Result<(Name, Name), &'static str>
     Ok((name(canary.clone())?, name(format!("{label}.{canary}"))?))
 }
 
+/// Whether upstreams are asked for one of these names before the lists decide; nothing where a
+/// rule on clients decides, which is none on names.
+fn waits(blocklist: &Blocklist, names: &[Name], askers: &[IpAddr]) -> Option<bool> {
+    let mut waits = false;
+    for (client, name) in askers
+        .iter()
+        .flat_map(|of| names.iter().map(move |name| (of, name)))
+    {
+        let asker = Asker {
+            client: Some(*client),
+            recursion_desired: true,
+            dnssec_ok: false,
+        };
+        let explained = blocklist.explain_query(name, asker);
+        if explained.decision != blocklist.decide_name(name, Some(*client)) {
+            return None;
+        }
+        waits |= explained.must_know;
+    }
+    Some(waits)
+}
+
 /// Whether a decision blocks in some way.
 fn blocks(act: &Option<(RuleId, Action)>) -> bool {
     act.is_some_and(|(_, action)| !matches!(action, Action::PassThru | Action::Monitor))
@@ -284,6 +330,7 @@ const NO_TEST_ENTRY: &str = "it has no test entry";
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
     use std::path::Path;
 
     use super::*;
@@ -354,7 +401,13 @@ self_test: { must_work: [works.test] }
             })
             .collect();
         let blocklist = compile::example::blocklist(&lists, "2026-11-24T06:00:00Z");
-        Plan::of(config, &blocklist, true, "t1")
+        Plan::of(
+            config,
+            &blocklist,
+            true,
+            "t1",
+            &[Ipv4Addr::LOCALHOST.into()],
+        )
     }
 
     /// The plan in lines.
@@ -365,7 +418,11 @@ self_test: { must_work: [works.test] }
         for canary in &plan.blocked {
             assert_eq!(canary.below.to_string(), format!("t1.{}", canary.name));
             let (list, name, action) = (&canary.list, canary.name, canary.action.as_str());
-            found.push(format!("blocked {list} {name} {action} {:?}", canary.ede));
+            let waits = if canary.waits { " waits" } else { "" };
+            found.push(format!(
+                "blocked {list} {name} {action} {:?}{waits}",
+                canary.ede
+            ));
         }
         found.extend(plan.resolved.iter().map(|name| format!("resolved {name}")));
         for failure in &plan.failures {
@@ -397,6 +454,52 @@ self_test: { must_work: [works.test] }
             &[
                 "blocked my-csam csam.canary.invalid block Some(16)",
                 "blocked my-other other.canary.invalid drop None",
+                "resolved works.test",
+            ],
+        );
+    }
+
+    #[test]
+    fn lists_for_other_clients_are_left_out_and_decide_nothing_here() {
+        let others = |settings: &mut Settings| {
+            settings.dns.clients = vec!["192.0.2.0/24".parse().unwrap()];
+        };
+        check(
+            CONFIG,
+            &[
+                list("kids", &["domain csam.canary.invalid"], others),
+                list("csam", &[], as_it_is),
+                list("ours", &[], |settings| {
+                    settings.dns.clients = vec!["127.0.0.0/8".parse().unwrap()];
+                }),
+            ],
+            &[
+                "blocked my-csam csam.canary.invalid block Some(16)",
+                "blocked my-ours ours.canary.invalid block Some(16)",
+                "resolved works.test",
+                "untested my-kids it is for other clients than this node",
+            ],
+        );
+    }
+
+    #[test]
+    fn lists_that_wait_for_upstreams_are_asked_and_known_to_wait() {
+        let waiting = |settings: &mut Settings| settings.dns.qname_wait_recurse = true;
+        let addresses = |settings: &mut Settings| settings.kinds.push(Kind::Ip);
+        check(
+            CONFIG,
+            &[
+                list("csam", &[], as_it_is),
+                list("slow", &[], waiting),
+                // What comes behind rules on addresses waits for them.
+                list("ips", &["ip 198.51.100.0/24"], addresses),
+                list("last", &[], as_it_is),
+            ],
+            &[
+                "blocked my-csam csam.canary.invalid block Some(16)",
+                "blocked my-slow slow.canary.invalid block Some(16) waits",
+                "blocked my-ips ips.canary.invalid block Some(16)",
+                "blocked my-last last.canary.invalid block Some(16) waits",
                 "resolved works.test",
             ],
         );

@@ -1,6 +1,7 @@
 //! [`SelfTester`]: runs self-tests one at a time, and keeps account of them.
 
 use std::collections::BTreeSet;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,12 +10,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::asking::{Asking, Listening};
 use super::plan::{Plan, surfaces};
+use super::route::{Route, own_address};
 use super::verdict::{Failure, Fault, Verdict};
 use crate::compile::Blocklist;
 use crate::config::Config;
 use crate::control::clock;
 use crate::enforce::InForce;
-use crate::policy::Surface;
+use crate::policy::{Prefix, Surface};
 use crate::report::{AlarmKind, Metrics, Probe, SelfTests, Severity, Updates, waiting};
 
 /// Runs self-tests, one at a time.
@@ -106,7 +108,30 @@ impl SelfTester {
     /// What is to be asked of a blocklist.
     fn plan(&self, config: &Config, blocklist: &Blocklist) -> Plan {
         let is_ready = waiting(blocklist, &self.updates.lists()).is_empty();
-        Plan::of(config, blocklist, is_ready, &fresh_label())
+        let askers = self.askers(config);
+        Plan::of(config, blocklist, is_ready, &fresh_label(), &askers)
+    }
+
+    /// The addresses from which the surfaces are asked, each once.
+    fn askers(&self, config: &Config) -> Vec<IpAddr> {
+        let to = |listeners: &[SocketAddr], clients: &[Prefix]| -> Vec<IpAddr> {
+            let routes = listeners.iter();
+            let routes = routes.filter_map(|to| Route::to(*to, clients, own_address));
+            routes.map(|route| route.from).collect()
+        };
+        let Listening { dns, http, forward } = &self.listening;
+        let mut askers = Vec::new();
+        if let Some(settings) = &config.dns {
+            askers.extend(to(dns, &settings.clients));
+        }
+        if let Some(settings) = &config.proxy {
+            askers.extend(to(forward, &settings.forward_clients));
+            // Who asks an address of its own has that address.
+            askers.extend(http.iter().map(|http| Route::open(*http).to.ip()));
+        }
+        askers.sort();
+        askers.dedup();
+        askers
     }
 
     /// Asks everything once.
