@@ -40,6 +40,7 @@ pub(super) fn dns_settings() -> &'static dns::Settings {
         },
         ttl: Duration::from_secs(10),
         servfail_until_ready: true,
+        structured_errors: Some(dns::StructuredErrors::default()),
     });
     &SETTINGS
 }
