@@ -32,6 +32,7 @@ mod proxy;
 mod python_tuf;
 mod random;
 mod readme;
+mod real_lists;
 mod renamed;
 mod report;
 mod rounds;
