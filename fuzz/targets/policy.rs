@@ -7,7 +7,7 @@ use std::time::Duration;
 use cordon::compile::{Blocklist, Compiler, Format, From, Mode, PassThru, Protected, Settings};
 use cordon::count::HitCounter;
 use cordon::enforce::Edition;
-use cordon::enforce::dns::{self, StopAddresses};
+use cordon::enforce::dns::{self, StopAddresses, StructuredErrors};
 use cordon::policy::{Action, Kind};
 use cordon::verify::Verified;
 
@@ -40,7 +40,10 @@ pub(super) fn dns_settings() -> &'static dns::Settings {
         },
         ttl: Duration::from_secs(10),
         servfail_until_ready: true,
-        structured_errors: Some(dns::StructuredErrors::default()),
+        structured_errors: Some(StructuredErrors {
+            organisation: Some("An \"operator\" of networks".to_owned()),
+            contact: Some("mailto:abuse@isp.example".to_owned()),
+        }),
     });
     &SETTINGS
 }
