@@ -68,7 +68,7 @@ impl Compiler {
                 held.header = Some((rapidhash_v3(&file.text.header()), *header));
             }
             Parsed::Soa(apex, record) => {
-                let owner = apex.unwrap_or(list.soa.owner);
+                let owner = apex.map_or(list.soa.owner, |apex| *apex);
                 list.soa = ZoneSoa::of_zone(owner, &record);
             }
             Parsed::Reject(reject) => list.reject(reject),

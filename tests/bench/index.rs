@@ -12,10 +12,10 @@ use std::fs;
 use std::hint::black_box;
 
 use cordon::compile::{
-    Border, Compiler, Ede, From, Guard, Levers, Mode, PassThru, Protected, Settings,
+    Border, Compiler, Ede, From, Levers, Protected, Settings,
 };
 use cordon::policy::{
-    CanonicalUrl, EntryId, Kind, Name, Origin, Provenance, Withdrawal, WithdrawalReason, Withdrawn,
+    CanonicalUrl, EntryId, Name, Origin, Provenance, Withdrawal, WithdrawalReason, Withdrawn,
 };
 use cordon::verify::{ListFile, Verified};
 use jiff::Timestamp;

@@ -28,7 +28,7 @@ pub enum Parsed {
     /// An entry and its line, from 1.
     Entry(u32, Box<Entry>),
     /// The apex of a policy zone, where it is said, and its SOA record; at most one.
-    Soa(Option<Name>, LocalRecord),
+    Soa(Option<Box<Name>>, LocalRecord),
     /// A row that was left out.
     Reject(Reject),
     /// A row that was taken, and is strange.

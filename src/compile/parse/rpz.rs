@@ -25,7 +25,7 @@ pub(super) fn read(reading: &Reading, text: &[u8], take: &mut dyn FnMut(Parsed))
     if let Some(soa) = zone.soa {
         let apex = zone.apex.filter(|apex| apex.ends_with('.'));
         take(Parsed::Soa(
-            apex.and_then(|apex| Name::from_text(&apex).ok()),
+            apex.and_then(|apex| Name::from_text(&apex).ok().map(Box::new)),
             soa,
         ));
     }

@@ -476,6 +476,10 @@ impl Exchange<'_> {
 }
 
 /// What an action says.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "it is made once for each answer, on the stack"
+)]
 enum Said<'a> {
     /// That rcode, and nothing else.
     Rcode(Rcode),
