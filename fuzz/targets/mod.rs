@@ -11,8 +11,11 @@ mod packet;
 mod policy;
 mod zone;
 
+/// What is done with octets that nobody can trust.
+type Target = fn(&[u8]);
+
 /// Each target by its name, which is that of its folder below `fuzz/corpus`.
-pub(crate) const ALL: [(&str, fn(&[u8])); 5] = [
+pub(crate) const ALL: [(&str, Target); 5] = [
     ("answer", answer::run),
     ("list", list::run),
     ("name", name::run),
