@@ -397,12 +397,14 @@ impl<'a> Out<'a> {
         self.put(&ttl.to_be_bytes())
     }
 
-    /// Writes the answer section of another message and says how many records it has. Names
-    /// are compressed within their own message, so that they are written out.
+    /// Writes the answer section of another message without its signatures (rpz.md S4), and says
+    /// how many records that are. Names are compressed within their own message, so that they
+    /// are written out.
     fn put_answer_of(&mut self, answer: &Answer, age: Duration) -> Option<u16> {
         let age = u32::try_from(age.as_secs()).unwrap_or(u32::MAX);
         let mut count = 0;
-        for record in answer.answer_records() {
+        let unsigned = |record: &Record<'_>| record.rtype != RecordType::RRSIG;
+        for record in answer.answer_records().filter(unsigned) {
             let owner = name_at(answer.octets(), record.start)?;
             let ttl = record.ttl.saturating_sub(age);
             self.put_head(Owner::Name(&owner), record.rtype, record.class, ttl)?;
@@ -700,6 +702,15 @@ mod tests {
                 "shop.example. A"
             ]
         );
+        // What an alias of a rule leads to is told without its signatures (S4).
+        let target = Name::from_text("www.shop.example").unwrap();
+        let mut response = blocked();
+        response.data = Data::Alias(&target, 60);
+        response.target = Some((&answer, Duration::ZERO));
+        let (_, message) = written(&response, true, 1232);
+        let told = message.answers.iter().map(Record::record_type);
+        let told: Vec<String> = told.map(|rtype| rtype.to_string()).collect();
+        assert_eq!(told, ["CNAME", "CNAME", "A"]);
     }
 
     fn repeated(answer: &Answer, age: u64, with_edns: bool, octets_max: usize) -> Message {
