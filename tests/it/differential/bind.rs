@@ -37,7 +37,7 @@ options {{
  forward only; forwarders {{ 127.0.0.1 port {}; }};
  dnssec-validation no; minimal-responses yes; minimal-any no; empty-zones-enable no;
  max-cache-size 2m; querylog no; notify no; prefetch 0; qname-minimization off;
- clients-per-query 0; recursive-clients 20000; tcp-clients 4000;
+ clients-per-query 0; recursive-clients 20000; tcp-clients 4000; tcp-listen-queue 1000;
 }};
 "#,
             at.display(),

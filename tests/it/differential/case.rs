@@ -72,13 +72,15 @@ impl Case {
             .partition(|question| question.rtype == RecordType::ANY);
         for questions in [first, then] {
             node.put(&self.policy);
-            let (ours, theirs) = std::thread::scope(|scope| {
+            let (mut ours, mut theirs) = std::thread::scope(|scope| {
                 let ours = scope.spawn(|| self.ask(node.address, &questions, PATIENCE));
                 let theirs = self.ask(bind, &questions, PATIENCE);
                 (ours.join().unwrap(), theirs)
             });
+            self.ask_again(node.address, &questions, &mut ours, &theirs);
+            self.ask_again(bind, &questions, &mut theirs, &ours);
             for ((question, ours), theirs) in questions.into_iter().zip(ours).zip(theirs) {
-                self.compare(node, bind, question, ours, theirs, &mut outcome);
+                self.compare(node, question, ours, theirs, &mut outcome);
             }
         }
         outcome
@@ -93,22 +95,49 @@ impl Case {
         said.into_iter().next().unwrap()
     }
 
+    /// What is said to a question where another said that: silence is waited for the longer
+    /// where it would differ.
+    fn once_more(&self, server: SocketAddr, question: &Question, other: &Said) -> Said {
+        let patience = match other {
+            Said::Nothing => PATIENCE,
+            Said::Answer { .. } => LONG_PATIENCE,
+        };
+        let said = self.ask(server, &[question], patience);
+        said.into_iter().next().unwrap()
+    }
+
+    /// Asks again, and waits for longer, where nothing was said and the other one said something
+    /// or no rule is to say nothing.
+    fn ask_again(
+        &self,
+        server: SocketAddr,
+        questions: &[&Question],
+        said: &mut [Said],
+        others: &[Said],
+    ) {
+        let may_drop = self.policy.may_drop();
+        let places: Vec<usize> = (0..said.len())
+            .filter(|place| said[*place] == Said::Nothing)
+            .filter(|place| others[*place] != Said::Nothing || !may_drop)
+            .collect();
+        if places.is_empty() {
+            return;
+        }
+        let again: Vec<&Question> = places.iter().map(|place| questions[*place]).collect();
+        let answers = self.ask(server, &again, LONG_PATIENCE);
+        for (place, answer) in places.into_iter().zip(answers) {
+            said[place] = answer;
+        }
+    }
+
     fn compare(
         &self,
         node: &Node,
-        bind: SocketAddr,
         question: &Question,
-        mut ours: Said,
-        mut theirs: Said,
+        ours: Said,
+        theirs: Said,
         outcome: &mut Outcome,
     ) {
-        let is_silent = |said: &Said| *said == Said::Nothing;
-        if is_silent(&ours) && (!is_silent(&theirs) || !self.policy.may_drop()) {
-            ours = self.one(node.address, question);
-        }
-        if is_silent(&theirs) && (!is_silent(&ours) || !self.policy.may_drop()) {
-            theirs = self.one(bind, question);
-        }
         if ours == theirs {
             outcome.said.push(self.word(question, &ours));
             return;
@@ -156,7 +185,7 @@ impl Case {
         readings.push((read.policy, rules));
         for (policy, mut rules) in readings {
             node.put(&policy);
-            let ours = self.one(node.address, question);
+            let ours = self.once_more(node.address, question, theirs);
             if ours == *theirs {
                 return rules;
             }
@@ -299,5 +328,5 @@ impl fmt::Display for Difference {
 const QUESTIONS: usize = 100;
 /// How long nothing must come before it is taken for silence; where the other one answers, or
 /// no rule is to say nothing, longer.
-const PATIENCE: Duration = Duration::from_millis(400);
-const LONG_PATIENCE: Duration = Duration::from_secs(3);
+const PATIENCE: Duration = Duration::from_millis(300);
+const LONG_PATIENCE: Duration = Duration::from_millis(1500);

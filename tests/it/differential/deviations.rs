@@ -9,7 +9,7 @@ use hickory_proto::op::ResponseCode;
 use hickory_proto::rr::RecordType;
 
 use super::case::Case;
-use super::policy::{PASSES, PASSTHRU, Policy, Rule, network};
+use super::policy::{PASSES, Policy, Rule, network};
 use super::question::{Question, Said};
 use super::world::{text, wire};
 
@@ -114,6 +114,16 @@ pub(super) const DEVIATIONS: &[Deviation] = &[
         how: How::Excuse(is_rcode_of_truncated),
     },
     Deviation {
+        rule: "A7",
+        what: "where rules make a name an alias of itself, the alias that it really is goes",
+        how: How::KeptOut,
+    },
+    Deviation {
+        rule: "S5",
+        what: "what fails is resolved for more rules, and with RD=0 for none",
+        how: How::Excuse(is_of_failure),
+    },
+    Deviation {
         rule: "A14",
         what: "the alias is left out where what it leads to fails",
         how: How::Excuse(is_failure_behind_alias),
@@ -135,8 +145,7 @@ fn passes_are_overridden(case: &Case, _: &Question) -> Option<Policy> {
     case.policy.with_rules(|zone, rule| {
         let mut rule = rule.clone();
         let overrides = !PASSES.contains(&zone.policy.as_str());
-        let own = rule.owner.split(".rpz-").next().unwrap_or_default();
-        if overrides && (rule.records == [PASSTHRU] || rule.records == [format!("CNAME {own}.")]) {
+        if overrides && rule.passes() {
             rule.records = vec!["CNAME .".to_owned()];
         }
         Some(rule)
@@ -276,6 +285,24 @@ fn is_failure_behind_alias(_: &Case, _: &Question, ours: &Said, bind: &Said) -> 
         Said::Nothing => None,
     };
     failed(ours).is_some_and(|records| records > 0) && failed(bind) == Some(0)
+}
+
+/// Whether the truth is a failure that one of both did not ask for: ours where a rule decides
+/// before, BIND where nobody is to be asked.
+fn is_of_failure(case: &Case, question: &Question, ours: &Said, bind: &Said) -> bool {
+    let (rcode, _) = case
+        .world
+        .answer(&wire(&question.name), question.rtype, false);
+    let is_failure = |said: &Said| match said {
+        Said::Answer { rcode, records, .. } => *rcode == "Server Failure" && records.is_empty(),
+        Said::Nothing => false,
+    };
+    let waits = case.policy.qname_wait_recurse;
+    rcode == ResponseCode::ServFail
+        && match question.recursion_desired {
+            true => is_failure(bind) && !waits,
+            false => is_failure(ours),
+        }
 }
 
 /// Whether BIND followed an alias that ours only told.

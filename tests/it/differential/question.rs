@@ -45,7 +45,8 @@ impl Question {
             _ => RecordType::HTTPS,
         };
         // Long answers are for those who take them.
-        let has_edns = name.len() > 100 || random.in_hundred(80);
+        let is_long = world.names.iter().any(|name| name.len() > 100);
+        let has_edns = random.in_hundred(80) || is_long;
         Self {
             name,
             rtype,

@@ -54,6 +54,12 @@ impl World {
             names,
             nodes: HashMap::new(),
         };
+        let fails = Node {
+            data: Vec::new(),
+            is_signed: false,
+            fails: true,
+        };
+        world.nodes.insert(world.failing(), fails.clone());
         let are_signed = random.in_hundred(30);
         // From the last to the first, so that aliases lead to what is there already.
         for place in (0..NAMES).rev() {
@@ -61,12 +67,8 @@ impl World {
                 0..12 => continue,
                 12..45 => vec![RData::CNAME(CNAME(wire(&world.target(place, random))))],
                 45..48 => {
-                    let node = Node {
-                        data: Vec::new(),
-                        is_signed: false,
-                        fails: true,
-                    };
-                    world.nodes.insert(world.names[place].clone(), node);
+                    let name = world.names[place].clone();
+                    world.nodes.insert(name, fails.clone());
                     continue;
                 }
                 _ => records(random),
@@ -126,6 +128,11 @@ impl World {
     /// A name at and below which everything has the same data, for aliases of local data.
     pub(super) fn garden(&self) -> String {
         format!("garden.{}", self.top)
+    }
+
+    /// A name that cannot be resolved.
+    pub(super) fn failing(&self) -> String {
+        format!("fails.{}", self.top)
     }
 
     /// The rcode and the answer section to a question.
@@ -261,9 +268,14 @@ fn records(random: &mut Random) -> Vec<RData> {
     once
 }
 
+/// Of two networks: in the first the last octets are larger, so that the smaller address is not
+/// the one whose last octet is.
 pub(super) fn ipv4(random: &mut Random) -> Ipv4Addr {
-    let last = u8::try_from(random.below(16)).unwrap();
-    Ipv4Addr::new(192, 0, 2, last)
+    let last = u8::try_from(random.below(6)).unwrap();
+    match random.below(2) {
+        0 => Ipv4Addr::new(192, 0, 2, 8 + last),
+        _ => Ipv4Addr::new(192, 0, 3, last),
+    }
 }
 
 pub(super) fn ipv6(random: &mut Random) -> Ipv6Addr {
