@@ -177,7 +177,8 @@ impl Blocklist {
         let covers = match scope {
             Scope::Exact => distance == 0,
             Scope::Subtree => true,
-            Scope::Children | Scope::Wildcard => distance > 0,
+            Scope::Children => distance > 0,
+            Scope::Wildcard => distance > 0 && !walk.is_below_star(distance),
         };
         if covers && (walk.is_asked || rule.reach != Reach::Asked) {
             let (tier, distance) = match walk.tree {
@@ -237,6 +238,14 @@ impl<'a> Walk<'a> {
             zone_dots,
             enclosers: SmallVec::new(),
         }
+    }
+
+    /// Whether the name lies below a star that stands where the wildcard's does: that is a name
+    /// of the zone itself, and the closest encloser (RFC 4592 section 2.2.1).
+    fn is_below_star(&self, distance: Distance) -> bool {
+        let between = usize::try_from(distance).unwrap_or(usize::MAX);
+        let star = self.name.and_parents().nth(between.saturating_sub(1));
+        between > 1 && star.is_some_and(|wire| wire.starts_with(b"\x01*"))
     }
 
     /// How wide a match of a name server is: exact before wildcards, then by labels (O3);

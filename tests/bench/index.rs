@@ -11,9 +11,7 @@
 use std::fs;
 use std::hint::black_box;
 
-use cordon::compile::{
-    Border, Compiler, Ede, From, Levers, Protected, Settings,
-};
+use cordon::compile::{Border, Compiler, Ede, From, Levers, Protected, Settings};
 use cordon::policy::{
     CanonicalUrl, EntryId, Name, Origin, Provenance, Withdrawal, WithdrawalReason, Withdrawn,
 };

@@ -281,7 +281,9 @@ fn is_rcode_of_truncated(case: &Case, question: &Question, ours: &Said, bind: &S
 /// Whether both say that what an alias leads to fails, and BIND nothing else.
 fn is_failure_behind_alias(_: &Case, _: &Question, ours: &Said, bind: &Said) -> bool {
     let failed = |said: &Said| match said {
-        Said::Answer { rcode, records, .. } => (*rcode == "Server Failure").then_some(records.len()),
+        Said::Answer { rcode, records, .. } => {
+            (*rcode == "Server Failure").then_some(records.len())
+        }
         Said::Nothing => None,
     };
     failed(ours).is_some_and(|records| records > 0) && failed(bind) == Some(0)
