@@ -232,8 +232,8 @@ const BATCH: usize = 100;
 /// The id of what says that all before it were taken; others are below it.
 const MARK: u16 = 0xfffe;
 /// By how much memory may grow, in MiB: by what 2,000 queries hold that wait for an upstream, the
-/// most of them, and the cache. Who kept 170 octets of each packet would need more.
-const GROWTH_MAX: u64 = 40;
+/// most of them, and the cache. Who kept 300 octets of each packet would need more.
+const GROWTH_MAX: u64 = 64;
 const NAMES: [&str; 11] = [
     "blocked.test",
     "www.blocked.test",
