@@ -44,6 +44,11 @@ pub(super) const DEVIATIONS: &[Deviation] = &[
         how: How::Reading(equal_prefixes),
     },
     Deviation {
+        rule: "T3 (ANY)",
+        what: "of all there is, IPv4 addresses may win before IPv6 addresses of an earlier zone",
+        how: How::KeptOut,
+    },
+    Deviation {
         rule: "P8",
         what: "an unknown action is an alias of it",
         how: How::KeptOut,
@@ -95,8 +100,13 @@ pub(super) const DEVIATIONS: &[Deviation] = &[
     },
     Deviation {
         rule: "2.6 (DISABLED)",
-        what: "a match of an address in a disabled zone hides those of later zones",
+        what: "a match of a client in a disabled zone hides those of later zones",
         how: How::Reading(disabled_zones_hide),
+    },
+    Deviation {
+        rule: "2.6 (DISABLED, response-IP)",
+        what: "a match of an address in a disabled zone hides some of later zones",
+        how: How::KeptOut,
     },
     Deviation {
         rule: "S4",
@@ -175,29 +185,23 @@ fn equal_prefixes(case: &Case, question: &Question) -> Option<Policy> {
     })
 }
 
-/// Behind a disabled zone that has a rule on addresses that matches, of rules of its kind those
-/// of the very same range alone.
+/// Behind a disabled zone that has a rule on clients that matches, of those rules the ones of the
+/// very same range alone.
 fn disabled_zones_hide(case: &Case, question: &Question) -> Option<Policy> {
     let [a, b, c, _] = network(case.number);
-    let client = IpAddr::from([a, b, c, question.client]);
+    let client = [IpAddr::from([a, b, c, question.client])];
     let mut changed = case.policy.clone();
-    for (marker, addresses) in [
-        (CLIENT_IP, vec![client]),
-        (RESPONSE_IP, addresses(case, question)),
-    ] {
-        let mut found = None;
-        for zone in &mut changed.zones {
-            if let Some(range) = found {
-                let is_same = |rule: &Rule| {
-                    let its = covering(rule, marker, &addresses);
-                    !rule.owner.ends_with(marker) || its == Some(range)
-                };
-                zone.rules.retain(is_same);
-            } else if zone.policy == "disabled" {
-                let ranges = zone.rules.iter();
-                let ranges = ranges.filter_map(|rule| covering(rule, marker, &addresses));
-                found = ranges.max_by_key(Prefix::length);
-            }
+    let mut found = None;
+    for zone in &mut changed.zones {
+        if let Some(range) = found {
+            zone.rules.retain(|rule| {
+                let its = covering(rule, CLIENT_IP, &client);
+                !rule.owner.ends_with(CLIENT_IP) || its == Some(range)
+            });
+        } else if zone.policy == "disabled" {
+            let rules = zone.rules.iter();
+            let ranges = rules.filter_map(|rule| covering(rule, CLIENT_IP, &client));
+            found = ranges.max_by_key(Prefix::length);
         }
     }
     (changed != case.policy).then_some(changed)

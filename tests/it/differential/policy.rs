@@ -98,6 +98,10 @@ impl Zone {
                 rules.push(rule);
             }
         }
+        if policy == "disabled" {
+            // What these do to later zones in BIND hangs on every address of the answer.
+            rules.retain(|rule| !rule.owner.ends_with(".rpz-ip"));
+        }
         if policy == "drop" {
             // What an override makes of rules that pass the others show, without the waiting.
             rules.retain(|rule| !rule.passes());
@@ -156,6 +160,12 @@ impl Rule {
                     0 => &world.failing(),
                     _ => random.pick(&world.names),
                 };
+                let leads_back = world.is_alias(target) && !owner.eq_ignore_ascii_case(target);
+                let target = match leads_back {
+                    // A name that is really an alias may lead back to where the rule is.
+                    true => &world.garden(),
+                    false => target,
+                };
                 vec![format!("CNAME {target}.")]
             }
             14 if !owner.starts_with('*') => vec![format!("CNAME {}.", own(&owner))],
@@ -172,7 +182,9 @@ impl Rule {
 impl Rule {
     /// Whether it passes, in the new form or the old.
     pub(super) fn passes(&self) -> bool {
-        self.records == [PASSTHRU] || self.records == [format!("CNAME {}.", own(&self.owner))]
+        let old = format!("CNAME {}.", own(&self.owner));
+        let is_old = |record: &String| record.eq_ignore_ascii_case(&old);
+        self.records == [PASSTHRU] || self.records.iter().any(is_old)
     }
 }
 

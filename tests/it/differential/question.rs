@@ -40,7 +40,7 @@ impl Question {
             8..12 => RecordType::AAAA,
             12..14 => RecordType::TXT,
             14 => RecordType::MX,
-            15..17 => RecordType::ANY,
+            15..17 if !world.has_both_families(&name) => RecordType::ANY,
             17 => RecordType::CNAME,
             _ => RecordType::HTTPS,
         };

@@ -130,6 +130,19 @@ impl World {
         format!("garden.{}", self.top)
     }
 
+    /// Whether a name is really an alias.
+    pub(super) fn is_alias(&self, name: &str) -> bool {
+        let node = self.nodes.get(name);
+        node.is_some_and(|node| matches!(node.data.as_slice(), [RData::CNAME(_)]))
+    }
+
+    /// Whether a name has addresses of both families.
+    pub(super) fn has_both_families(&self, name: &str) -> bool {
+        let (_, data) = self.answer(&wire(name), RecordType::ANY, false);
+        let has = |rtype| data.iter().any(|record| record.record_type() == rtype);
+        has(RecordType::A) && has(RecordType::AAAA)
+    }
+
     /// A name that cannot be resolved.
     pub(super) fn failing(&self) -> String {
         format!("fails.{}", self.top)
