@@ -268,7 +268,7 @@ fn two_of_three_keepers_sign_on_copies_and_the_node_takes_it() {
 }
 
 #[test]
-fn keepers_see_what_nodes_would_leave_out() {
+fn keepers_see_addresses_which_nodes_take_where_they_are_told_to() {
     let keepers = Keepers::published();
     fs::write(keepers.path("addresses"), "192.0.2.7\n").unwrap();
     let mut publish = keepers.repo("publish");
@@ -277,8 +277,8 @@ fn keepers_see_what_nodes_would_leave_out() {
     publish.arg("--legal").arg(keepers.path("legal.yaml"));
     must(&mut publish);
     let shown = keepers.shown("anna", &keepers.path("repo"));
-    let verdicts = shown["roles"][0]["verdicts"].to_string();
-    assert!(verdicts.contains("nodes leave out line"), "{verdicts}");
+    let added = shown["roles"][0]["list"]["added"].to_string();
+    assert!(added.contains("ip 192.0.2.7/32"), "{added}");
     let changes = shown["roles"][0]["changes"].as_array().unwrap();
     assert_eq!(changes, &["the first version of the list, serial 1"]);
 }
