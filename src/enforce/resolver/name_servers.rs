@@ -12,7 +12,7 @@ impl Admission {
     /// addresses, where these are wanted. What cannot be found out is left out: who only
     /// forwards sees no delegation, and asks for what the zones say of themselves.
     ///
-    /// At most [`ZONES_MAX`] zones, the closest to the name, and [`SERVERS_MAX`] servers.
+    /// At most `ZONES_MAX` zones, the closest to the name, and `SERVERS_MAX` servers.
     pub async fn name_servers(
         &self,
         name: &Name,
