@@ -441,7 +441,7 @@ fn withdrawals_that_the_new_officer_confirms_run_on_without_their_file() {
     std::fs::remove_file(&file).unwrap();
     authority.delegate_withdraw("other");
     authority.publish_withdraw_role(&["other"], 2, &json!({"withdraw/a": target}));
-    // No mirror has the file for now.
+    // No mirror has the file.
     for _ in 0..2 {
         assert_eq!(notes(&node.round(&["a"], hour(1))), ["missing"]);
         assert_eq!(withdrawn(&node), ["one.test"]);
